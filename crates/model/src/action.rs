@@ -1,0 +1,134 @@
+//! What can be done, and how it ends.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{AttemptId, ComponentId, Epoch, Lsn, Receipt, SiteId, ZoneTable};
+
+/// An act on one component, carried out by the agent of `site`.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Action {
+    pub site: SiteId,
+    pub component: ComponentId,
+    pub verb: Verb,
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "do")]
+pub enum Verb {
+    /// Database: create an empty data directory where there is none.
+    Initialise,
+    /// Database: stop the writer and prove it. `clean` waits for clients' transactions and for the standby to have
+    /// all of the write-ahead log (switchover); otherwise everything is killed at once. Done carries a receipt.
+    Fence { clean: bool },
+    /// Database: acquire the next epoch from a majority of voters, promote, open the gate. The acquisition is the
+    /// commit point. `receipts` release the old writer's promise early; `at_least` is the old writer's end of log
+    /// (switchover: nothing may be missing). Done carries the epoch.
+    Promote { receipts: Vec<Receipt>, at_least: Option<Lsn>, accept_loss: Option<AcceptLoss> },
+    /// Database: become a standby of `upstream`: rewind, or copy anew where rewind cannot serve. Rows only this
+    /// side has are exported first.
+    Follow { upstream: SiteId },
+    /// Fleet: run this many instances, spread over the zones.
+    Scale { instances: u32 },
+    /// DNS: swap the whole zone, unless it is older than the one served.
+    Route { zone: ZoneTable },
+    /// DNS: serve TTL zero while a fault is suspected.
+    Suspect { on: bool },
+    /// Fleet: send a real request through the regional load balancer. `write` proves the writer too.
+    Exercise { write: bool },
+}
+
+impl Verb {
+    /// The verb as it stands in plans and journals.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Verb::Initialise => "initialise",
+            Verb::Fence { .. } => "fence",
+            Verb::Promote { .. } => "promote",
+            Verb::Follow { .. } => "follow",
+            Verb::Scale { .. } => "scale",
+            Verb::Route { .. } => "route",
+            Verb::Suspect { .. } => "suspect",
+            Verb::Exercise { .. } => "exercise",
+        }
+    }
+}
+
+/// The recorded override of two people who accept that acknowledged writes may be lost (DESIGN.md, invariants 1 and 3).
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct AcceptLoss {
+    pub by: Vec<crate::Person>,
+    pub estimate: String,
+}
+
+/// What an agent needs to refuse an order that comes late: after an abort, from an old controller, or twice.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Attempt {
+    pub id: AttemptId,
+    /// The highest epoch that the controller knew when it gave the order. An agent that knows a newer one refuses.
+    pub epoch: Epoch,
+    /// Grows with each start of a controller. An agent refuses a lower one than it has seen.
+    pub generation: u64,
+    /// How long the agent may take, from receipt.
+    pub deadline: Duration,
+}
+
+/// How an attempt ended.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "end")]
+pub enum Outcome {
+    Done(Evidence),
+    /// The world was already as asked.
+    AlreadyDone(Evidence),
+    /// The agent will not, and nothing was changed.
+    Refused { why: String },
+    Failed(ActError),
+}
+
+impl Outcome {
+    pub fn evidence(&self) -> Option<&Evidence> {
+        match self {
+            Outcome::Done(evidence) | Outcome::AlreadyDone(evidence) => Some(evidence),
+            _ => None,
+        }
+    }
+}
+
+/// What an act leaves to be recorded; each verb fills what it has.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Evidence {
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub note: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub receipt: Option<Receipt>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<Epoch>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub position: Option<Lsn>,
+    /// Named parts of the act and how long each took, in the order they happened.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub phases: Vec<(String, Duration)>,
+}
+
+impl Evidence {
+    pub fn note(note: impl Into<String>) -> Self {
+        Self { note: note.into(), ..Self::default() }
+    }
+}
+
+/// What went wrong with an act.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "snake_case", tag = "kind", content = "why")]
+pub enum ActError {
+    /// Did not happen; the same try may succeed later.
+    #[error("{0}")]
+    Transient(String),
+    /// Did not happen, and will not by trying again.
+    #[error("{0}")]
+    Permanent(String),
+    /// May have happened: observe before trying again.
+    #[error("{0}")]
+    Unknown(String),
+}

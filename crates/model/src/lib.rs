@@ -1,0 +1,24 @@
+//! The nouns of Antipode: what a workload is, what was observed of it, what can be done to it.
+//!
+//! Everything here is data. Decisions live in `engine`, I/O in `drivers` and `controller`. This crate
+//! knows no other crate of ours, no clock, no file and no network.
+
+pub mod action;
+pub mod depends;
+pub mod ids;
+pub mod lease;
+pub mod money;
+pub mod observe;
+pub mod routing;
+pub mod spec;
+pub mod time;
+pub mod topology;
+
+pub use action::{ActError, Action, Attempt, Outcome, Verb};
+pub use ids::{AttemptId, ComponentId, Epoch, Lsn, Person, RunId, SiteId};
+pub use lease::{LeaseReply, LeaseRequest, Receipt, Refusal, SyncRecord};
+pub use money::Usd;
+pub use observe::{DatabaseReport, DatabaseState, PeerProbe, SiteReport};
+pub use routing::{Policy, ZoneTable};
+pub use time::Time;
+pub use topology::{Timing, Topology};
