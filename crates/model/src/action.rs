@@ -82,7 +82,9 @@ pub enum Outcome {
     /// The world was already as asked.
     AlreadyDone(Evidence),
     /// The agent will not, and nothing was changed.
-    Refused { why: String },
+    Refused {
+        why: String,
+    },
     Failed(ActError),
 }
 

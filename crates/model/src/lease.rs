@@ -78,7 +78,10 @@ impl Receipt {
     /// The text that the signature covers.
     pub fn signed_text(&self) -> String {
         let end = self.end.map(|lsn| lsn.to_string()).unwrap_or_default();
-        format!("antipode fence receipt v1\n{}\n{}\n{}\n{}\n{end}", self.workload, self.site, self.epoch.number, self.epoch.site)
+        format!(
+            "antipode fence receipt v1\n{}\n{}\n{}\n{}\n{end}",
+            self.workload, self.site, self.epoch.number, self.epoch.site
+        )
     }
     /// Whether this releases a promise made to `epoch`.
     pub fn covers(&self, epoch: &Epoch) -> bool {

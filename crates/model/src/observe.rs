@@ -81,17 +81,37 @@ pub enum DatabaseState {
     Starting,
     /// A read-only copy. `lag` is the time since the last replayed commit while bytes are outstanding, zero when
     /// all that was received is replayed; `behind` compares with the upstream's last reported position.
-    Standby { upstream: SiteId, receiving: bool, received: Lsn, replayed: Lsn, lag: Duration },
+    Standby {
+        upstream: SiteId,
+        receiving: bool,
+        received: Lsn,
+        replayed: Lsn,
+        lag: Duration,
+    },
     /// Holds the lease. `remaining` is until the holder's own deadline; `lowest_margin` the smallest it ever was at
     /// a renewal in this epoch. `gate` is whether clients' bytes pass.
-    Writing { epoch: Epoch, position: Lsn, remaining: Duration, lowest_margin: Duration, gate: bool },
+    Writing {
+        epoch: Epoch,
+        position: Lsn,
+        remaining: Duration,
+        lowest_margin: Duration,
+        gate: bool,
+    },
     /// Working on an order: acquiring a lease, promoting, rewinding, copying.
-    Busy { doing: String },
+    Busy {
+        doing: String,
+    },
     /// Stopped for good until it is told to follow or to promote. The receipt is there when all SAFETY.md item 5
     /// asks for holds.
-    Fenced { why: String, receipt: Option<Receipt> },
+    Fenced {
+        why: String,
+        receipt: Option<Receipt>,
+    },
     /// The server cannot be started.
-    Failed { why: String, receipt: Option<Receipt> },
+    Failed {
+        why: String,
+        receipt: Option<Receipt>,
+    },
 }
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]

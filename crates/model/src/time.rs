@@ -71,6 +71,9 @@ mod tests {
     #[test]
     fn human_durations() {
         let say = |ms| human(Duration::from_millis(ms));
-        assert_eq!([say(850), say(5_000), say(5_200), say(1_800_000), say(7_500_000)], ["850ms", "5s", "5.2s", "30m", "2h 5m"]);
+        assert_eq!(
+            [say(850), say(5_000), say(5_200), say(1_800_000), say(7_500_000)],
+            ["850ms", "5s", "5.2s", "30m", "2h 5m"]
+        );
     }
 }
