@@ -1,0 +1,58 @@
+//! The writer's lease: who may write, until when, by whose promise.
+//!
+//! # Intuition
+//! There are three voters, one in each site. A writer holds an *epoch* while a majority of them have promised
+//! to grant nobody else a newer one. A promise has an end, so that a lost writer is replaceable; it is renewed
+//! long before. Two majorities share a voter, and that voter keeps its word: so there are never two writers,
+//! as long as clocks drift less than ρ apart.
+//!
+//! # Arithmetic (SAFETY.md item 2)
+//! The holder counts from the moment it *sent* a renewal, the voter from the moment it *received* it, so the
+//! voter's promise always outlives the holder's right, however long the message took:
+//! ```text
+//! holder:  sent      + L(1−ρ) − stop margin
+//! voter:   received  + L(1+ρ)
+//! ```
+//! With three voters the holder's right ends with the second-latest grant: any two voters that could elect a
+//! successor include one of those two.
+//!
+//! # Rejected
+//! - A lease kept by the witness alone, with the standby's word as a fail-safe: a cut between writer and witness
+//!   makes two writers (SAFETY.md item 1).
+//! - Granting at once whatever is asked: a candidate that reaches one voter and loses would leave that voter
+//!   unable to renew the healthy writer. A candidate therefore *sounds* first.
+
+mod holder;
+mod voter;
+
+pub use holder::Holder;
+pub use voter::{Promises, Voter};
+
+use std::time::Duration;
+
+use model::Timing;
+
+/// How long promises and rights last.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Terms {
+    lease: Duration,
+    drift_ppm: u32,
+    stop_margin: Duration,
+}
+
+impl Terms {
+    pub fn new(timing: &Timing) -> Self {
+        Self { lease: timing.lease, drift_ppm: timing.clock_drift_ppm, stop_margin: timing.stop_margin }
+    }
+    fn drift(&self) -> Duration {
+        Duration::from_nanos((self.lease.as_nanos() * u128::from(self.drift_ppm) / 1_000_000) as u64)
+    }
+    /// A voter's promise, from receipt: L(1+ρ).
+    pub fn promise(&self) -> Duration {
+        self.lease + self.drift()
+    }
+    /// The holder's right, from sending: L(1−ρ) less the margin in which it stops.
+    pub fn right(&self) -> Duration {
+        self.lease.saturating_sub(self.drift()).saturating_sub(self.stop_margin)
+    }
+}
