@@ -1,0 +1,4 @@
+//! This site's authoritative DNS server.
+
+pub mod cidr;
+pub mod policy;
