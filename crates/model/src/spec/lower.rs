@@ -1,0 +1,147 @@
+//! From a file without errors to the topology that it means: every default is filled in here.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::file::{self, Component, File};
+use crate::topology::{self, ComponentKind, OnCrash, Plane, Replication, SiteRole, Topology, WhenAlone};
+use crate::{ComponentId, Person, SiteId, Usd};
+
+/// Short enough for an RTO of minutes, long enough to spare the servers.
+pub(super) const DEFAULT_TTL: Duration = Duration::from_secs(5);
+const DEFAULT_WAL_KEEP_MB: u32 = 1024;
+
+pub(super) fn topology(file: &File) -> Topology {
+    let residency = |(class, sites): (&String, &Vec<String>)| (class.clone(), sites.iter().map(SiteId::new).collect());
+    Topology {
+        workload: file.workload.clone(),
+        artifact: file.artifact.clone(),
+        objectives: objectives(file),
+        residency: file.residency.iter().map(residency).collect(),
+        approvals: topology::Approvals {
+            failover: file.approvals.failover,
+            switchover: file.approvals.switchover,
+            failback: file.approvals.failback,
+            accept_loss: file.approvals.accept_loss,
+            approvers: file.approvals.approvers.iter().map(Person::new).collect(),
+        },
+        failover: file.failover,
+        sites: file.sites.iter().map(|(name, site)| topology::Site { id: SiteId::new(name), role: role(site) }).collect(),
+        components: file.components.iter().map(|(name, c)| component(name, c, file)).collect(),
+        timing: super::profile::timing(&file.timing),
+        drills: file.drills.iter().map(drill).collect(),
+    }
+}
+
+fn objectives(file: &File) -> topology::Objectives {
+    topology::Objectives {
+        rto: file.objectives.rto.0,
+        rpo: file.objectives.rpo.0,
+        availability: file.objectives.availability.map(|p| p.0),
+        data_class: file.objectives.data_class.clone(),
+        budget: file.objectives.budget.map(|m| Usd(m.0)),
+    }
+}
+
+fn role(site: &file::Site) -> SiteRole {
+    if site.witness {
+        return SiteRole::Witness;
+    }
+    let preferred = site.preferred.unwrap_or(false);
+    let latency = site.latency.iter().flatten().map(|(net, l)| (net.clone(), l.0.as_millis() as u32));
+    SiteRole::Region {
+        zones: site.zones.clone().unwrap_or_default(),
+        preferred,
+        capacity: site.capacity.map_or(100, |p| p.0 as u32),
+        traffic_weight: site.traffic_weight.unwrap_or(if preferred { 100 } else { 0 }),
+        geo: site.geo.clone().unwrap_or_default(),
+        latency: latency.collect(),
+    }
+}
+
+fn component(name: &str, component: &Component, file: &File) -> topology::Component {
+    let (plane, kind) = match component {
+        Component::Dns { .. } => (Plane::Traffic, dns(component, file)),
+        Component::Fleet { .. } => (Plane::Compute, fleet(component)),
+        Component::Postgres { .. } => (Plane::Data, postgres(name, component, file)),
+        Component::Secret { env } => {
+            let env = env.clone().unwrap_or_else(|| default_env(name));
+            (Plane::Data, ComponentKind::Secret(topology::Secret { env }))
+        }
+    };
+    let needs = component.needs().iter().map(ComponentId::new).collect();
+    topology::Component { id: ComponentId::new(name), plane, needs, kind }
+}
+
+/// `api-secret` → `API_SECRET`.
+pub(super) fn default_env(name: &str) -> String {
+    name.to_ascii_uppercase().replace('-', "_")
+}
+
+fn dns(component: &Component, file: &File) -> ComponentKind {
+    let Component::Dns { zone, policy, ttl, .. } = component else { unreachable!("called for dns components") };
+    let records = records(component, file).into_iter();
+    ComponentKind::Dns(topology::Dns {
+        zone: zone.clone(),
+        policy: *policy,
+        ttl: ttl.map_or(DEFAULT_TTL, |l| l.0),
+        records: records.map(|(label, fleet)| (full_name(&label, zone), ComponentId::new(fleet))).collect(),
+    })
+}
+
+/// As declared; else each fleet under its own name.
+fn records(component: &Component, file: &File) -> BTreeMap<String, String> {
+    match component {
+        Component::Dns { records: Some(records), .. } => records.clone(),
+        _ => {
+            let fleets = file.components.iter().filter(|(_, c)| matches!(c, Component::Fleet { .. }));
+            fleets.map(|(name, _)| (name.to_string(), name.to_string())).collect()
+        }
+    }
+}
+
+fn full_name(label: &str, zone: &str) -> String {
+    if label == "@" { zone.to_string() } else { format!("{label}.{zone}") }
+}
+
+fn fleet(component: &Component) -> ComponentKind {
+    let Component::Fleet { command, args, live, ready, exercise, peak, .. } = component else {
+        unreachable!("called for fleet components")
+    };
+    ComponentKind::Fleet(topology::Fleet {
+        command: command.clone(),
+        args: args.clone(),
+        live: live.clone().unwrap_or_else(|| "/live".into()),
+        ready: ready.clone().unwrap_or_else(|| "/ready".into()),
+        exercise: exercise.clone(),
+        peak: *peak,
+    })
+}
+
+/// What is declared, else what the RPO asks for.
+pub(super) fn replication(declared: Option<Replication>, rpo: Duration) -> Replication {
+    let derived = if rpo.is_zero() { Replication::Synchronous } else { Replication::Asynchronous };
+    declared.unwrap_or(derived)
+}
+
+fn postgres(name: &str, component: &Component, file: &File) -> ComponentKind {
+    let Component::Postgres { database, replication: declared, when_alone, on_crash, wal_keep, settings, site_settings, .. } =
+        component
+    else {
+        unreachable!("called for postgres components")
+    };
+    let per_site = site_settings.iter().map(|(site, settings)| (SiteId::new(site), settings.clone()));
+    ComponentKind::Postgres(topology::Postgres {
+        database: database.clone().unwrap_or_else(|| name.replace('-', "_")),
+        replication: replication(*declared, file.objectives.rpo.0),
+        when_alone: when_alone.unwrap_or(WhenAlone::Block),
+        on_crash: on_crash.unwrap_or(OnCrash::Restart),
+        wal_keep_mb: wal_keep.map_or(DEFAULT_WAL_KEEP_MB, |m| m.0),
+        settings: settings.clone(),
+        site_settings: per_site.collect(),
+    })
+}
+
+fn drill(drill: &file::Drill) -> topology::DrillSchedule {
+    topology::DrillSchedule { fault: drill.fault.name().into(), every: drill.every.0 }
+}

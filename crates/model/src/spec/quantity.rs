@@ -1,0 +1,211 @@
+//! Numbers with their units, as they are written in a spec.
+
+use std::borrow::Cow;
+use std::str::FromStr;
+use std::time::Duration;
+
+use rust_decimal::Decimal;
+use rust_decimal::prelude::ToPrimitive;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::Deserialize;
+
+/// What is wrong with a quantity, and how to write it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct BadQuantity {
+    pub message: String,
+    pub hint: &'static str,
+}
+
+/// The key in the schema that says which quantity a text must be.
+pub(crate) const QUANTITY: &str = "x-antipode-quantity";
+
+macro_rules! quantity {
+    ($(#[$doc:meta])* $ty:ident($inner:ty) = $name:literal, $pattern:literal, $parse:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Debug)]
+        pub(crate) struct $ty(pub $inner);
+
+        impl<'de> Deserialize<'de> for $ty {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = String::deserialize(deserializer)?;
+                $parse(&text).map($ty).map_err(|bad| serde::de::Error::custom(bad.message))
+            }
+        }
+        impl JsonSchema for $ty {
+            fn schema_name() -> Cow<'static, str> {
+                $name.into()
+            }
+            fn inline_schema() -> bool {
+                true
+            }
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!({ "type": "string", "pattern": $pattern, "x-antipode-quantity": $name })
+            }
+        }
+    };
+}
+
+quantity!(
+    /// `500ms`, `5s`, `30m`, `1h 30m`, `7d`.
+    Length(Duration) = "duration", r"^\d+(\.\d+)?(ms|s|m|h|d)( ?\d+(\.\d+)?(ms|s|m|h|d))*$", duration
+);
+quantity!(
+    /// A duration, or hour, day, week, month, quarter or year.
+    Interval(Duration) = "interval", r"^(hour|day|week|month|quarter|year|\d+(\.\d+)?(ms|s|m|h|d)( ?\d+(\.\d+)?(ms|s|m|h|d))*)$", interval
+);
+quantity!(
+    /// `50%`, `99.95%`.
+    Percent(f64) = "percent", r"^\d+(\.\d+)?%$", percent
+);
+quantity!(
+    /// `4000 USD/month`.
+    Monthly(Decimal) = "money per month", r"^\d+(\.\d+)? USD/month$", monthly
+);
+quantity!(
+    /// `512MB`, `1GB`; whole megabytes.
+    Megabytes(u32) = "size", r"^\d+(MB|GB)$", megabytes
+);
+
+/// Checks `text` as the quantity of that name.
+pub(crate) fn check(quantity: &str, text: &str) -> Result<(), BadQuantity> {
+    match quantity {
+        "duration" => duration(text).map(drop),
+        "interval" => interval(text).map(drop),
+        "percent" => percent(text).map(drop),
+        "money per month" => monthly(text).map(drop),
+        "size" => megabytes(text).map(drop),
+        _ => unreachable!("the schema names only the quantities above"),
+    }
+}
+
+const DURATION_HINT: &str = "write a number and its unit, such as `500ms`, `5s`, `30m`, `1h 30m` or `7d`";
+const INTERVAL_HINT: &str = "write `week`, `month` or `quarter`, or a number and its unit, such as `7d`";
+/// Longer than anything that an operator waits for, and far below overflow.
+const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
+
+pub(crate) fn duration(text: &str) -> Result<Duration, BadQuantity> {
+    let bad = |message: String| BadQuantity { message, hint: DURATION_HINT };
+    let mut total = Duration::ZERO;
+    let mut rest = text.trim();
+    if rest.is_empty() {
+        return Err(bad("an empty text is not a duration".into()));
+    }
+    while !rest.is_empty() {
+        let (number, after) = split_number(rest);
+        let letters = after.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(after.len());
+        let (unit, after) = after.split_at(letters);
+        let Some(number) = number else { return Err(bad(format!("`{text}` is not a duration"))) };
+        let micros: u64 = match unit {
+            "ms" => 1_000,
+            "s" => 1_000_000,
+            "m" => 60_000_000,
+            "h" => 3_600_000_000,
+            "d" => 86_400_000_000,
+            "" => return Err(bad(format!("`{text}` has no unit"))),
+            _ => return Err(bad(format!("`{unit}` is not a unit of time"))),
+        };
+        let part = number.checked_mul(Decimal::from(micros)).and_then(|d| d.to_u64()).map(Duration::from_micros);
+        total = part.and_then(|p| total.checked_add(p)).filter(|t| *t <= LONGEST).ok_or_else(|| {
+            bad(format!("`{text}` is longer than a year"))
+        })?;
+        rest = after.trim_start();
+    }
+    Ok(total)
+}
+
+pub(crate) fn interval(text: &str) -> Result<Duration, BadQuantity> {
+    let days = |n: u64| Ok(Duration::from_secs(n * 86_400));
+    match text {
+        "hour" => Ok(Duration::from_secs(3600)),
+        "day" => days(1),
+        "week" => days(7),
+        "month" => days(30),
+        "quarter" => days(91),
+        "year" => days(365),
+        other => duration(other).map_err(|bad| BadQuantity { hint: INTERVAL_HINT, ..bad }),
+    }
+}
+
+fn percent(text: &str) -> Result<f64, BadQuantity> {
+    let hint = "write a number and a percent sign, such as `50%` or `99.95%`";
+    let number = text.strip_suffix('%').ok_or(BadQuantity { message: format!("`{text}` has no percent sign"), hint })?;
+    let value = Decimal::from_str(number.trim()).ok().and_then(|d| d.to_f64());
+    value.filter(|v| (0.0..=100.0).contains(v)).ok_or(BadQuantity {
+        message: format!("`{text}` is not a percentage from 0% to 100%"),
+        hint,
+    })
+}
+
+fn monthly(text: &str) -> Result<Decimal, BadQuantity> {
+    let hint = "write an amount, its currency and the time that it is for, as in `4000 USD/month`";
+    let bad = |message| BadQuantity { message, hint };
+    let (amount, unit) = split_number(text.trim());
+    let amount = amount.ok_or_else(|| bad(format!("`{text}` is not an amount of money")))?;
+    match unit.trim() {
+        "USD/month" => Ok(amount),
+        "" => Err(bad(format!("`{text}` has no currency"))),
+        "USD" => Err(bad(format!("`{text}` does not say for how long"))),
+        other => Err(bad(format!("`{other}` is not `USD/month`"))),
+    }
+}
+
+fn megabytes(text: &str) -> Result<u32, BadQuantity> {
+    let hint = "write a whole number of megabytes or gigabytes, such as `512MB` or `1GB`";
+    let bad = |message| BadQuantity { message, hint };
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let factor = match unit.trim() {
+        "MB" => 1,
+        "GB" => 1024,
+        "" => return Err(bad(format!("`{text}` has no unit"))),
+        other => return Err(bad(format!("`{other}` is not a size unit"))),
+    };
+    let size = number.parse::<u32>().ok().and_then(|n| n.checked_mul(factor));
+    size.filter(|mb| *mb <= 1024 * 1024).ok_or_else(|| bad(format!("`{text}` is not a size up to 1048576MB")))
+}
+
+/// A leading decimal number without a sign, and what follows it.
+fn split_number(text: &str) -> (Option<Decimal>, &str) {
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, rest) = text.split_at(end);
+    (Decimal::from_str(number).ok(), rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_as_people_write_them() {
+        let ms = |text| duration(text).map(|d| d.as_millis());
+        assert_eq!(ms("500ms"), Ok(500));
+        assert_eq!(ms("1.5s"), Ok(1500));
+        assert_eq!(ms("1h 30m"), Ok(5_400_000));
+        assert_eq!(ms("0s"), Ok(0));
+        assert_eq!(ms("7d"), Ok(604_800_000));
+    }
+
+    #[test]
+    fn a_number_without_its_unit_is_refused() {
+        let says = |text| duration(text).unwrap_err().message;
+        assert_eq!(says("30"), "`30` has no unit");
+        assert_eq!(says("30 sec"), "`sec` is not a unit of time");
+        assert_eq!(says("-3s"), "`-3s` is not a duration");
+        assert_eq!(says("soon"), "`soon` is not a duration");
+        assert_eq!(says("99999999999d"), "`99999999999d` is longer than a year");
+        assert_eq!(percent("50").unwrap_err().message, "`50` has no percent sign");
+        assert_eq!(percent("150%").unwrap_err().message, "`150%` is not a percentage from 0% to 100%");
+        assert_eq!(monthly("4000").unwrap_err().message, "`4000` has no currency");
+        assert_eq!(monthly("4000 USD").unwrap_err().message, "`4000 USD` does not say for how long");
+        assert_eq!(monthly("4000 EUR/month").unwrap_err().message, "`EUR/month` is not `USD/month`");
+        assert_eq!(megabytes("512").unwrap_err().message, "`512` has no unit");
+    }
+
+    #[test]
+    fn other_quantities() {
+        assert_eq!(percent("99.95%"), Ok(99.95));
+        assert_eq!(monthly("4000 USD/month"), Ok(Decimal::from(4000)));
+        assert_eq!(megabytes("1GB"), Ok(1024));
+        assert_eq!(interval("month"), Ok(Duration::from_secs(30 * 86_400)));
+    }
+}
