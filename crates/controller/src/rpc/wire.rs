@@ -1,0 +1,50 @@
+//! What an agent answers. Every body is JSON; a refusal is a [`super::Problem`] with a 4xx status.
+//!
+//! | path | method, body | answer | who may ask |
+//! |---|---|---|---|
+//! | [`PING`] | GET | [`PingReply`] | every member |
+//! | [`REPORT`] | GET | `model::SiteReport` | controller, operators |
+//! | [`ACT`] | POST [`ActRequest`] | `model::Outcome`, when it has ended | controller |
+//! | [`INQUIRE`] | POST [`AttemptRequest`] | [`AttemptReply`] | controller |
+//! | [`CANCEL`] | POST [`AttemptRequest`] | [`AttemptReply`] after cancelling | controller |
+//! | [`LEASE`] | POST `model::LeaseRequest` | `model::LeaseReply` | agents |
+
+use model::{Action, Attempt, AttemptId, Outcome, SiteId};
+use serde::{Deserialize, Serialize};
+
+pub const PING: &str = "/ping";
+pub const REPORT: &str = "/report";
+pub const ACT: &str = "/act";
+pub const INQUIRE: &str = "/inquire";
+pub const CANCEL: &str = "/cancel";
+pub const LEASE: &str = "/lease";
+
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct PingReply {
+    pub site: SiteId,
+    /// Changes when the agent restarts.
+    pub incarnation: u64,
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct ActRequest {
+    pub attempt: Attempt,
+    pub action: Action,
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct AttemptRequest {
+    pub attempt: AttemptId,
+}
+
+/// What became of an attempt, as far as its agent knows.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "is")]
+pub enum AttemptReply {
+    /// The order never arrived, or the agent has restarted since and holds no trace of it.
+    NeverSeen,
+    Running,
+    Ended {
+        outcome: Outcome,
+    },
+}
