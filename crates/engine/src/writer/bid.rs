@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use model::action::AcceptLoss;
-use model::{ActError, Attempt, Epoch, LeaseReply, LeaseRequest, Outcome, Receipt, Refusal, SiteId, Time};
+use model::{ActError, Attempt, Epoch, LeaseReply, LeaseRequest, Outcome, Receipt, Refusal, SiteId, SyncRecord, Time};
 
 use super::{Effect, Mode, Writer};
 use crate::lease::Holder;
@@ -164,7 +164,7 @@ impl Writer {
         // SAFETY.md item 8: past this rule only with two people's recorded consent to lose acknowledged writes. The
         // last writer itself has everything.
         let wrote_last = self.highest == self.durable.written;
-        if self.rules.rpo_zero && !wrote_last && !known_in_sync && bid.accept_loss.is_none() {
+        if self.rules.sync.is_some() && !wrote_last && !known_in_sync && bid.accept_loss.is_none() {
             let why = format!(
                 "the voters' record (version {}) does not say that {me} holds every acknowledged write",
                 bid.in_sync.0
@@ -186,6 +186,7 @@ impl Writer {
         self.next_renewal = now;
         self.lowest_margin = None;
         self.crashes = 0;
+        self.sync = SyncRecord { version: bid.in_sync.0, in_sync: bid.in_sync.1.clone() };
         effects.push(Effect::Open { epoch: holder.epoch.clone() });
         effects.push(Effect::Say { text: format!("epoch {} acquired", holder.epoch) });
         self.holder = Some(holder);

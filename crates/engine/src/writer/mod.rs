@@ -26,6 +26,7 @@
 
 mod bid;
 mod orders;
+mod sync;
 #[cfg(test)]
 mod tests;
 
@@ -37,6 +38,9 @@ use model::{Attempt, AttemptId, Epoch, LeaseReply, LeaseRequest, Lsn, Outcome, R
 use serde::{Deserialize, Serialize};
 
 pub use bid::Bid;
+pub use sync::{Stream, SyncRules};
+
+use sync::SyncState;
 
 use crate::lease::{Holder, Terms};
 
@@ -65,8 +69,10 @@ pub struct Rules {
     pub voters: Vec<SiteId>,
     pub terms: Terms,
     pub renew_every: Duration,
-    /// Promotion needs a place in the voters' in-sync record.
-    pub rpo_zero: bool,
+    /// RPO zero: promotion needs a place in the voters' in-sync record.
+    pub sync: Option<SyncRules>,
+    /// The other sites with data.
+    pub partners: Vec<SiteId>,
     /// Start the server again after a crash, rather than fence at once.
     pub restart_after_crash: bool,
 }
@@ -107,8 +113,15 @@ pub enum Event {
         reply: LeaseReply,
     },
     /// The server is writable behind a shut gate.
+    /// `end` is where its log ended before anything new.
     Opened {
         phases: Vec<(String, Duration)>,
+        end: Lsn,
+    },
+    /// What the writing server sees of its standbys.
+    Standbys {
+        streams: Vec<Stream>,
+        position: Lsn,
     },
     /// It could not be made writable.
     OpenFailed {
@@ -139,6 +152,10 @@ pub enum Effect {
         epoch: Epoch,
     },
     ShutGate,
+    /// Let commits wait for this standby, or for none.
+    Synchronous {
+        standby: Option<SiteId>,
+    },
     /// Stop the server. Clean: finish transactions, send everything to the standby. Otherwise SIGKILL to all.
     Stop {
         clean: bool,
@@ -213,6 +230,7 @@ pub struct Writer {
     /// The newest epoch this site asked for; a receipt must cover it.
     asked: Epoch,
     sync: SyncRecord,
+    sync_state: SyncState,
     next_renewal: Time,
     lowest_margin: Option<Duration>,
     /// Of the server, in this epoch.
@@ -231,6 +249,7 @@ impl Writer {
             highest,
             asked,
             sync: SyncRecord::default(),
+            sync_state: SyncState::default(),
             next_renewal: Time::ZERO,
             lowest_margin: None,
             crashes: 0,
@@ -295,7 +314,8 @@ impl Writer {
             Event::Cancel { attempt } => self.cancel(attempt, &mut effects),
             Event::Followed => self.followed(),
             Event::Voted { voter, request, sent, reply } => self.voted(now, &voter, request, sent, reply, &mut effects),
-            Event::Opened { phases } => self.opened(now, phases, &mut effects),
+            Event::Opened { phases, end } => self.opened(now, phases, end, &mut effects),
+            Event::Standbys { streams, position } => self.standbys(now, &streams, position, &mut effects),
             Event::OpenFailed { why } => self.open_failed(why, &mut effects),
             Event::ServerExited { why } => self.server_exited(why, &mut effects),
             Event::Gone { end } => self.gone(now, end, &mut effects),
@@ -332,7 +352,7 @@ impl Writer {
         self.mode = Mode::Standby;
     }
 
-    fn opened(&mut self, now: Time, phases: Vec<(String, Duration)>, effects: &mut Vec<Effect>) {
+    fn opened(&mut self, now: Time, phases: Vec<(String, Duration)>, end: Lsn, effects: &mut Vec<Effect>) {
         let Mode::Opening { order, started, waited } = self.mode.clone() else { return };
         let epoch = self.epoch().cloned().unwrap_or_else(Epoch::none);
         // SAFETY.md item 3: the right is checked after the promotion too.
@@ -340,7 +360,9 @@ impl Writer {
             return self.begin_fencing("the lease lapsed during the promotion", Cause::Lapse, false, effects);
         }
         self.mode = Mode::Writing;
-        effects.push(Effect::OpenGate { epoch: epoch.clone() });
+        if self.begin_sync(now, end, effects) {
+            effects.push(Effect::OpenGate { epoch: epoch.clone() });
+        }
         effects.push(Effect::Say { text: format!("writing in epoch {epoch}") });
         if let Some(attempt) = order {
             let mut all = vec![("lease".to_string(), waited)];
@@ -456,9 +478,6 @@ impl Writer {
         effects: &mut Vec<Effect>,
     ) {
         self.highest = self.highest.clone().max(reply.highest.clone());
-        if reply.sync.version > self.sync.version {
-            self.sync = reply.sync.clone();
-        }
         match (&request, &self.mode) {
             (LeaseRequest::Sound { .. } | LeaseRequest::Acquire { .. }, Mode::Bidding(_)) => {
                 self.bid_voted(now, voter, &request, sent, reply, effects);
@@ -474,6 +493,7 @@ impl Writer {
                 let epoch = epoch.clone();
                 self.renewed(voter, &epoch, sent, &reply);
             }
+            (LeaseRequest::RecordSync { record, .. }, Mode::Writing) => self.sync_voted(voter, record, reply.granted()),
             _ => {}
         }
     }

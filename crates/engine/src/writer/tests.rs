@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use model::topology::WhenAlone;
 use model::{ActError, RunId};
 use proptest::prelude::*;
 
@@ -56,6 +57,8 @@ struct World {
     receipts: Vec<Receipt>,
     /// Who may serve clients now, by its gate.
     gates: BTreeMap<SiteId, bool>,
+    /// Whom each server's commits wait for.
+    waits: BTreeMap<SiteId, Option<SiteId>>,
     /// Newest epoch that ever had an open gate.
     served: Epoch,
 }
@@ -68,7 +71,8 @@ impl World {
             voters: names.to_vec(),
             terms: timing(),
             renew_every: 500 * MS,
-            rpo_zero,
+            sync: rpo_zero.then(|| SyncRules { when_alone: WhenAlone::Degrade, lost_after: 2_000 * MS }),
+            partners: names[..2].iter().filter(|n| *n != me).cloned().collect(),
             restart_after_crash: true,
         };
         let voter = |n: &SiteId| (n.clone(), Voter::start(timing(), Promises::default(), Time::ZERO));
@@ -82,6 +86,7 @@ impl World {
             answers: vec![],
             receipts: vec![],
             gates: BTreeMap::new(),
+            waits: BTreeMap::new(),
             served: Epoch::none(),
         }
     }
@@ -104,7 +109,9 @@ impl World {
                 let at = self.now + if voter == *me { Duration::ZERO } else { self.delay };
                 self.wire.push((at, me.clone(), voter, request, self.now, None));
             }
-            Effect::Open { .. } | Effect::Restart => self.send(me.as_str(), Event::Opened { phases: vec![] }),
+            Effect::Open { .. } | Effect::Restart => {
+                self.send(me.as_str(), Event::Opened { phases: vec![], end: Lsn(100) })
+            }
             Effect::OpenGate { epoch } => {
                 self.gates.insert(me.clone(), true);
                 assert!(epoch > self.served || epoch.site == self.served.site, "{epoch} opened after {}", self.served);
@@ -121,6 +128,7 @@ impl World {
                 self.receipts.push(receipt);
             }
             Effect::Answer { attempt, outcome } => self.answers.push((attempt, outcome)),
+            Effect::Synchronous { standby } => drop(self.waits.insert(me.clone(), standby)),
             Effect::Say { .. } => {}
         }
     }
@@ -181,6 +189,11 @@ impl World {
             received: Lsn(100),
         };
         self.send(who, order);
+    }
+
+    fn streams(&mut self, who: &str, standby: &str, streaming: bool, flushed: u64) {
+        let stream = Stream { site: site(standby), streaming, flushed: Lsn(flushed) };
+        self.send(who, Event::Standbys { streams: vec![stream], position: Lsn(200) });
     }
 
     fn cut(&mut self, pairs: &[(&str, &str)]) {
@@ -350,6 +363,73 @@ fn with_rpo_zero_only_a_recorded_standby_is_promoted_unless_two_people_accept_th
     world.send("b", Event::Promote { attempt, receipts: vec![], at_least: None, accept_loss, received: Lsn(1) });
     world.advance(8_000 * MS);
     assert!(world.done(3) && world.serving(&site("b")));
+}
+
+#[test]
+fn a_standby_is_waited_for_before_it_is_recorded_and_recorded_out_before_it_is_no_longer_waited_for() {
+    let mut world = World::new(true);
+    world.promote("a", 1);
+    world.advance(1_000 * MS);
+    assert_eq!(world.waits[&site("a")], None);
+    world.streams("a", "b", true, 150);
+    assert_eq!(world.waits[&site("a")], Some(site("b")), "waited for first");
+    world.streams("a", "b", true, 199);
+    world.advance(100 * MS);
+    assert!(world.writers[&site("a")].in_sync().is_empty(), "it lacks what was acknowledged before the wait began");
+    world.streams("a", "b", true, 200);
+    world.advance(100 * MS);
+    assert!(world.writers[&site("a")].in_sync().contains(&site("b")));
+    world.cut(&[("a", "b"), ("a", "w")]);
+    world.advance(2_500 * MS);
+    world.streams("a", "b", false, 200);
+    world.advance(100 * MS);
+    assert_eq!(world.waits[&site("a")], Some(site("b")), "no majority recorded the drop: still waited for");
+    world.cut(&[("a", "b")]);
+    world.streams("a", "b", false, 200);
+    world.advance(100 * MS);
+    world.streams("a", "b", false, 200);
+    assert_eq!(world.waits[&site("a")], None);
+    assert!(world.voters[&site("w")].promises().sync.in_sync.is_empty());
+}
+
+#[test]
+fn a_recorded_standby_is_promoted_without_an_override_and_a_dropped_one_is_not() {
+    for dropped in [false, true] {
+        let mut world = World::new(true);
+        world.promote("a", 1);
+        world.advance(1_000 * MS);
+        for _ in 0..2 {
+            world.streams("a", "b", true, 200);
+            world.advance(100 * MS);
+        }
+        if dropped {
+            world.cut(&[("a", "b")]);
+            world.advance(2_500 * MS);
+            world.streams("a", "b", false, 200);
+            world.advance(100 * MS);
+        }
+        world.cut(&[("a", "b"), ("a", "w")]);
+        world.promote("b", 2);
+        world.advance(8_000 * MS);
+        assert_eq!(world.done(2), !dropped);
+    }
+}
+
+#[test]
+fn after_a_restart_clients_wait_until_the_standby_has_what_recovery_brought_back() {
+    let mut world = World::new(true);
+    world.promote("a", 1);
+    world.advance(1_000 * MS);
+    for _ in 0..2 {
+        world.streams("a", "b", true, 200);
+        world.advance(100 * MS);
+    }
+    world.send("a", Event::ServerExited { why: "signal 9".into() });
+    assert!(!world.serving(&site("a")));
+    world.streams("a", "b", true, 99);
+    assert!(!world.serving(&site("a")));
+    world.streams("a", "b", true, 100);
+    assert!(world.serving(&site("a")));
 }
 
 #[test]
