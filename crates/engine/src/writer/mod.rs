@@ -104,8 +104,10 @@ pub enum Event {
     Cancel {
         attempt: AttemptId,
     },
-    /// The order to follow was carried out: the server runs as a copy.
-    Followed,
+    /// The order to follow ended; `copy` when the server now runs as a copy. See [`Writer::begin_follow`].
+    Followed {
+        copy: bool,
+    },
     Voted {
         voter: SiteId,
         request: LeaseRequest,
@@ -235,6 +237,7 @@ pub struct Writer {
     lowest_margin: Option<Duration>,
     /// Of the server, in this epoch.
     crashes: u32,
+    following: bool,
 }
 
 impl Writer {
@@ -253,6 +256,7 @@ impl Writer {
             next_renewal: Time::ZERO,
             lowest_margin: None,
             crashes: 0,
+            following: false,
         }
     }
 
@@ -291,15 +295,9 @@ impl Writer {
             _ => None,
         }
     }
-    /// Whether the server may be turned into a copy now.
-    pub fn may_follow(&self) -> Result<(), String> {
-        match &self.mode {
-            Mode::Standby | Mode::Fenced { .. } => Ok(()),
-            Mode::Lapsed { .. } => Ok(()),
-            Mode::Bidding(_) | Mode::Opening { .. } => Err("it is being promoted".into()),
-            Mode::Writing => Err("it is the writer; fence it first".into()),
-            Mode::Fencing { .. } => Err("it is being fenced".into()),
-        }
+    /// Whether a copy is being made of another site's data.
+    pub fn following(&self) -> bool {
+        self.following
     }
 
     pub fn step(&mut self, now: Time, event: Event) -> Vec<Effect> {
@@ -312,7 +310,7 @@ impl Writer {
             }
             Event::Fence { attempt, clean } => self.fence(attempt, clean, &mut effects),
             Event::Cancel { attempt } => self.cancel(attempt, &mut effects),
-            Event::Followed => self.followed(),
+            Event::Followed { copy } => self.followed(copy),
             Event::Voted { voter, request, sent, reply } => self.voted(now, &voter, request, sent, reply, &mut effects),
             Event::Opened { phases, end } => self.opened(now, phases, end, &mut effects),
             Event::Standbys { streams, position } => self.standbys(now, &streams, position, &mut effects),
@@ -346,10 +344,34 @@ impl Writer {
         };
     }
 
-    /// A copy of the new writer's data cannot lose what the old epochs wrote: they are over for this directory.
-    fn followed(&mut self) {
-        self.durable.fenced = self.durable.fenced.clone().max(self.durable.written.clone());
-        self.mode = Mode::Standby;
+    /// Claims the data directory for [`Event::Followed`]. From here on this site never again writes in an old epoch, also
+    /// when following fails half-way.
+    ///
+    /// # Errors
+    /// Why the server cannot be turned into a copy now.
+    pub fn begin_follow(&mut self) -> Result<Vec<Effect>, String> {
+        let mut effects = Vec::new();
+        if self.lapsed().is_some() {
+            self.withdraw(Outcome::Refused { why: "it is to follow instead".into() }, &mut effects);
+        }
+        match self.mode.clone() {
+            _ if self.following => return Err("it is following already".into()),
+            Mode::Standby | Mode::Fenced { .. } => {}
+            Mode::Lapsed { why, .. } => self.certify(why, None, None, &mut effects),
+            Mode::Bidding(_) | Mode::Opening { .. } => return Err("it is being promoted".into()),
+            Mode::Writing => return Err("it is the writer; fence it first".into()),
+            Mode::Fencing { .. } => return Err("it is being fenced".into()),
+        }
+        self.following = true;
+        Ok(effects)
+    }
+
+    fn followed(&mut self, copy: bool) {
+        self.following = false;
+        if copy {
+            self.durable.fenced = self.durable.fenced.clone().max(self.durable.written.clone());
+            self.mode = Mode::Standby;
+        }
     }
 
     fn opened(&mut self, now: Time, phases: Vec<(String, Duration)>, end: Lsn, effects: &mut Vec<Effect>) {

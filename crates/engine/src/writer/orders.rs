@@ -32,6 +32,9 @@ impl Writer {
             }
             Mode::Standby | Mode::Bidding(_) | Mode::Lapsed { .. } | Mode::Fenced { .. } => {}
         }
+        if self.following {
+            return answer(Outcome::Failed(ActError::Transient("its data is being replaced by a copy".into())));
+        }
         if let Some(missing) = order.at_least.filter(|at_least| order.received < *at_least) {
             let why = format!("the log ends at {}, before the old writer's end {missing}", order.received);
             return answer(Outcome::Failed(ActError::Transient(why)));
