@@ -1,1 +1,2 @@
-//! lab
+//! The real world on one machine: real sites on loopback, real faults, and what they did to real clients.
+pub mod proxy;
