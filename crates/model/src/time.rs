@@ -48,11 +48,11 @@ pub fn human(duration: Duration) -> String {
     let ms = duration.as_millis();
     match ms {
         0..1_000 => format!("{ms}ms"),
-        1_000..60_000 if ms % 1_000 == 0 => format!("{}s", ms / 1_000),
+        1_000..60_000 if ms.is_multiple_of(1_000) => format!("{}s", ms / 1_000),
         1_000..60_000 => format!("{:.1}s", ms as f64 / 1_000.0),
-        60_000..3_600_000 if (ms / 1_000) % 60 == 0 => format!("{}m", ms / 60_000),
+        60_000..3_600_000 if (ms / 1_000).is_multiple_of(60) => format!("{}m", ms / 60_000),
         60_000..3_600_000 => format!("{}m {}s", ms / 60_000, (ms / 1_000) % 60),
-        _ if (ms / 60_000) % 60 == 0 => format!("{}h", ms / 3_600_000),
+        _ if (ms / 60_000).is_multiple_of(60) => format!("{}h", ms / 3_600_000),
         _ => format!("{}h {}m", ms / 3_600_000, (ms / 60_000) % 60),
     }
 }

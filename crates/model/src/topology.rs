@@ -115,7 +115,7 @@ pub struct Dns {
     pub zone: String,
     pub policy: Policy,
     pub ttl: Duration,
-    /// Names in the zone and the fleet that each points to.
+    /// Full names, without the trailing dot, and the fleet that each points to.
     pub records: BTreeMap<String, ComponentId>,
 }
 

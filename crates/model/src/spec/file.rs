@@ -228,10 +228,10 @@ pub(crate) enum Component {
         wal_keep: Option<Megabytes>,
         /// Server settings in every region.
         #[serde(default)]
-        settings: BTreeMap<String, String>,
+        settings: BTreeMap<String, Setting>,
         /// Server settings of single regions, over `settings`.
         #[serde(default)]
-        site_settings: BTreeMap<String, BTreeMap<String, String>>,
+        site_settings: BTreeMap<String, BTreeMap<String, Setting>>,
         backup: Option<Backup>,
         #[serde(default)]
         needs: Vec<String>,
@@ -261,6 +261,23 @@ impl Component {
             Component::Dns { needs, .. } | Component::Fleet { needs, .. } | Component::Postgres { needs, .. } => needs,
             Component::Secret { .. } => &[],
         }
+    }
+}
+
+/// A server setting's value: kept as written, whether it looks like a text, a number or a boolean.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Setting(pub String);
+
+impl JsonSchema for Setting {
+    fn schema_name() -> Cow<'static, str> {
+        "Setting".into()
+    }
+    fn inline_schema() -> bool {
+        true
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": ["string", "number", "boolean"] })
     }
 }
 

@@ -26,7 +26,11 @@ pub(super) fn topology(file: &File) -> Topology {
             approvers: file.approvals.approvers.iter().map(Person::new).collect(),
         },
         failover: file.failover,
-        sites: file.sites.iter().map(|(name, site)| topology::Site { id: SiteId::new(name), role: role(site) }).collect(),
+        sites: file
+            .sites
+            .iter()
+            .map(|(name, site)| topology::Site { id: SiteId::new(name), role: role(site) })
+            .collect(),
         components: file.components.iter().map(|(name, c)| component(name, c, file)).collect(),
         timing: super::profile::timing(&file.timing),
         drills: file.drills.iter().map(drill).collect(),
@@ -125,23 +129,35 @@ pub(super) fn replication(declared: Option<Replication>, rpo: Duration) -> Repli
 }
 
 fn postgres(name: &str, component: &Component, file: &File) -> ComponentKind {
-    let Component::Postgres { database, replication: declared, when_alone, on_crash, wal_keep, settings, site_settings, .. } =
-        component
+    let Component::Postgres {
+        database,
+        replication: declared,
+        when_alone,
+        on_crash,
+        wal_keep,
+        settings,
+        site_settings,
+        ..
+    } = component
     else {
         unreachable!("called for postgres components")
     };
-    let per_site = site_settings.iter().map(|(site, settings)| (SiteId::new(site), settings.clone()));
+    let per_site = site_settings.iter().map(|(site, settings)| (SiteId::new(site), plain(settings)));
     ComponentKind::Postgres(topology::Postgres {
         database: database.clone().unwrap_or_else(|| name.replace('-', "_")),
         replication: replication(*declared, file.objectives.rpo.0),
         when_alone: when_alone.unwrap_or(WhenAlone::Block),
         on_crash: on_crash.unwrap_or(OnCrash::Restart),
         wal_keep_mb: wal_keep.map_or(DEFAULT_WAL_KEEP_MB, |m| m.0),
-        settings: settings.clone(),
+        settings: plain(settings),
         site_settings: per_site.collect(),
     })
 }
 
 fn drill(drill: &file::Drill) -> topology::DrillSchedule {
     topology::DrillSchedule { fault: drill.fault.name().into(), every: drill.every.0 }
+}
+
+fn plain(settings: &BTreeMap<String, file::Setting>) -> BTreeMap<String, String> {
+    settings.iter().map(|(name, value)| (name.clone(), value.0.clone())).collect()
 }

@@ -81,7 +81,7 @@ fn topology(text: &str, problems: &mut Vec<Problem>) -> Option<Topology> {
     let tree = match tree::read(text) {
         Ok(tree) => tree,
         Err(problem) => {
-            problems.push(problem);
+            problems.push(*problem);
             return None;
         }
     };

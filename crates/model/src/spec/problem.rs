@@ -67,10 +67,14 @@ impl Problem {
     }
 }
 
-/// The known word that `word` was probably meant to be.
-pub(crate) fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let alike = |k: &'a str| (strsim::damerau_levenshtein(&word.to_lowercase(), k), k);
-    let (distance, best) = known.into_iter().map(alike).min()?;
+/// The known word that `word` was probably meant to be: the only one that it begins, else the nearest.
+pub(crate) fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a str> + Clone) -> Option<&'a str> {
+    let word = word.to_lowercase();
+    let mut begun = known.clone().into_iter().filter(|k| word.len() >= 3 && k.starts_with(&word));
+    if let (Some(only), None) = (begun.next(), begun.next()) {
+        return Some(only);
+    }
+    let (distance, best) = known.into_iter().map(|k| (strsim::damerau_levenshtein(&word, k), k)).min()?;
     let near = distance <= (best.len().max(word.len()) / 3).max(1);
     near.then_some(best)
 }

@@ -33,7 +33,7 @@ macro_rules! quantity {
         }
         impl JsonSchema for $ty {
             fn schema_name() -> Cow<'static, str> {
-                $name.into()
+                stringify!($ty).into()
             }
             fn inline_schema() -> bool {
                 true
@@ -47,33 +47,33 @@ macro_rules! quantity {
 
 quantity!(
     /// `500ms`, `5s`, `30m`, `1h 30m`, `7d`.
-    Length(Duration) = "duration", r"^\d+(\.\d+)?(ms|s|m|h|d)( ?\d+(\.\d+)?(ms|s|m|h|d))*$", duration
+    Length(Duration) = "a duration", r"^\d+(\.\d+)?(ms|s|m|h|d)( ?\d+(\.\d+)?(ms|s|m|h|d))*$", duration
 );
 quantity!(
     /// A duration, or hour, day, week, month, quarter or year.
-    Interval(Duration) = "interval", r"^(hour|day|week|month|quarter|year|\d+(\.\d+)?(ms|s|m|h|d)( ?\d+(\.\d+)?(ms|s|m|h|d))*)$", interval
+    Interval(Duration) = "an interval", r"^(hour|day|week|month|quarter|year|\d+(\.\d+)?(ms|s|m|h|d)( ?\d+(\.\d+)?(ms|s|m|h|d))*)$", interval
 );
 quantity!(
     /// `50%`, `99.95%`.
-    Percent(f64) = "percent", r"^\d+(\.\d+)?%$", percent
+    Percent(f64) = "a percentage", r"^\d+(\.\d+)?%$", percent
 );
 quantity!(
     /// `4000 USD/month`.
-    Monthly(Decimal) = "money per month", r"^\d+(\.\d+)? USD/month$", monthly
+    Monthly(Decimal) = "an amount of money per month", r"^\d+(\.\d+)? USD/month$", monthly
 );
 quantity!(
     /// `512MB`, `1GB`; whole megabytes.
-    Megabytes(u32) = "size", r"^\d+(MB|GB)$", megabytes
+    Megabytes(u32) = "a size", r"^\d+(MB|GB)$", megabytes
 );
 
 /// Checks `text` as the quantity of that name.
 pub(crate) fn check(quantity: &str, text: &str) -> Result<(), BadQuantity> {
     match quantity {
-        "duration" => duration(text).map(drop),
-        "interval" => interval(text).map(drop),
-        "percent" => percent(text).map(drop),
-        "money per month" => monthly(text).map(drop),
-        "size" => megabytes(text).map(drop),
+        "a duration" => duration(text).map(drop),
+        "an interval" => interval(text).map(drop),
+        "a percentage" => percent(text).map(drop),
+        "an amount of money per month" => monthly(text).map(drop),
+        "a size" => megabytes(text).map(drop),
         _ => unreachable!("the schema names only the quantities above"),
     }
 }
@@ -92,7 +92,9 @@ pub(crate) fn duration(text: &str) -> Result<Duration, BadQuantity> {
     }
     while !rest.is_empty() {
         let (number, after) = split_number(rest);
-        let letters = after.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(after.len());
+        let spaced = after.starts_with(' ');
+        let after = after.trim_start();
+        let letters = after.find(|c: char| !c.is_alphabetic()).unwrap_or(after.len());
         let (unit, after) = after.split_at(letters);
         let Some(number) = number else { return Err(bad(format!("`{text}` is not a duration"))) };
         let micros: u64 = match unit {
@@ -104,10 +106,14 @@ pub(crate) fn duration(text: &str) -> Result<Duration, BadQuantity> {
             "" => return Err(bad(format!("`{text}` has no unit"))),
             _ => return Err(bad(format!("`{unit}` is not a unit of time"))),
         };
+        if spaced {
+            return Err(bad(format!("`{text}` has a space before its unit")));
+        }
         let part = number.checked_mul(Decimal::from(micros)).and_then(|d| d.to_u64()).map(Duration::from_micros);
-        total = part.and_then(|p| total.checked_add(p)).filter(|t| *t <= LONGEST).ok_or_else(|| {
-            bad(format!("`{text}` is longer than a year"))
-        })?;
+        total = part
+            .and_then(|p| total.checked_add(p))
+            .filter(|t| *t <= LONGEST)
+            .ok_or_else(|| bad(format!("`{text}` is longer than a year")))?;
         rest = after.trim_start();
     }
     Ok(total)
@@ -128,12 +134,12 @@ pub(crate) fn interval(text: &str) -> Result<Duration, BadQuantity> {
 
 fn percent(text: &str) -> Result<f64, BadQuantity> {
     let hint = "write a number and a percent sign, such as `50%` or `99.95%`";
-    let number = text.strip_suffix('%').ok_or(BadQuantity { message: format!("`{text}` has no percent sign"), hint })?;
+    let number =
+        text.strip_suffix('%').ok_or(BadQuantity { message: format!("`{text}` has no percent sign"), hint })?;
     let value = Decimal::from_str(number.trim()).ok().and_then(|d| d.to_f64());
-    value.filter(|v| (0.0..=100.0).contains(v)).ok_or(BadQuantity {
-        message: format!("`{text}` is not a percentage from 0% to 100%"),
-        hint,
-    })
+    value
+        .filter(|v| (0.0..=100.0).contains(v))
+        .ok_or(BadQuantity { message: format!("`{text}` is not a percentage from 0% to 100%"), hint })
 }
 
 fn monthly(text: &str) -> Result<Decimal, BadQuantity> {
@@ -190,6 +196,7 @@ mod tests {
         let says = |text| duration(text).unwrap_err().message;
         assert_eq!(says("30"), "`30` has no unit");
         assert_eq!(says("30 sec"), "`sec` is not a unit of time");
+        assert_eq!(says("30 s"), "`30 s` has a space before its unit");
         assert_eq!(says("-3s"), "`-3s` is not a duration");
         assert_eq!(says("soon"), "`soon` is not a duration");
         assert_eq!(says("99999999999d"), "`99999999999d` is longer than a year");

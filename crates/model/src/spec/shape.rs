@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value as Json};
 
-use super::problem::{Problem, Span, suggest};
+use super::problem::{Problem, Span, did_you_mean, suggest};
 use super::quantity::{self, QUANTITY};
 use super::tree::{Entry, Node, Value};
 
@@ -30,6 +30,10 @@ struct Fitter<'s> {
 impl<'s> Fitter<'s> {
     fn fit(&mut self, node: &Node, schema: &'s Json, place: &Place<'_>) -> Json {
         let schema = self.resolve(schema);
+        if let (Value::Null, true) = (&node.value, std::ptr::eq(schema, self.schema)) {
+            let problem = Problem::error("spec-wrong-type", place.span, "the file is empty", "nothing here");
+            return self.report(problem.hint("begin with `workload:` and its name; `antipode schema` lists every key"));
+        }
         if let Value::Null = node.value {
             return self.report(
                 Problem::error("spec-wrong-type", place.span, format!("{} has no value", tick(place)), "nothing here")
@@ -72,13 +76,14 @@ impl<'s> Fitter<'s> {
         let known = schema.get("properties").and_then(Json::as_object);
         let others = schema.get("additionalProperties").filter(|s| s.is_object());
         let mut object = Map::new();
+        let mut misspelt = Vec::new();
         for (i, entry) in entries.iter().enumerate() {
             if let Some(first) = entries[..i].iter().find(|e| e.key == entry.key) {
                 self.duplicate(entry, first);
                 continue;
             }
             let Some(inner) = known.and_then(|k| k.get(&entry.key)).or(others) else {
-                self.unknown_key(entry, known, place);
+                misspelt.extend(self.unknown_key(entry, known, place));
                 continue;
             };
             let value = self.fit(&entry.node, inner, &Place { name: &entry.key, span: entry.key_span });
@@ -86,7 +91,7 @@ impl<'s> Fitter<'s> {
         }
         for required in schema.get("required").and_then(Json::as_array).into_iter().flatten() {
             let key = required.as_str().unwrap_or_default();
-            if node.get(key).is_none() {
+            if node.get(key).is_none() && !misspelt.contains(&key) {
                 self.missing_key(key, known.and_then(|k| k.get(key)), place);
             }
         }
@@ -105,7 +110,7 @@ impl<'s> Fitter<'s> {
         if let Some(kind) = schema.get(QUANTITY).and_then(Json::as_str)
             && let Err(bad) = quantity::check(kind, text)
         {
-            let problem = Problem::error("spec-unit", node.span, bad.message, format!("should be a {kind}"));
+            let problem = Problem::error("spec-unit", node.span, bad.message, format!("should be {kind}"));
             return self.report(problem.hint(bad.hint));
         }
         Json::String(text.clone())
@@ -158,7 +163,9 @@ impl<'s> Fitter<'s> {
                     .hint(format!("one of: {}", names.join(", "))),
             );
         };
-        let Value::Scalar(name) = &entry.node.value else { return self.wrong_type(&entry.node, "a single word", place) };
+        let Value::Scalar(name) = &entry.node.value else {
+            return self.wrong_type(&entry.node, "a single word", place);
+        };
         match names.iter().position(|n| n == name) {
             Some(at) => self.fit_object(node, &variants[at], place),
             None => self.unknown_value(entry.node.span, name, tag, &names),
@@ -197,11 +204,19 @@ impl<'s> Fitter<'s> {
         );
     }
 
-    fn unknown_key(&mut self, entry: &Entry, known: Option<&'s Map<String, Json>>, place: &Place<'_>) {
+    /// Returns the key that was probably meant.
+    fn unknown_key(
+        &mut self,
+        entry: &Entry,
+        known: Option<&'s Map<String, Json>>,
+        place: &Place<'_>,
+    ) -> Option<&'s str> {
         let message = format!("`{}` is not a key of {}", entry.key, tick(place));
         let known = known.into_iter().flat_map(Map::keys).map(String::as_str);
+        let meant = did_you_mean(&entry.key, known.clone());
         let problem = Problem::error("spec-unknown-key", entry.key_span, message, "unknown key");
         self.report(problem.hint(suggest(&entry.key, known)));
+        meant
     }
 
     fn missing_key(&mut self, key: &str, schema: Option<&'s Json>, place: &Place<'_>) {

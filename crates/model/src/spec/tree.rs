@@ -73,7 +73,7 @@ impl Node {
 }
 
 /// Reads one YAML document. A syntax error is the only problem then: nothing after it can be trusted.
-pub(crate) fn read(text: &str) -> Result<Node, Problem> {
+pub(crate) fn read(text: &str) -> Result<Node, Box<Problem>> {
     let options = serde_saphyr::options! {
         // Both entries reach us, so that duplicates are reported like any other problem.
         duplicate_keys: DuplicateKeyPolicy::LastWins,
@@ -81,7 +81,7 @@ pub(crate) fn read(text: &str) -> Result<Node, Problem> {
     };
     match serde_saphyr::from_str_with_options::<Spanned<Raw>>(text, options) {
         Ok(raw) => Ok(node(raw, text)),
-        Err(error) => Err(syntax_problem(&error, text)),
+        Err(error) => Err(Box::new(syntax_problem(&error, text))),
     }
 }
 
@@ -97,28 +97,40 @@ fn syntax_problem(error: &serde_saphyr::Error, text: &str) -> Problem {
     }
     let hint = match () {
         _ if message.contains("tab") => "indent with spaces, two for each level",
+        _ if message.contains("alias") => {
+            "`*name` repeats a value marked `&name` before it: quote a text that begins with `*`"
+        }
         _ if message.contains("string scalar") => "keys are plain words, such as `workload`",
         _ => "check the indentation, the colons and the brackets around this place",
     };
     Problem::error("spec-yaml", span, format!("not readable as YAML: {message}"), "reading stopped here").hint(hint)
 }
 
-/// Bytes where the parser knows them, else from line and column.
+/// The parser's place, in bytes where it knows them, made to lie in the text and on whole characters.
 fn span_of(location: &Location, text: &str) -> Span {
-    let (line, column) = (location.line().max(1) as usize, location.column().max(1) as usize);
     let span = location.span();
     let (offset, len) = match (span.byte_offset(), span.byte_len()) {
         (Some(offset), Some(len)) => (offset as usize, len as usize),
-        _ => (offset_of(text, line, column), 1),
+        _ => (offset_of(text, location.line() as usize, location.column() as usize), 1),
     };
-    let offset = offset.min(text.len());
-    Span { line, column, offset, len: len.min(text.len() - offset) }
+    let offset = boundary(text, offset);
+    let end = boundary(text, offset + len);
+    let before = &text[..offset];
+    let line = before.matches('\n').count() + 1;
+    let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
+    Span { line, column, offset, len: end - offset }
 }
 
+/// The first character boundary from `at` on.
+fn boundary(text: &str, at: usize) -> usize {
+    (at..text.len()).find(|i| text.is_char_boundary(*i)).unwrap_or(text.len())
+}
+
+/// From line and column, which count from 1; in characters.
 fn offset_of(text: &str, line: usize, column: usize) -> usize {
-    let start: usize = text.split_inclusive('\n').take(line - 1).map(str::len).sum();
+    let start: usize = text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
     let rest = text.get(start..).unwrap_or_default();
-    start + rest.chars().take(column - 1).map(char::len_utf8).sum::<usize>()
+    start + rest.chars().take(column.saturating_sub(1)).map(char::len_utf8).sum::<usize>()
 }
 
 fn node(raw: Spanned<Raw>, text: &str) -> Node {

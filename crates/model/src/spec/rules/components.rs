@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::Rules;
 use crate::Policy;
 use crate::spec::Span;
-use crate::spec::file::Component;
+use crate::spec::file::{Component, Setting};
 use crate::spec::lower::default_env;
 use crate::spec::problem::{Problem, suggest};
 
@@ -99,7 +99,12 @@ impl Rules<'_> {
         }
     }
 
-    fn find_cycle<'a>(&'a self, name: &'a str, path: &mut Vec<&'a str>, safe: &mut Vec<&'a str>) -> Option<Vec<&'a str>> {
+    fn find_cycle<'a>(
+        &'a self,
+        name: &'a str,
+        path: &mut Vec<&'a str>,
+        safe: &mut Vec<&'a str>,
+    ) -> Option<Vec<&'a str>> {
         if safe.contains(&name) {
             return None;
         }
@@ -137,7 +142,9 @@ impl Rules<'_> {
                 let span = self.key(&["components", name, "records", record]);
                 let problem =
                     Problem::error("spec-name", span, format!("`{record}` is not a name in a zone"), "not a DNS label");
-                self.report(problem.hint("write a name relative to the zone, such as `api`, or `@` for the zone itself"));
+                self.report(
+                    problem.hint("write a name relative to the zone, such as `api`, or `@` for the zone itself"),
+                );
             }
             if !matches!(self.file.components.get(fleet), Some(Component::Fleet { .. })) {
                 let span = self.at(&["components", name, "records", record]);
@@ -218,8 +225,8 @@ impl Rules<'_> {
         }
     }
 
-    fn settings(&mut self, settings: &BTreeMap<String, String>, path: &[&str]) {
-        for (setting, value) in settings {
+    fn settings(&mut self, settings: &BTreeMap<String, Setting>, path: &[&str]) {
+        for (setting, Setting(value)) in settings {
             let at: Vec<&str> = path.iter().copied().chain([setting.as_str()]).collect();
             let span: Span = self.key(&at);
             let lower = setting.to_ascii_lowercase();
@@ -230,7 +237,10 @@ impl Rules<'_> {
             } else if let Some((_, why)) = OURS.iter().find(|(ours, _)| *ours == lower) {
                 let message = format!("`{setting}` is Antipode's to set");
                 self.report(Problem::error("spec-setting", span, message, "not yours to set").hint(*why));
-            } else if matches!(lower.as_str(), "synchronous_commit" | "fsync") && value != "on" && value != "remote_apply" {
+            } else if matches!(lower.as_str(), "synchronous_commit" | "fsync")
+                && value != "on"
+                && value != "remote_apply"
+            {
                 // SAFETY.md item 8: weaker, and an acknowledged commit may be nowhere.
                 let message = format!("`{setting}: {value}` acknowledges commits that a crash can lose");
                 let problem = Problem::error("spec-setting", self.at(&at), message, "unsafe");

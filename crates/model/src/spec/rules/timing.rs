@@ -63,7 +63,8 @@ impl Rules<'_> {
         // The holder's own deadline is L(1 - drift) - margin from the sending of a renewal.
         let usable = lease.mul_f64(1.0 - f64::from(drift.min(1_000_000)) / 1e6).saturating_sub(margin);
         if usable <= round {
-            let message = format!("`stop_margin` and `clock_drift` leave {} of a lease of {}", human(usable), human(lease));
+            let message =
+                format!("`stop_margin` and `clock_drift` leave {} of a lease of {}", human(usable), human(lease));
             let hint = "the writer would stop before it could renew: shorten `stop_margin`, or lengthen `lease`";
             self.clash(&["stop_margin", "clock_drift", "lease"], message, hint);
         }
@@ -75,7 +76,11 @@ impl Rules<'_> {
         if t.suspect_after > t.unreachable_after {
             let (suspect, unreachable) = (human(t.suspect_after), human(t.unreachable_after));
             let message = format!("a site is suspected after {suspect}, later than it is unreachable ({unreachable})");
-            self.clash(&["suspect_after", "unreachable_after"], message, "suspicion comes first: shorten `suspect_after`");
+            self.clash(
+                &["suspect_after", "unreachable_after"],
+                message,
+                "suspicion comes first: shorten `suspect_after`",
+            );
         }
         if t.unreachable_after < probe {
             let message = format!(
@@ -94,7 +99,8 @@ impl Rules<'_> {
         if t.unreachable_after > t.lease {
             let span = self.first_set(&["unreachable_after", "lease"]);
             let (unreachable, lease) = (human(t.unreachable_after), human(t.lease));
-            let message = format!("a lost region is detected after {unreachable}, long after its lease of {lease} can lapse");
+            let message =
+                format!("a lost region is detected after {unreachable}, long after its lease of {lease} can lapse");
             let hint = "below `lease`, detection adds nothing to the time of a failover";
             self.report(Problem::warning("spec-timing", span, message, "slower than the lease").hint(hint));
         }
