@@ -28,6 +28,7 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 
 pub use authority::Authority;
+pub(crate) use receipt::to_hex;
 pub use receipt::{Signer, Verifier};
 
 use certificate::Certificate;

@@ -86,7 +86,7 @@ pub(super) fn key_pair(key: &PrivateKeyDer<'_>, path: &Path) -> Result<Ed25519Ke
     })
 }
 
-fn to_hex(bytes: &[u8]) -> String {
+pub(crate) fn to_hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
         text
