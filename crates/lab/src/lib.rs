@@ -1,2 +1,3 @@
 //! The real world on one machine: real sites on loopback, real faults, and what they did to real clients.
+pub mod evidence;
 pub mod proxy;

@@ -104,12 +104,12 @@ async fn a_cut_silences_old_and_new_connections_and_healing_resets_them() {
 async fn clients_that_give_up_in_a_cut_leave_no_connection_behind() {
     let network = Network::new();
     let at = through(&network, &ab(), echo().await).await;
-    network.cut(&[ab()]);
+    let cut = network.cut(&[ab()]);
     for _ in 0..20 {
         let mut probe = TcpStream::connect(at).await.unwrap();
         probe.write_all(b"GET /ready").await.unwrap();
     }
-    until(|| network.traffic(&ab()).open == 0).await;
+    until(|| cut.hits().unanswered == 20 && network.traffic(&ab()).open == 0).await;
 }
 
 #[tokio::test]
