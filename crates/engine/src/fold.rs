@@ -1,7 +1,7 @@
 //! How each record changes the state. Deterministic and total: a record that no longer fits changes nothing.
 
 use model::observe::Readiness;
-use model::{AttemptId, Outcome, Time};
+use model::{ActError, AttemptId, Outcome, Time};
 
 use crate::protocol::Record;
 use crate::runbook::run::{End, Ended, Mode, Progress, Run, StepState};
@@ -90,6 +90,7 @@ fn raise_writer(state: &mut Workload, epoch: &model::Epoch, at: Time) {
     if *epoch > state.epoch() {
         state.writer = Some(Writer { site: epoch.site.clone(), epoch: epoch.clone(), since: at });
         state.gone = None;
+        state.held = None;
     }
 }
 
@@ -118,7 +119,7 @@ fn start_run(state: &mut Workload, record: &Record) {
 
 fn end_run(state: &mut Workload, end: End, summary: &str, at: Time) {
     let Some(mut run) = state.run.take() else { return };
-    if run.by.is_none() && end != End::Succeeded {
+    if run.by.is_none() && matches!(end, End::Failed | End::Aborted) {
         state.held = run.runbook.from.clone();
     }
     let ended = Ended { end, at, summary: summary.to_owned() };
@@ -178,6 +179,10 @@ fn apply_to_attempt(run: &mut Run, record: &Record) {
         Record::AttemptStarted { attempt, action, at, .. } if attempt.run == run.id => {
             if let Some(step) = run.steps.get_mut(attempt.step as usize) {
                 step.tries = attempt.number;
+                if step.progress == Progress::Checking {
+                    // It only waited for leave to go out.
+                    step.since = None;
+                }
                 step.since.get_or_insert(*at);
                 step.progress = Progress::Out { attempt: *attempt, site: action.site.clone(), inquire_at: None };
             }
@@ -217,6 +222,7 @@ fn end_attempt(run: &mut Run, attempt: &AttemptId, outcome: &Outcome, retry_at: 
         Outcome::Refused { why } => why.clone(),
         Outcome::Failed(error) => error.to_string(),
     };
+    step.doubtful = matches!(outcome, Outcome::Failed(ActError::Unknown(_)));
     let Some(evidence) = outcome.evidence() else { return };
     if let Some(receipt) = &evidence.receipt {
         run.position = receipt.end.or(evidence.position).or(run.position);

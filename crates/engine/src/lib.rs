@@ -6,18 +6,24 @@
 //! ```
 //! [`step`] decides and changes nothing; state changes only through [`apply`], the fold of the journal.
 
+mod chores;
 pub mod fold;
+pub mod lease;
 pub mod protocol;
 pub mod record;
 pub mod routing;
 pub mod runbook;
+pub mod status;
+mod turn;
 pub mod watch;
 pub mod workload;
-pub mod lease;
 pub mod writer;
 
 pub use fold::apply;
 pub use protocol::{Decision, Effect, Event, Inquiry, Record, Refused, Request, RoutingAddresses};
+pub use runbook::Runbook;
+pub use runbook::plan::plan;
+pub use status::{Status, status};
 pub use workload::Workload;
 
 use model::Time;
@@ -25,35 +31,26 @@ use model::Time;
 /// Fold what was seen into the volatile part of the state. Call it for every event, before [`step`].
 pub fn observe(state: &mut Workload, now: Time, event: &Event) {
     match event {
-        Event::Reported { report } => {
-            let seen = state.watch.sites.entry(report.site.clone()).or_default();
-            seen.report = Some(std::sync::Arc::new(report.as_ref().clone()));
-            seen.at = now;
-            seen.unanswered = None;
-        }
-        Event::Unanswered { site, why } => {
-            let seen = state.watch.sites.entry(site.clone()).or_default();
-            let since = seen.unanswered.as_ref().map_or(now, |(since, _)| *since);
-            seen.unanswered = Some((since, why.clone()));
-        }
+        Event::Reported { report } => state.watch.reported(report, now),
+        Event::Unanswered { site, why } => state.watch.unanswered(site, why, now),
         _ => {}
     }
 }
 
 /// Decide what follows from `event`. Changes nothing.
 pub fn step(state: &Workload, now: Time, event: &Event) -> Decision {
-    let _ = (state, now, event);
-    Decision::default()
+    turn::Turn::new(state, now).take(event)
 }
 
-/// What to do first after a crash: every attempt whose end is not in the journal is inquired after.
+/// What to do first after a crash: every attempt whose end is not in the journal is inquired after, before anything is
+/// tried again. Call it once the records of [`Event::Started`] are applied.
 pub fn resume(state: &Workload, now: Time) -> Decision {
-    let _ = now;
-    let inquire = state.run.iter().flat_map(|run| &run.steps).filter_map(|step| match &step.progress {
-        runbook::run::Progress::Out { attempt, site, .. } => {
-            Some(Effect::Inquire { attempt: *attempt, site: site.clone() })
-        }
-        _ => None,
-    });
-    Decision { effects: inquire.collect(), ..Decision::default() }
+    let Some(run) = &state.run else { return Decision::default() };
+    let inquire = run.out().map(|(_, attempt, site)| Effect::Inquire { attempt, site: site.clone() });
+    Decision {
+        effects: inquire.collect(),
+        wake_at: Some(now + state.topology.timing.probe_every),
+        why: vec![format!("{} goes on where it stood", run.id)],
+        ..Decision::default()
+    }
 }

@@ -6,12 +6,21 @@
 use std::time::Duration;
 
 use model::depends::{Dependency, DependencyPlane, Home};
-use model::{Action, SiteId};
+use model::topology::StepDeadlines;
+use model::{Action, SiteId, Verb};
 use serde::{Deserialize, Serialize};
 
 use crate::protocol::Request;
 
+mod advance;
+mod ask;
+mod attempt;
+pub mod check;
+pub mod guard;
+pub mod plan;
 pub mod run;
+mod steps;
+mod stop;
 
 /// One immutable plan.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -135,5 +144,54 @@ impl From<Dependency> for Depends {
             DependencyPlane::Data => "data",
         };
         Depends { on, plane: plane.to_owned(), required: from.required, what: from.what.to_owned() }
+    }
+}
+
+impl Work {
+    /// How long this kind of work may take, all tries together.
+    pub fn deadline(&self, deadlines: &StepDeadlines) -> Duration {
+        let Work::Act(action) = self else { return deadlines.check };
+        match &action.verb {
+            Verb::Initialise | Verb::Follow { .. } => deadlines.follow,
+            Verb::Fence { .. } => deadlines.fence,
+            Verb::Promote { .. } => deadlines.promote,
+            Verb::Scale { .. } => deadlines.scale,
+            Verb::Route { .. } | Verb::Suspect { .. } => deadlines.route,
+            Verb::Exercise { .. } => deadlines.exercise,
+        }
+    }
+}
+
+impl Work {
+    /// What it does, as people read it.
+    pub fn text(&self) -> String {
+        match self {
+            Work::Act(action) => crate::record::action_text(action),
+            Work::Check(check) => check.text(),
+        }
+    }
+}
+
+impl Step {
+    pub fn action(&self) -> Option<&Action> {
+        match &self.work {
+            Work::Act(action) => Some(action),
+            Work::Check(_) => None,
+        }
+    }
+
+    pub fn check(&self) -> Option<&Check> {
+        match &self.work {
+            Work::Check(check) => Some(check),
+            Work::Act(_) => None,
+        }
+    }
+
+    /// The site that the step is about.
+    pub fn site(&self) -> Option<&SiteId> {
+        match &self.work {
+            Work::Act(action) => Some(&action.site),
+            Work::Check(check) => check.site(),
+        }
     }
 }

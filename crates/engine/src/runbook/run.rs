@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 use model::{AttemptId, Epoch, Lsn, Person, Receipt, RunId, SiteId, Time};
@@ -97,6 +98,8 @@ pub struct StepState {
     pub since: Option<Time>,
     pub tries: u32,
     pub note: String,
+    /// The last try ended without anybody knowing whether it happened.
+    pub doubtful: bool,
 }
 
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -113,6 +116,48 @@ pub enum Progress {
     RetryAt(Time),
     Done,
     Failed,
+}
+
+impl Run {
+    /// The steps that the present mode works on, by number.
+    pub fn track(&self) -> Range<usize> {
+        let forward = self.runbook.steps.len();
+        if matches!(self.mode, Mode::Undoing { .. }) { forward..self.steps.len() } else { 0..forward }
+    }
+
+    pub fn step(&self, number: usize) -> &Step {
+        let forward = &self.runbook.steps;
+        forward.get(number).unwrap_or_else(|| &self.undo[number - forward.len()])
+    }
+
+    /// The promotion: its number and state.
+    pub fn commit_step(&self) -> Option<usize> {
+        self.runbook.steps.iter().position(|step| step.commit_point)
+    }
+
+    /// An order to promote is out, so that the commit point may have passed without our knowing.
+    pub fn commit_in_flight(&self) -> bool {
+        let state = self.commit_step().map(|number| &self.steps[number].progress);
+        self.committed.is_none() && matches!(state, Some(Progress::Out { .. }))
+    }
+
+    pub fn approved(&self) -> bool {
+        self.approvals.len() >= self.runbook.approvals as usize
+    }
+
+    /// Orders that are out, on either track.
+    pub fn out(&self) -> impl Iterator<Item = (usize, AttemptId, &SiteId)> {
+        self.steps.iter().enumerate().filter_map(|(number, state)| match &state.progress {
+            Progress::Out { attempt, site, .. } => Some((number, *attempt, site)),
+            _ => None,
+        })
+    }
+
+    /// Whether anything that needs approval has begun.
+    pub fn gate_passed(&self) -> bool {
+        let steps = self.runbook.steps.iter().zip(&self.steps);
+        steps.into_iter().any(|(step, state)| step.gated && state.since.is_some())
+    }
 }
 
 impl fmt::Display for End {

@@ -13,6 +13,12 @@ use std::time::Duration;
 use model::{Epoch, Lsn, SiteId, SiteReport, Time};
 use serde::{Deserialize, Serialize};
 
+pub mod loss;
+mod see;
+pub mod verdict;
+
+pub(crate) use see::transitions;
+
 /// Whether a site can be reached at all (shallow).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -53,6 +59,8 @@ pub struct Sighting {
     pub unanswered: Option<(Time, String)>,
     /// The last time the site said that it writes.
     pub wrote: Option<Wrote>,
+    /// Since when its reports have said, with a receipt, that its writer is stopped.
+    pub stopped: Option<Time>,
     /// The latest time until which this site's voter may still be bound to the present writer.
     pub promised_until: Option<Time>,
 }

@@ -1,0 +1,154 @@
+//! What becomes of orders: their ends, and the commit point.
+
+use model::action::Evidence;
+use model::{ActError, AttemptId, Epoch, Outcome, RunId};
+
+use super::Need;
+use super::run::{Mode, Progress, Run};
+use crate::protocol::{Effect, Inquiry, Record};
+use crate::turn::Turn;
+
+impl Turn<'_> {
+    pub(crate) fn progressed(&mut self, attempt: AttemptId, note: &str) {
+        let step = self.awaited(attempt).map(|(run, step)| run.steps[step].note.clone());
+        if step.is_some_and(|known| known != note) {
+            self.emit(Record::AttemptNoted { attempt, note: note.to_owned() });
+        }
+    }
+
+    /// The active run and the step whose order `attempt` still is out.
+    fn awaited(&self, attempt: AttemptId) -> Option<(&Run, usize)> {
+        let run = self.run().filter(|run| run.id == attempt.run)?;
+        let (step, ..) = run.out().find(|(_, out, _)| *out == attempt)?;
+        Some((run, step))
+    }
+
+    pub(crate) fn ended(&mut self, attempt: AttemptId, outcome: &Outcome) {
+        if attempt.run == RunId(0) {
+            return self.chore_ended(attempt, outcome);
+        }
+        let epoch = outcome.evidence().and_then(|evidence| evidence.epoch.clone());
+        let Some((run, step)) = self.awaited(attempt) else {
+            self.why.push(format!("{attempt} is awaited no longer: its end changes nothing"));
+            // Except that an epoch is a fact, however late the news.
+            if let Some(epoch) = epoch {
+                self.saw_epoch(&epoch, "told late");
+            }
+            return;
+        };
+        let (run, at) = (run.clone(), self.now);
+        let commits = run.step(step).commit_point;
+        match outcome {
+            Outcome::Done(_) | Outcome::AlreadyDone(_) if commits && epoch.is_none() => {
+                self.doubt(attempt, "its agent named no epoch");
+            }
+            Outcome::Done(_) | Outcome::AlreadyDone(_) => {
+                self.emit(Record::AttemptEnded { attempt, outcome: outcome.clone(), retry_at: None, at });
+                match epoch {
+                    Some(epoch) if commits => self.commit(&epoch, "answered by its agent"),
+                    Some(epoch) => self.saw_epoch(&epoch, "answered by its agent"),
+                    None => {}
+                }
+            }
+            Outcome::Failed(ActError::Unknown(why)) => self.doubt(attempt, why),
+            Outcome::Failed(ActError::Transient(_)) => {
+                let retry_at = self.retry_at(&run, step);
+                self.emit(Record::AttemptEnded { attempt, outcome: outcome.clone(), retry_at, at });
+            }
+            Outcome::Refused { .. } | Outcome::Failed(ActError::Permanent(_)) => {
+                self.emit(Record::AttemptEnded { attempt, outcome: outcome.clone(), retry_at: None, at });
+            }
+        }
+    }
+
+    /// When a step that failed for now is tried again: after a probe's interval, within its deadline, and not while
+    /// the run is being stopped.
+    fn retry_at(&self, run: &Run, step: usize) -> Option<model::Time> {
+        let at = self.now + self.state.topology.timing.probe_every;
+        let since = run.steps[step].since.unwrap_or(self.now);
+        let stopping = matches!(run.mode, Mode::Stopping { .. });
+        (!stopping && at < since + run.step(step).deadline).then_some(at)
+    }
+
+    pub(crate) fn doubt(&mut self, attempt: AttemptId, why: &str) {
+        let Some((run, step)) = self.awaited(attempt) else { return };
+        let Progress::Out { site, inquire_at, .. } = &run.steps[step].progress else { return };
+        let (site, known) = (site.clone(), inquire_at.is_some());
+        if !known {
+            let inquire_at = self.now + self.state.topology.timing.probe_every;
+            self.emit(Record::AttemptDoubted { attempt, why: why.to_owned(), inquire_at });
+            self.effect(Effect::Inquire { attempt, site });
+        }
+    }
+
+    pub(crate) fn inquired(&mut self, attempt: AttemptId, answer: &Inquiry) {
+        match answer {
+            Inquiry::Ended(Outcome::Failed(ActError::Unknown(_))) if self.awaited(attempt).is_some() => {
+                self.why.push(format!("{attempt}: its own agent does not know its end; the site's reports decide"));
+            }
+            Inquiry::Ended(outcome) => self.ended(attempt, outcome),
+            Inquiry::Running => self.why.push(format!("{attempt} is still running")),
+            Inquiry::NeverSeen => {
+                let Some((run, step)) = self.awaited(attempt) else { return };
+                let doubted = matches!(run.steps[step].progress, Progress::Out { inquire_at: Some(_), .. });
+                if !doubted {
+                    return;
+                }
+                let retry_at = self.retry_at(&run.clone(), step).map(|_| self.now);
+                self.emit(Record::AttemptLost { attempt, retry_at, at: self.now });
+            }
+        }
+    }
+
+    /// The commit point: the target holds the epoch. Whatever was being stopped or undone goes forward now.
+    pub(crate) fn commit(&mut self, epoch: &Epoch, how: &str) {
+        let Some(run) = self.run().cloned() else { return };
+        if run.committed.is_some() {
+            return;
+        }
+        if let Some(step) = run.commit_step() {
+            self.finish_commit_step(&run, step, epoch, how);
+        }
+        self.emit(Record::Committed { run: run.id, epoch: epoch.clone(), at: self.now });
+        self.why.push(format!("{} holds epoch {epoch}, {how}", epoch.site));
+        if run.mode != Mode::Forward {
+            self.turn_forward(&run);
+        }
+    }
+
+    fn finish_commit_step(&mut self, run: &Run, step: usize, epoch: &Epoch, how: &str) {
+        match &run.steps[step].progress {
+            Progress::Done => {}
+            Progress::Out { attempt, .. } => {
+                let evidence = Evidence { epoch: Some(epoch.clone()), ..Evidence::note(how) };
+                let (attempt, outcome) = (*attempt, Outcome::AlreadyDone(evidence));
+                self.emit(Record::AttemptEnded { attempt, outcome, retry_at: None, at: self.now });
+            }
+            _ => {
+                let (run, step, why) = (run.id, step as u32, how.to_owned());
+                self.emit(Record::CheckEnded { run, step, passed: true, why, at: self.now });
+            }
+        }
+    }
+
+    /// The promotion that was to be stopped had happened: what was cancelled or undone is done again.
+    fn turn_forward(&mut self, run: &Run) {
+        let forward = run.runbook.steps.len();
+        for (_, attempt, site) in run.out().filter(|(step, ..)| *step >= forward) {
+            self.effect(Effect::Cancel { attempt, site: site.clone() });
+        }
+        self.emit(Record::UndoPlanned { run: run.id, steps: Vec::new() });
+        self.emit(Record::ModeChanged { run: run.id, mode: Mode::Forward, at: self.now });
+        let again = run.runbook.steps.iter().zip(&run.steps).enumerate().filter(|(_, (step, state))| {
+            let undone = state.progress == Progress::Failed || step.undo.is_some();
+            undone
+                && step.action().is_some()
+                && step.need != Need::BestEffort
+                && !step.commit_point
+                && step.undo_is_safe()
+        });
+        for step in again.map(|(number, _)| number as u32).collect::<Vec<_>>() {
+            self.emit(Record::StepReset { run: run.id, step, at: self.now });
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! Folding what was seen into the volatile part of the state, and the transitions that follow from it.
+
+use std::sync::Arc;
+
+use model::observe::DatabaseState;
+use model::{SiteReport, Time};
+
+use super::verdict::{judge, readiness, writer_gone};
+use super::{Sighting, Watch, Wrote};
+use crate::protocol::Record;
+use crate::workload::Workload;
+
+impl Watch {
+    pub(crate) fn reported(&mut self, report: &SiteReport, now: Time) {
+        let seen = self.sites.entry(report.site.clone()).or_default();
+        note_writing(seen, report, now);
+        let bound = report.voter.promise_remaining.max(report.voter.quiet_remaining);
+        seen.promised_until = Some(match seen.promised_until {
+            _ if !bound.is_zero() => now + bound,
+            Some(until) => until.min(now),
+            None => now,
+        });
+        seen.report = Some(Arc::new(report.clone()));
+        seen.at = now;
+        seen.unanswered = None;
+    }
+
+    pub(crate) fn unanswered(&mut self, site: &model::SiteId, why: &str, now: Time) {
+        let seen = self.sites.entry(site.clone()).or_default();
+        let since = seen.unanswered.as_ref().map_or(now, |(since, _)| *since);
+        seen.unanswered = Some((since, why.to_owned()));
+    }
+}
+
+fn note_writing(seen: &mut Sighting, report: &SiteReport, now: Time) {
+    let Some(database) = &report.database else { return };
+    match &database.state {
+        DatabaseState::Writing { epoch, position, .. } => {
+            let lag = database.standbys.iter().map(|s| (s.site.clone(), (s.lag_bytes, s.lag))).collect();
+            seen.wrote = Some(Wrote { at: now, epoch: epoch.clone(), position: *position, lag });
+            seen.stopped = None;
+        }
+        DatabaseState::Fenced { receipt: Some(_), .. } | DatabaseState::Failed { receipt: Some(_), .. } => {
+            seen.stopped.get_or_insert(now);
+        }
+        _ => seen.stopped = None,
+    }
+}
+
+/// What changed in the verdicts, as records.
+pub(crate) fn transitions(state: &Workload, now: Time) -> Vec<Record> {
+    let mut records = Vec::new();
+    for site in state.topology.sites.iter().map(|s| &s.id) {
+        let (verdict, why) = judge(state, site, now);
+        if verdict != state.verdict(site) {
+            records.push(Record::VerdictChanged { site: site.clone(), verdict, why, at: now });
+        }
+        let ready = readiness(state, site, now);
+        let known = state.readiness.get(site);
+        // The reason's wording may change with each sample; only the answer is a transition.
+        if known.map(std::mem::discriminant) != Some(std::mem::discriminant(&ready))
+            && (known.is_some() || ready != Default::default())
+        {
+            records.push(Record::ReadinessChanged { site: site.clone(), ready, at: now });
+        }
+    }
+    let gone = writer_gone(state, now);
+    match (&state.gone, gone) {
+        (None, Some((site, why))) => records.push(Record::WriterGone { site, why: Some(why), at: now }),
+        // Silence takes no evidence back; only a fresh report that says otherwise does.
+        (Some((site, _)), None) if super::verdict::fresh(state, site, now).is_some() => {
+            records.push(Record::WriterGone { site: site.clone(), why: None, at: now })
+        }
+        _ => {}
+    }
+    records
+}
