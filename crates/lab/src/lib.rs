@@ -1,3 +1,5 @@
 //! The real world on one machine: real sites on loopback, real faults, and what they did to real clients.
+pub mod clients;
 pub mod evidence;
+pub mod ledger;
 pub mod proxy;

@@ -1,0 +1,61 @@
+//! Clients as an application's users have them: each resolves a name, calls the regional load balancer that it finds
+//! there, and keeps connections in its own way. Open loop: a write is sent when its time has come, not when the one
+//! before was answered, so that an outage is met by every write that falls into it.
+
+mod attempt;
+mod resolve;
+mod writer;
+
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+pub use crate::ledger::entry::{ClientKind, ClientPlan, Habits, Place};
+use crate::ledger::file::Log;
+pub use resolve::{ResolveError, Resolver};
+use writer::Writer;
+
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    #[error("client {name}: {why}")]
+    Plan { name: String, why: String },
+    #[error("client {name}: cannot prepare HTTP: {source}")]
+    Http { name: String, source: reqwest::Error },
+}
+
+/// The running clients of one drill. Dropping them abandons what is outstanding.
+pub struct Clients {
+    stop: CancellationToken,
+    running: JoinSet<()>,
+}
+
+impl Clients {
+    /// Starts all clients, their sends spread evenly over the interval.
+    ///
+    /// Errors: a plan that cannot work. None is started then.
+    pub fn start(plans: &[ClientPlan], log: &Log) -> Result<Self, ClientError> {
+        let stop = CancellationToken::new();
+        let writers = plans.iter().map(|plan| Writer::new(plan.clone(), log.clone()));
+        let writers = writers.collect::<Result<Vec<_>, _>>()?;
+        let mut running = JoinSet::new();
+        for (index, writer) in (0..).zip(writers) {
+            let offset = writer.every() * index / u32::try_from(plans.len()).unwrap_or(1).max(1);
+            running.spawn(writer.run(offset, stop.clone()));
+        }
+        Ok(Self { stop, running })
+    }
+
+    /// Sends nothing new and waits for what is outstanding, at most `drain`. What has no end by then stays without one
+    /// in the ledger, which counts as unknown.
+    pub async fn stop(mut self, drain: Duration) {
+        self.stop.cancel();
+        let _ = timeout(drain, async { while self.running.join_next().await.is_some() {} }).await;
+        self.running.shutdown().await;
+    }
+}
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;
