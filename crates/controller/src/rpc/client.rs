@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::http::StatusCode;
-use engine::Inquiry;
 use model::{Action, Attempt, AttemptId, LeaseReply, LeaseRequest, Outcome, SiteId, SiteReport};
 use reqwest::Method;
 use rustls::{AlertDescription, ClientConfig};
@@ -14,7 +13,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::access::Problem;
-use super::wire::{self, ActRequest, AttemptRequest, PingReply};
+use super::wire::{self, ActRequest, AttemptReply, AttemptRequest, PingReply};
 use crate::identity::{Identity, IdentityError, Peer};
 
 /// Why a call has no usable answer.
@@ -244,11 +243,11 @@ impl AgentClient {
         self.peer.post(wire::ACT, &ActRequest { attempt, action }, within).await
     }
 
-    pub async fn inquire(&self, attempt: AttemptId, within: Duration) -> Result<Inquiry, CallError> {
+    pub async fn inquire(&self, attempt: AttemptId, within: Duration) -> Result<AttemptReply, CallError> {
         self.peer.post(wire::INQUIRE, &AttemptRequest { attempt }, within).await
     }
 
-    pub async fn cancel(&self, attempt: AttemptId, within: Duration) -> Result<Inquiry, CallError> {
+    pub async fn cancel(&self, attempt: AttemptId, within: Duration) -> Result<AttemptReply, CallError> {
         self.peer.post(wire::CANCEL, &AttemptRequest { attempt }, within).await
     }
 

@@ -5,11 +5,11 @@
 //! | [`PING`] | GET | [`PingReply`] | every member |
 //! | [`REPORT`] | GET | `model::SiteReport` | controller, operators |
 //! | [`ACT`] | POST [`ActRequest`] | `model::Outcome`, when it has ended | controller |
-//! | [`INQUIRE`] | POST [`AttemptRequest`] | [`engine::Inquiry`] | controller |
-//! | [`CANCEL`] | POST [`AttemptRequest`] | [`engine::Inquiry`], as it stands after cancelling | controller |
+//! | [`INQUIRE`] | POST [`AttemptRequest`] | [`AttemptReply`] | controller |
+//! | [`CANCEL`] | POST [`AttemptRequest`] | [`AttemptReply`], as it stands after cancelling | controller |
 //! | [`LEASE`] | POST `model::LeaseRequest` | `model::LeaseReply` | agents |
 
-use model::{Action, Attempt, AttemptId, SiteId};
+use model::{Action, Attempt, AttemptId, Outcome, SiteId};
 use serde::{Deserialize, Serialize};
 
 pub const PING: &str = "/ping";
@@ -35,4 +35,27 @@ pub struct ActRequest {
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct AttemptRequest {
     pub attempt: AttemptId,
+}
+
+/// What became of an attempt, as far as its agent knows.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "is")]
+pub enum AttemptReply {
+    /// The order never arrived, or the agent has restarted since and holds no trace of it.
+    NeverSeen,
+    Running,
+    Ended {
+        outcome: Outcome,
+    },
+}
+
+/// How the engine is told.
+impl From<AttemptReply> for engine::Inquiry {
+    fn from(reply: AttemptReply) -> Self {
+        match reply {
+            AttemptReply::NeverSeen => engine::Inquiry::NeverSeen,
+            AttemptReply::Running => engine::Inquiry::Running,
+            AttemptReply::Ended { outcome } => engine::Inquiry::Ended(outcome),
+        }
+    }
 }

@@ -1,0 +1,206 @@
+mod fakes;
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use engine::{Record, Request};
+use model::action::Evidence;
+use model::{ActError, Action, Attempt, AttemptId, Epoch, Outcome, RunId, Verb};
+use tokio::task::JoinHandle;
+
+use self::fakes::{Lab, Orders};
+use super::*;
+use crate::api::{ApiClient, Status};
+use crate::journal::{Journal, JournalError};
+use crate::rpc::{AgentClient, CallError, PeerClient};
+
+/// Generous: the machine may be busy. Nothing waits this long when all is well.
+const LONG: Duration = Duration::from_secs(60);
+
+struct Running {
+    api: ApiClient,
+    address: SocketAddr,
+    stop: CancellationToken,
+    ended: JoinHandle<Result<(), ControllerError>>,
+}
+
+impl Running {
+    async fn start(lab: &Lab) -> Running {
+        let controller = Controller::open(lab.config()).await.unwrap();
+        let (address, stop) = (controller.address(), CancellationToken::new());
+        let api = ApiClient::new(&lab.identity(&Peer::Operator("ana".into())), address, LONG).unwrap();
+        let ended = tokio::spawn(controller.run(stop.clone()));
+        Running { api, address, stop, ended }
+    }
+
+    async fn stop(self) {
+        self.stop.cancel();
+        self.ended.await.unwrap().unwrap();
+    }
+
+    async fn status_when(&self, what: &str, holds: impl Fn(&Status) -> bool) -> Status {
+        until(what, async || Some(self.api.status().await.unwrap()).filter(|status| holds(status))).await
+    }
+}
+
+async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let since = Instant::now();
+    while since.elapsed() < LONG {
+        if let Some(found) = look().await {
+            return found;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("never happened: {what}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_site_is_polled_and_a_silent_one_holds_up_nobody() {
+    let lab = Lab::start().await;
+    let running = Running::start(&lab).await;
+    running.status_when("all sites report", |s| s.sites.values().all(|site| site.report.is_some())).await;
+
+    lab.agent("right").stop.cancel();
+    let right = "right".into();
+    running.status_when("the silent site is noticed", |s| s.sites[&right].unanswered.is_some()).await;
+    lab.agent("left").report.lock().unwrap().incarnation = 7;
+    let left = "left".into();
+    let heard = |s: &Status| s.sites[&left].report.as_ref().is_some_and(|report| report.incarnation == 7);
+    running.status_when("the others go on reporting", heard).await;
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refusals_reach_the_operator_with_code_and_hint_and_others_may_not_ask() {
+    let lab = Lab::start().await;
+    let running = Running::start(&lab).await;
+    let refused = running.api.request(&Request::Failback).await.unwrap_err();
+    let CallError::Refused { status: 409, problem, .. } = refused else { panic!("{refused}") };
+    assert!(!problem.code.is_empty() && !problem.why.is_empty() && !problem.hint.is_empty(), "{problem:?}");
+
+    for stranger in [Peer::Agent("left".into()), Peer::Controller] {
+        let identity = lab.identity(&stranger);
+        let client = PeerClient::new(&identity, Peer::Controller, running.address, LONG).unwrap();
+        let refused = client.get::<serde_json::Value>("/status", LONG).await.unwrap_err();
+        assert!(matches!(refused, CallError::Refused { status: 403, .. }), "{refused}");
+    }
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_goes_out_after_it_is_durable_and_its_end_comes_back() {
+    let lab = Lab::start().await;
+    let running = Running::start(&lab).await;
+    *lab.agent("left").orders.lock().unwrap() = Orders::End(Outcome::Done(Evidence::note("made")));
+    running.status_when("all sites report", |s| s.sites.values().all(|site| site.report.is_some())).await;
+    let plan = running.api.plan(&Request::Establish).await.unwrap();
+    assert_eq!(plan.to, "left".into());
+    assert_eq!(running.api.status().await.unwrap().run, None, "a plan starts nothing");
+
+    let granted = running.api.request(&Request::Establish).await.unwrap();
+    assert_eq!(granted.run, Some(RunId(1)));
+    until("the first order", async || lab.agent("left").acts.lock().unwrap().first().cloned()).await;
+
+    let mut from = 1;
+    let ended = until("its end", async || {
+        let lines = running.api.events(from, Duration::from_secs(1)).await.unwrap();
+        from = lines.last().map_or(from, |line| line.seq + 1);
+        lines.iter().map(|line| line.record().unwrap()).find(|record| matches!(record, Record::AttemptEnded { .. }))
+    });
+    let Record::AttemptEnded { outcome, .. } = ended.await else { unreachable!() };
+    assert_eq!(outcome, Outcome::Done(Evidence::note("made")));
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_controller_is_refused_while_the_first_runs() {
+    let lab = Lab::start().await;
+    let running = Running::start(&lab).await;
+    running.status_when("the first is up", |s| s.generation == 1).await;
+    let second = Controller::open(lab.config()).await.err().expect("a second one must not open");
+    assert!(matches!(second, ControllerError::Journal(JournalError::Locked { .. })), "{second}");
+    running.stop().await;
+    let third = Running::start(&lab).await;
+    third.status_when("the next has its turn", |s| s.generation == 2).await;
+    third.stop().await;
+}
+
+/// Not a test of its own: the controller process that the next test kills.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "a helper process of another test"]
+async fn control_until_killed() {
+    let Some(config) = std::env::var_os("ANTIPODE_TEST_CONFIG") else { return };
+    let config = ControllerConfig::load(Path::new(&config)).unwrap();
+    let controller = Controller::open(config).await.unwrap();
+    println!("listening {}", controller.address());
+    controller.run(CancellationToken::new()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_between_decision_and_effect_it_asks_before_it_orders_again() {
+    let lab = Lab::start().await;
+    let config = lab.dir.path().join("controller.json");
+    std::fs::write(&config, serde_json::to_string(&lab.config()).unwrap()).unwrap();
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["shell::tests::control_until_killed", "--exact", "--ignored", "--nocapture"])
+        .env("ANTIPODE_TEST_CONFIG", &config)
+        .env("ANTIPODE_CRASH_AFTER_RECORD", "attempt_started")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let output = std::io::BufReader::new(child.stdout.take().unwrap());
+    let address = tokio::task::spawn_blocking(move || {
+        let lines = std::io::BufRead::lines(output).map_while(Result::ok);
+        lines.filter_map(|line| line.split_once("listening ").map(|(_, address)| address.trim().to_string())).next()
+    });
+    let address: SocketAddr = address.await.unwrap().expect("the child listens").parse().unwrap();
+    let api = ApiClient::new(&lab.identity(&Peer::Operator("ana".into())), address, LONG).unwrap();
+    let _ = api.request(&Request::Establish).await;
+    let status = until("the child dies", async || child.try_wait().unwrap()).await;
+    assert!(!status.success(), "it was to be killed, and ended with {status}");
+    assert!(lab.agent("left").acts.lock().unwrap().is_empty(), "it died before the effect");
+
+    *lab.agent("left").orders.lock().unwrap() = Orders::End(Outcome::Done(Evidence::note("made")));
+    let running = Running::start(&lab).await;
+    let first = until("the order", async || lab.agent("left").acts.lock().unwrap().first().cloned()).await;
+    let inquired = lab.agent("left").inquiries.lock().unwrap().clone();
+    assert!(!inquired.is_empty(), "the order that never went out was asked after first");
+    assert!(!inquired.contains(&first.attempt.id), "the second try is another attempt");
+    assert_eq!(first.attempt.generation, 2);
+    running.stop().await;
+    let journal = SqliteJournal::open(&lab.config().journal, &lab.topology.workload).unwrap();
+    assert!(journal.last() > 0);
+}
+
+fn order(site: &str) -> (Attempt, Action) {
+    let id = AttemptId { run: RunId(1), step: 1, number: 1 };
+    let attempt = Attempt { id, epoch: Epoch::none(), generation: 1, deadline: Duration::from_millis(200) };
+    (attempt, Action { site: site.into(), component: "cases".into(), verb: Verb::Initialise })
+}
+
+/// How an order to `site` ends in the eyes of the engine.
+async fn end_of(lab: &Lab, site: &str) -> Outcome {
+    let (inputs, mut queue) = mpsc::channel(8);
+    let identity = lab.identity(&Peer::Controller);
+    let mut performer = Performer::new(&identity, &lab.topology, &lab.config().agents, inputs).unwrap();
+    let (attempt, action) = order(site);
+    performer.perform(vec![engine::Effect::Act { attempt, action }]);
+    match queue.recv().await {
+        Some(Input::Event(Event::Ended { outcome, .. })) => outcome,
+        _ => panic!("an order ends with an event"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_without_an_answer_ends_as_surely_as_is_known() {
+    let lab = Lab::start().await;
+    assert!(matches!(end_of(&lab, "left").await, Outcome::Failed(ActError::Unknown(_))), "it hangs: perhaps done");
+    assert!(matches!(end_of(&lab, "nowhere").await, Outcome::Failed(ActError::Permanent(_))));
+    let gone = lab.agent("right");
+    gone.stop.cancel();
+    let client = AgentClient::new(&lab.identity(&Peer::Controller), "right".into(), gone.address, LONG).unwrap();
+    until("the agent is gone", async || client.ping(LONG).await.err().filter(|e| !e.may_have_happened())).await;
+    assert!(matches!(end_of(&lab, "right").await, Outcome::Failed(ActError::Transient(_))), "never sent");
+}
