@@ -1,14 +1,13 @@
 //! The API, as the command line calls it.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use engine::Request;
-use engine::runbook::Runbook;
-use model::RunId;
+use engine::{Request, Runbook, Status};
+use model::{RunId, SiteId};
 
-use super::status::Status;
-use super::{Abort, Approve};
+use super::{Abort, Approve, Heard};
 use crate::identity::{Identity, IdentityError, Peer};
 use crate::journal::Line;
 use crate::rpc::{CallError, PeerClient};
@@ -29,6 +28,11 @@ impl ApiClient {
 
     pub async fn status(&self) -> Result<Status, CallError> {
         self.peer.get("/status", self.within).await
+    }
+
+    /// The last report of each site, whole.
+    pub async fn reports(&self) -> Result<BTreeMap<SiteId, Heard>, CallError> {
+        self.peer.get("/reports", self.within).await
     }
 
     /// Lines of the journal from sequence number `from` on, at most `limit` and at most a thousand.

@@ -2,7 +2,8 @@
 //!
 //! | path | method, body | answer |
 //! |---|---|---|
-//! | `/status` | GET | [`Status`] |
+//! | `/status` | GET | `engine::Status` |
+//! | `/reports` | GET | [`Heard`] of each site |
 //! | `/journal?from=&limit=` | GET | lines of the journal |
 //! | `/events?from=&wait=` | GET | lines from `from` on, at once or as soon as there is one, within `wait` seconds |
 //! | `/plan` | POST `engine::Request` | the runbook, of which nothing is done |
@@ -14,15 +15,15 @@
 //! that the request may or may not have been taken up: the journal tells.
 
 mod client;
+mod reports;
 mod server;
-mod status;
 
 use model::RunId;
 use serde::{Deserialize, Serialize};
 
 pub use client::ApiClient;
+pub use reports::Heard;
 pub use server::router;
-pub use status::Status;
 
 /// Agreement to what a run waits for.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]

@@ -1,5 +1,6 @@
 //! The handlers.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use axum::extract::{Query, State};
@@ -7,11 +8,12 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use engine::{Event, Request};
+use engine::{Event, Request, Status};
+use model::SiteId;
 use serde::Deserialize;
 
-use super::status::Status;
-use super::{Abort, Approve};
+use super::reports::heard;
+use super::{Abort, Approve, Heard};
 use crate::journal::{JournalError, Line};
 use crate::rpc::{FromOperator, Problem};
 use crate::shell::{AskError, Granted, Handle};
@@ -25,6 +27,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60);
 pub fn router(controller: Handle) -> Router {
     Router::new()
         .route("/status", get(status))
+        .route("/reports", get(reports))
         .route("/journal", get(journal))
         .route("/events", get(events))
         .route("/plan", post(plan))
@@ -46,7 +49,11 @@ struct Range {
 }
 
 async fn status(_: FromOperator, State(controller): State<Handle>) -> Result<Json<Status>, Refusal> {
-    Ok(Json(controller.look(Status::of).await?))
+    Ok(Json(controller.look(engine::status).await?))
+}
+
+async fn reports(_: FromOperator, State(controller): State<Handle>) -> Result<Json<BTreeMap<SiteId, Heard>>, Refusal> {
+    Ok(Json(controller.look(heard).await?))
 }
 
 async fn journal(
@@ -75,7 +82,7 @@ async fn plan(
     _: FromOperator,
     State(controller): State<Handle>,
     Json(request): Json<Request>,
-) -> Result<Json<engine::runbook::Runbook>, Refusal> {
+) -> Result<Json<engine::Runbook>, Refusal> {
     let planned = controller.look(move |state, now| engine::plan(state, &request, now)).await?;
     planned.map(Json).map_err(|refused| AskError::Refused(refused).into())
 }

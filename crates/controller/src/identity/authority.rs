@@ -68,6 +68,23 @@ impl Authority {
         self.issue_for(peer, now - BACKDATED, now + DAY * MEMBER_DAYS)
     }
 
+    /// Copies to `to` what the machine of these members needs, and no other member's key: the authority's certificate,
+    /// every agent's certificate (they check receipts), and the members' own certificates and keys.
+    pub fn bundle(&self, members: &[Peer], to: &Path) -> Result<(), IdentityError> {
+        fs::create_dir_all(to).map_err(|source| file_error("create", to, source))?;
+        let entries = fs::read_dir(&self.dir).and_then(Iterator::collect::<std::io::Result<Vec<_>>>);
+        for entry in entries.map_err(|source| file_error("list", &self.dir, source))? {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let own = members.iter().any(|peer| name.rsplit_once('.').is_some_and(|(stem, _)| stem == peer.name()));
+            if name == "ca.pem" || name.ends_with(".agent.antipode.pem") || own {
+                let mode = if name.ends_with(".key") { 0o600 } else { 0o644 };
+                let text = String::from_utf8_lossy(&super::read(&entry.path())?).into_owned();
+                write(&to.join(&name), mode, &text)?;
+            }
+        }
+        Ok(())
+    }
+
     /// As [`Authority::issue`], valid for the given time.
     pub fn issue_for(&self, peer: &Peer, from: SystemTime, until: SystemTime) -> Result<(), IdentityError> {
         let name = peer.name();

@@ -57,6 +57,20 @@ fn an_authority_taken_up_again_issues_certificates_that_load() {
 }
 
 #[test]
+fn a_bundle_holds_its_members_keys_and_nobody_elses() {
+    let (dir, authority) = authority();
+    let to = dir.path().join("site-a");
+    authority.bundle(&[agent("a")], &to).unwrap();
+    Identity::load(&to, &agent("a")).unwrap();
+    let signed = Signer::new(&Identity::load(dir.path(), &agent("b")).unwrap()).unwrap();
+    let receipt = signed.sign(Receipt { site: "b".into(), ..receipt() });
+    assert!(Verifier::load(&to, "case-api").unwrap().verify(&receipt), "it can check the other agents' receipts");
+    let mut keys = std::fs::read_dir(&to).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap());
+    assert!(keys.all(|name| !name.ends_with(".key") || name == "a.agent.antipode.key"));
+    assert!(!to.join("controller.antipode.pem").exists() && !to.join("offline").exists());
+}
+
+#[test]
 fn an_expired_certificate_is_named() {
     let (dir, authority) = authority();
     let past = |days: u32| SystemTime::now() - Duration::from_secs(24 * 3600) * days;

@@ -14,8 +14,10 @@ use crate::journal::{JournalError, Line};
 pub(super) enum Input {
     Event(Event),
     Ask { event: Event, answer: oneshot::Sender<Result<Granted, AskError>> },
-    Look(Box<dyn FnOnce(&Workload, Time) + Send>),
+    Look(Look),
 }
+
+type Look = Box<dyn FnOnce(&Workload, Time) + Send>;
 
 /// A request that the engine took up. It is durable.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]

@@ -1,17 +1,18 @@
 mod fakes;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use engine::{Record, Request};
 use model::action::Evidence;
-use model::{ActError, Action, Attempt, AttemptId, Epoch, Outcome, RunId, Verb};
+use model::{ActError, Action, Attempt, AttemptId, Epoch, Outcome, RunId, SiteId, Verb};
 use tokio::task::JoinHandle;
 
 use self::fakes::{Lab, Orders};
 use super::*;
-use crate::api::{ApiClient, Status};
+use crate::api::{ApiClient, Heard};
 use crate::journal::{Journal, JournalError};
 use crate::rpc::{AgentClient, CallError, PeerClient};
 
@@ -39,8 +40,17 @@ impl Running {
         self.ended.await.unwrap().unwrap();
     }
 
-    async fn status_when(&self, what: &str, holds: impl Fn(&Status) -> bool) -> Status {
-        until(what, async || Some(self.api.status().await.unwrap()).filter(|status| holds(status))).await
+    /// Waits until what was heard of the sites is as `holds` says.
+    async fn heard(&self, what: &str, holds: impl Fn(&BTreeMap<SiteId, Heard>) -> bool) {
+        until(what, async || holds(&self.api.reports().await.unwrap()).then_some(())).await
+    }
+
+    async fn heard_all(&self) {
+        self.heard("all sites report", |sites| sites.values().all(|heard| heard.report.is_some())).await;
+    }
+
+    async fn generation(&self) -> u64 {
+        until("a line of this start", async || self.api.journal(1, 1_000).await.unwrap().pop()).await.generation
     }
 }
 
@@ -59,15 +69,15 @@ async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
 async fn every_site_is_polled_and_a_silent_one_holds_up_nobody() {
     let lab = Lab::start().await;
     let running = Running::start(&lab).await;
-    running.status_when("all sites report", |s| s.sites.values().all(|site| site.report.is_some())).await;
+    running.heard_all().await;
 
     lab.agent("right").stop.cancel();
     let right = "right".into();
-    running.status_when("the silent site is noticed", |s| s.sites[&right].unanswered.is_some()).await;
+    running.heard("the silent site is noticed", |sites| sites[&right].unanswered.is_some()).await;
     lab.agent("left").report.lock().unwrap().incarnation = 7;
     let left = "left".into();
-    let heard = |s: &Status| s.sites[&left].report.as_ref().is_some_and(|report| report.incarnation == 7);
-    running.status_when("the others go on reporting", heard).await;
+    let again = |heard: &Heard| heard.report.as_ref().is_some_and(|report| report.incarnation == 7);
+    running.heard("the others go on reporting", |sites| again(&sites[&left])).await;
     running.stop().await;
 }
 
@@ -93,7 +103,7 @@ async fn an_order_goes_out_after_it_is_durable_and_its_end_comes_back() {
     let lab = Lab::start().await;
     let running = Running::start(&lab).await;
     *lab.agent("left").orders.lock().unwrap() = Orders::End(Outcome::Done(Evidence::note("made")));
-    running.status_when("all sites report", |s| s.sites.values().all(|site| site.report.is_some())).await;
+    running.heard_all().await;
     let plan = running.api.plan(&Request::Establish).await.unwrap();
     assert_eq!(plan.to, "left".into());
     assert_eq!(running.api.status().await.unwrap().run, None, "a plan starts nothing");
@@ -117,12 +127,12 @@ async fn an_order_goes_out_after_it_is_durable_and_its_end_comes_back() {
 async fn a_second_controller_is_refused_while_the_first_runs() {
     let lab = Lab::start().await;
     let running = Running::start(&lab).await;
-    running.status_when("the first is up", |s| s.generation == 1).await;
+    assert_eq!(running.generation().await, 1);
     let second = Controller::open(lab.config()).await.err().expect("a second one must not open");
     assert!(matches!(second, ControllerError::Journal(JournalError::Locked { .. })), "{second}");
     running.stop().await;
     let third = Running::start(&lab).await;
-    third.status_when("the next has its turn", |s| s.generation == 2).await;
+    until("the next has its turn", async || (third.generation().await == 2).then_some(())).await;
     third.stop().await;
 }
 
