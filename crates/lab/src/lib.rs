@@ -3,3 +3,4 @@ pub mod clients;
 pub mod evidence;
 pub mod ledger;
 pub mod proxy;
+pub mod report;

@@ -1,0 +1,22 @@
+//! What a drill measured, and how it is shown: one [`DrillResult`], printed as JSON, as a table and as `report.html`.
+//!
+//! Nothing here decides or measures: every number and reason comes in, the three forms only show it.
+
+mod chart;
+mod html;
+mod result;
+mod seconds;
+mod table;
+
+#[cfg(test)]
+mod sample;
+#[cfg(test)]
+mod tests;
+
+pub use html::html;
+pub use result::{
+    Audit, Check, Client, ClientKind, DrillResult, FaultMark, JournalLine, LagSample, Objectives, Phases, RegionWrites,
+    Rto, Seal, StepBar, StepEnd, Timeline, Verdict, Writes,
+};
+pub use seconds::Seconds;
+pub use table::table;

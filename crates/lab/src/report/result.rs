@@ -1,0 +1,269 @@
+//! The result of one drill: the object that `antipode drill --json` ends in.
+//!
+//! Times are seconds. Those of the timeline and the journal count from the first fault and are negative before it.
+
+use model::SiteId;
+use serde::{Deserialize, Serialize};
+
+pub use crate::evidence::Seal;
+
+use super::Seconds;
+
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct DrillResult {
+    pub drill: String,
+    pub verdict: Verdict,
+    /// Why this verdict: what failed, or what a reader must know although all passed.
+    pub reasons: Vec<String>,
+    pub workload: String,
+    /// Name of the timing profile.
+    pub profile: String,
+    /// `asynchronous` or `synchronous`.
+    pub replication: String,
+    /// Version of Antipode.
+    pub antipode: String,
+    /// Wall clock at the start, RFC 3339.
+    pub began: String,
+    /// From start to the end of clean-up.
+    pub took_seconds: Seconds,
+    pub rto_seconds: Rto,
+    pub phases_seconds: Phases,
+    pub writes: Writes,
+    pub objectives: Objectives,
+    pub clients: Vec<Client>,
+    /// The smallest lease that the writer had left at a renewal, while no failover was called for. `None` when no
+    /// renewal was seen.
+    pub smallest_lease_margin_seconds: Option<Seconds>,
+    pub checks: Vec<Check>,
+    /// Path of `evidence.jsonl`.
+    pub evidence: String,
+    pub seal: Option<Seal>,
+    pub timeline: Timeline,
+    pub journal: Vec<JournalLine>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    Passed,
+    Failed,
+}
+
+impl Verdict {
+    pub fn word(self) -> &'static str {
+        match self {
+            Verdict::Passed => "passed",
+            Verdict::Failed => "failed",
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClientKind {
+    TtlHonouring,
+    TtlStretching,
+    Pinned,
+}
+
+impl ClientKind {
+    pub const ALL: [Self; 3] = [Self::TtlHonouring, Self::TtlStretching, Self::Pinned];
+
+    /// Its key in the JSON.
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::TtlHonouring => "ttl_honouring",
+            Self::TtlStretching => "ttl_stretching",
+            Self::Pinned => "pinned",
+        }
+    }
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::TtlHonouring => "honours TTLs",
+            Self::TtlStretching => "stretches TTLs",
+            Self::Pinned => "keeps its connection and address",
+        }
+    }
+}
+
+/// From the fault to the first write acknowledged after it, by client kind; `None` when there was none.
+#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct Rto {
+    pub ttl_honouring: Option<Seconds>,
+    pub ttl_stretching: Option<Seconds>,
+    pub pinned: Option<Seconds>,
+}
+
+impl Rto {
+    pub fn of(&self, kind: ClientKind) -> Option<Seconds> {
+        match kind {
+            ClientKind::TtlHonouring => self.ttl_honouring,
+            ClientKind::TtlStretching => self.ttl_stretching,
+            ClientKind::Pinned => self.pinned,
+        }
+    }
+}
+
+/// How long each phase took; `None` for one that did not happen or was not seen. Phases may overlap.
+#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct Phases {
+    pub detect: Option<Seconds>,
+    pub decide: Option<Seconds>,
+    pub fence: Option<Seconds>,
+    pub promote: Option<Seconds>,
+    pub route: Option<Seconds>,
+    /// From the fault to the first acknowledged write at the client that honours TTLs.
+    pub client_observed: Option<Seconds>,
+}
+
+impl Phases {
+    /// Name, meaning and time of each, in order.
+    pub fn list(&self) -> [(&'static str, &'static str, Option<Seconds>); 6] {
+        [
+            ("detect", "fault to a majority's verdict", self.detect),
+            ("decide", "verdict to the start of the run", self.decide),
+            ("fence", "receipt or lapsed lease of the old writer", self.fence),
+            ("promote", "new epoch to an open gate", self.promote),
+            ("route", "zone swapped on the reachable servers", self.route),
+            ("client_observed", "fault to the first acknowledged write", self.client_observed),
+        ]
+    }
+}
+
+/// Writes by what the clients were told, and which acknowledged ones are gone.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct Writes {
+    pub acknowledged: u64,
+    pub refused: u64,
+    /// No answer came: the write may be there or not.
+    pub unknown: u64,
+    /// Acknowledged and missing in any audit; `None` when the drill did not get as far as an audit.
+    pub lost: Option<u64>,
+    pub lost_ids: Vec<u64>,
+    /// `None` when the drill did not get that far.
+    pub after_failover: Option<Audit>,
+    pub after_failback: Option<Audit>,
+}
+
+/// The ledger compared with the database.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct Audit {
+    pub present: u64,
+    pub lost: u64,
+    pub lost_ids: Vec<u64>,
+    /// Of the unknown writes, those that turned out to be there.
+    pub unknown_present: u64,
+}
+
+/// What the business asked for against what was measured; `None` when it could not be measured.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Objectives {
+    pub rto_asked_seconds: Seconds,
+    pub rto_measured_seconds: Option<Seconds>,
+    pub rto_met: bool,
+    pub rpo_asked_seconds: Seconds,
+    /// Age of the oldest lost write at the fault; zero when nothing was lost.
+    pub rpo_measured_seconds: Option<Seconds>,
+    pub rpo_met: bool,
+}
+
+/// One client and what it went through.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Client {
+    pub kind: ClientKind,
+    /// Its own time-out for one write: an outage cannot be seen finer than this.
+    pub timeout_seconds: Seconds,
+    pub acknowledged: u64,
+    pub refused: u64,
+    pub timed_out: u64,
+}
+
+/// Something that must hold for the drill to prove anything.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Check {
+    pub name: String,
+    pub passed: bool,
+    pub why: String,
+}
+
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct Timeline {
+    /// When the first bucket begins.
+    pub from: Seconds,
+    pub bucket_seconds: Seconds,
+    pub writes: Vec<RegionWrites>,
+    /// Refused or unanswered writes in each bucket, wherever they went.
+    pub failed: Vec<u32>,
+    pub lag: Vec<LagSample>,
+    pub faults: Vec<FaultMark>,
+    pub steps: Vec<StepBar>,
+}
+
+/// Writes acknowledged by one region, in each bucket.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct RegionWrites {
+    pub site: SiteId,
+    pub acknowledged: Vec<u32>,
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct LagSample {
+    pub at: Seconds,
+    /// The standby.
+    pub site: SiteId,
+    /// `None` while nobody can tell.
+    pub lag: Option<Seconds>,
+    pub bytes: Option<u64>,
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct FaultMark {
+    pub at: Seconds,
+    pub healed: Option<Seconds>,
+    pub name: String,
+}
+
+/// One step of a run, as the journal has it.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct StepBar {
+    pub run: String,
+    pub name: String,
+    pub site: SiteId,
+    pub from: Seconds,
+    /// `None` when it never ended.
+    pub to: Option<Seconds>,
+    pub end: StepEnd,
+    /// After this step a failover goes only forward.
+    pub commit_point: bool,
+    pub note: String,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StepEnd {
+    Done,
+    /// Tried, and did not work or was not allowed.
+    Failed,
+    /// Best effort, and not waited for.
+    Skipped,
+    Running,
+}
+
+impl StepEnd {
+    pub fn word(self) -> &'static str {
+        match self {
+            StepEnd::Done => "done",
+            StepEnd::Failed => "failed",
+            StepEnd::Skipped => "skipped",
+            StepEnd::Running => "running",
+        }
+    }
+}
+
+/// A line of the controller's journal in plain words.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct JournalLine {
+    pub at: Seconds,
+    pub what: String,
+    pub why: String,
+}

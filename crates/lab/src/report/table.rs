@@ -1,0 +1,119 @@
+//! The result in the terminal.
+
+use std::fmt::Write;
+
+use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
+
+use super::{ClientKind, DrillResult, Seconds};
+
+/// Lost ids printed before the reader is sent to the ledger.
+const IDS: usize = 20;
+
+/// One rule, below the header.
+const RULED: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
+
+/// Verdict, objectives, phases, clients, writes and failed checks as plain text, no colour, a line break at the end.
+pub fn table(result: &DrillResult) -> String {
+    let mut text = format!(
+        "{} {} in {} (workload {}, profile {}, {} replication)\n",
+        result.drill,
+        result.verdict.word(),
+        result.took_seconds,
+        result.workload,
+        result.profile,
+        result.replication
+    );
+    for reason in &result.reasons {
+        let _ = writeln!(text, "  {reason}");
+    }
+    for part in [objectives(result), phases(result), clients(result), writes(result)] {
+        let _ = write!(text, "\n{part}\n");
+    }
+    if !result.writes.lost_ids.is_empty() {
+        let _ = writeln!(text, "\nlost writes: {}", some_ids(&result.writes.lost_ids, IDS));
+    }
+    if let Some(margin) = result.smallest_lease_margin_seconds {
+        let _ = writeln!(text, "\nsmallest lease margin: {margin}");
+    }
+    let failed = result.checks.iter().filter(|check| !check.passed);
+    for check in failed {
+        let _ = writeln!(text, "\ncheck failed: {}: {}", check.name, check.why);
+    }
+    let _ = writeln!(text, "\nevidence: {}", result.evidence);
+    text
+}
+
+/// The first ids, and how many more there are.
+pub(super) fn some_ids(ids: &[u64], limit: usize) -> String {
+    let shown: Vec<String> = ids.iter().take(limit).map(u64::to_string).collect();
+    match ids.len().saturating_sub(limit) {
+        0 => shown.join(", "),
+        more => format!("{}, and {more} more in the ledger", shown.join(", ")),
+    }
+}
+
+pub(super) fn or_dash(seconds: Option<Seconds>) -> String {
+    seconds.map_or("–".to_owned(), |s| s.to_string())
+}
+
+/// An RTO that never came is a result, not a gap in the data.
+pub(super) fn or_none(rto: Option<Seconds>) -> String {
+    rto.map_or("none".to_owned(), |rto| rto.to_string())
+}
+
+/// As an operator writes it: `30m`.
+pub(super) fn words(seconds: Seconds) -> String {
+    model::time::human(std::time::Duration::from_secs_f64(seconds.get().max(0.0)))
+}
+
+fn grid<const N: usize>(head: [&str; N], numbers_from: usize) -> Table {
+    let mut table = Table::new();
+    table.load_style(RULED).set_header(head);
+    for column in table.column_iter_mut().skip(numbers_from) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table
+}
+
+fn objectives(result: &DrillResult) -> Table {
+    let asked = &result.objectives;
+    let met = |met: bool| if met { "met" } else { "missed" };
+    let mut table = grid(["objective", "asked", "measured", "met"], 1);
+    table.add_row(["RTO", &words(asked.rto_asked_seconds), &or_dash(asked.rto_measured_seconds), met(asked.rto_met)]);
+    table.add_row(["RPO", &words(asked.rpo_asked_seconds), &or_dash(asked.rpo_measured_seconds), met(asked.rpo_met)]);
+    table
+}
+
+fn phases(result: &DrillResult) -> Table {
+    let mut table = grid(["phase", "took"], 1);
+    for (name, _, took) in result.phases_seconds.list() {
+        table.add_row([name.replace('_', " "), or_dash(took)]);
+    }
+    table
+}
+
+fn clients(result: &DrillResult) -> Table {
+    let mut table = grid(["client", "RTO", "its time-out", "timed out"], 1);
+    for kind in ClientKind::ALL {
+        let client = result.clients.iter().find(|client| client.kind == kind);
+        table.add_row([
+            kind.words().to_owned(),
+            or_none(result.rto_seconds.of(kind)),
+            or_dash(client.map(|c| c.timeout_seconds)),
+            client.map_or("–".to_owned(), |c| c.timed_out.to_string()),
+        ]);
+    }
+    table
+}
+
+fn writes(result: &DrillResult) -> Table {
+    let writes = &result.writes;
+    let lost = |audit: &Option<super::Audit>| audit.as_ref().map_or("–".to_owned(), |a| a.lost.to_string());
+    let mut table = grid(["writes", "count"], 1);
+    table.add_row(["acknowledged", &writes.acknowledged.to_string()]);
+    table.add_row(["refused", &writes.refused.to_string()]);
+    table.add_row(["unknown", &writes.unknown.to_string()]);
+    table.add_row(["lost after failover", &lost(&writes.after_failover)]);
+    table.add_row(["lost after failback", &lost(&writes.after_failback)]);
+    table
+}
