@@ -1,1 +1,54 @@
-fn main() {}
+//! The `antipode` binary: arguments, presentation and exit statuses. It decides nothing.
+//!
+//! Each command is one file in [`commands`]. A command prints its result to standard output and returns how it
+//! ended; what went wrong is a [`Failure`], printed here in one way for all of them.
+
+mod args;
+mod commands;
+mod exit;
+mod failure;
+mod output;
+mod spec_file;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::Cli;
+use exit::Exit;
+use failure::{Code, Failure};
+use output::Output;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error).into(),
+    };
+    let output = Output::new(cli.globals.json);
+    let exit = match commands::run(cli.command, &cli.globals, &output) {
+        Ok(exit) => exit,
+        Err(failure) => {
+            output.failure(&failure);
+            failure.exit()
+        }
+    };
+    exit.into()
+}
+
+/// Clap's own texts, which carry usage and suggestions; as one object when JSON was asked for.
+fn usage(error: &clap::Error) -> Exit {
+    if !error.use_stderr() {
+        // `--help` and `--version`. A reader that went away is no failure of ours.
+        let _ = error.print();
+        return Exit::Ok;
+    }
+    if std::env::args().any(|arg| arg == "--json") {
+        let text = error.render().to_string();
+        let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+        let failure = Failure::new(Code::Usage, message).hint("`antipode --help` lists commands and options");
+        Output::new(true).failure(&failure);
+    } else {
+        let _ = error.print();
+    }
+    Exit::Usage
+}

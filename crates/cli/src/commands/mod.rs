@@ -1,0 +1,30 @@
+//! One file for each command: its arguments, and what it prints.
+
+mod completions;
+mod man;
+mod schema;
+mod validate;
+
+use clap::Subcommand;
+
+use crate::args::Globals;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::output::Output;
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    Schema(schema::Schema),
+    Validate(validate::Validate),
+    Completions(completions::Completions),
+    Man(man::Man),
+}
+
+pub fn run(command: Command, globals: &Globals, output: &Output) -> Result<Exit, Failure> {
+    match command {
+        Command::Schema(args) => args.run(output),
+        Command::Validate(args) => args.run(globals, output),
+        Command::Completions(args) => args.run(output),
+        Command::Man(args) => args.run(output),
+    }
+}

@@ -1,0 +1,45 @@
+//! Exit statuses: what a script can tell without reading any text.
+
+use std::process::ExitCode;
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum Exit {
+    Ok = 0,
+    Failed = 1,
+    Usage = 2,
+    InvalidSpec = 3,
+    Refused = 4,
+    NotReachable = 5,
+    Environment = 6,
+    EvidenceBroken = 7,
+    AwaitingApproval = 8,
+    Interrupted = 130,
+}
+
+impl Exit {
+    pub const ALL: [(Exit, &str); 10] = [
+        (Exit::Ok, "done, or nothing to do"),
+        (Exit::Failed, "the run or the drill failed"),
+        (Exit::Usage, "wrong arguments"),
+        (Exit::InvalidSpec, "the spec is missing, unreadable or contradictory"),
+        (Exit::Refused, "refused by a safety rule; nothing was changed"),
+        (Exit::NotReachable, "not running, or not reachable"),
+        (Exit::Environment, "this machine lacks something: a port, PostgreSQL, a permission"),
+        (Exit::EvidenceBroken, "the evidence does not verify"),
+        (Exit::AwaitingApproval, "the run waits for approval"),
+        (Exit::Interrupted, "interrupted; everything that was started has been stopped"),
+    ];
+
+    /// The section of `--help` and of the man page.
+    pub fn help() -> String {
+        let lines = Self::ALL.map(|(exit, meaning)| format!("  {:>3}  {meaning}", exit as u8));
+        format!("Exit status:\n{}\n\nEach error has a page in docs/errors, named by its code.", lines.join("\n"))
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> ExitCode {
+        ExitCode::from(exit as u8)
+    }
+}

@@ -1,0 +1,50 @@
+//! Where things are printed: results to standard output, everything else to standard error.
+
+use std::io::{IsTerminal, Write};
+
+use serde::Serialize;
+
+use crate::failure::Failure;
+
+pub struct Output {
+    json: bool,
+}
+
+impl Output {
+    pub fn new(json: bool) -> Self {
+        Self { json }
+    }
+    /// A command's result: `value` when JSON was asked for, else `text`.
+    pub fn result(&self, value: &impl Serialize, text: impl FnOnce() -> String) {
+        if self.json { self.value(value) } else { self.text(&text()) }
+    }
+    pub fn text(&self, text: &str) {
+        write(std::io::stdout().lock(), text);
+    }
+    /// One JSON document.
+    pub fn value(&self, value: &impl Serialize) {
+        let text = serde_json::to_string_pretty(value).expect("results have text keys only");
+        self.text(&format!("{text}\n"));
+    }
+    /// For people only: not printed when JSON was asked for.
+    pub fn notice(&self, text: &str) {
+        if !self.json {
+            write(std::io::stderr().lock(), text);
+        }
+    }
+    /// In JSON a failure is the result.
+    pub fn failure(&self, failure: &Failure) {
+        if self.json { self.value(&failure.json()) } else { self.notice(&failure.text()) }
+    }
+}
+
+/// Whether people read standard error on a terminal that shows colours.
+pub fn fancy() -> bool {
+    let unwanted = std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty());
+    std::io::stderr().is_terminal() && !unwanted
+}
+
+/// A reader that went away (`antipode schema | head`) is no reason to fail.
+fn write(mut to: impl Write, text: &str) {
+    let _ = to.write_all(text.as_bytes()).and_then(|()| to.flush());
+}

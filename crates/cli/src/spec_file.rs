@@ -1,0 +1,108 @@
+//! The spec on disk: read, checked, and shown with what is wrong at its line and column.
+
+use std::fmt;
+use std::path::Path;
+
+use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode};
+use model::Topology;
+use model::spec::{self, Problem, Severity, Span};
+
+use crate::failure::{Code, Failure};
+use crate::output::{Output, fancy};
+
+/// A checked spec with its warnings.
+pub struct Loaded {
+    pub topology: Topology,
+    pub warnings: Vec<Problem>,
+}
+
+/// Reads the spec at `path`. Problems are drawn on standard error, warnings too; errors are a failure.
+pub fn load(path: &Path, output: &Output) -> Result<Loaded, Failure> {
+    let text = read(path)?;
+    let checked = spec::check(&text);
+    output.notice(&draw(path, &text, &checked.problems));
+    match checked.topology {
+        Some(topology) => Ok(Loaded { topology, warnings: checked.problems }),
+        None => {
+            let errors = checked.problems.iter().filter(|p| p.severity == Severity::Error).count();
+            let what = if errors == 1 { "1 error".to_string() } else { format!("{errors} errors") };
+            Err(Failure::new(Code::SpecInvalid, format!("{} has {what}", path.display()))
+                .hint("nothing was done; correct the marked places and run `antipode validate` again")
+                .problems(checked.problems))
+        }
+    }
+}
+
+fn read(path: &Path) -> Result<String, Failure> {
+    let shown = path.display();
+    match std::fs::read(path) {
+        Ok(bytes) => String::from_utf8(bytes).map_err(|error| {
+            let at = error.utf8_error().valid_up_to();
+            Failure::new(Code::SpecUnreadable, format!("{shown} is not text: byte {at} is not UTF-8"))
+                .hint("save the file as UTF-8")
+        }),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            Err(Failure::new(Code::SpecNotFound, format!("there is no {shown}"))
+                .hint("name the spec with `--file`, or go to its directory"))
+        }
+        Err(error) => Err(Failure::new(Code::SpecUnreadable, format!("{shown} cannot be read: {error}"))
+            .hint("the spec must be a file that you may read")),
+    }
+}
+
+/// Every problem at its place; in colours and lines on a terminal, in plain characters elsewhere.
+fn draw(path: &Path, text: &str, problems: &[Problem]) -> String {
+    let handler = if fancy() {
+        GraphicalReportHandler::new_themed(GraphicalTheme::unicode())
+    } else {
+        // A width of its own, so that a log reads the same wherever it was written.
+        GraphicalReportHandler::new_themed(GraphicalTheme::none()).with_width(120)
+    };
+    let handler = handler.with_links(false).with_context_lines(1);
+    let source = NamedSource::new(path.display().to_string(), text.to_string());
+    let mut out = String::new();
+    for problem in problems {
+        let drawn = handler.render_report(&mut out, &Drawn { problem, source: &source });
+        drawn.expect("writing to a String succeeds");
+        out.push('\n');
+    }
+    out
+}
+
+/// A problem as miette wants to see it.
+#[derive(Debug)]
+struct Drawn<'p> {
+    problem: &'p Problem,
+    source: &'p NamedSource<String>,
+}
+
+impl fmt::Display for Drawn<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.problem.message)
+    }
+}
+
+impl std::error::Error for Drawn<'_> {}
+
+impl Diagnostic for Drawn<'_> {
+    fn code<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        Some(Box::new(self.problem.code))
+    }
+    fn severity(&self) -> Option<miette::Severity> {
+        Some(match self.problem.severity {
+            Severity::Error => miette::Severity::Error,
+            Severity::Warning => miette::Severity::Warning,
+        })
+    }
+    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        self.problem.hint.as_ref().map(|hint| Box::new(hint) as Box<dyn fmt::Display>)
+    }
+    fn source_code(&self) -> Option<&dyn SourceCode> {
+        Some(self.source)
+    }
+    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
+        let label = |span: Span, text: &String| LabeledSpan::new(Some(text.clone()), span.offset, span.len);
+        let related = self.problem.related.iter().map(move |r| label(r.span, &r.label));
+        Some(Box::new(std::iter::once(label(self.problem.span, &self.problem.label)).chain(related)))
+    }
+}

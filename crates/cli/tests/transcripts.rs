@@ -1,0 +1,157 @@
+//! Golden transcripts of the real binary: what is typed, what is printed where, and the exit status.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// The examples are the specs that people begin with.
+fn examples() -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/case-api")
+}
+
+struct Shell {
+    dir: tempfile::TempDir,
+}
+
+impl Shell {
+    /// An empty directory with the example's spec in it.
+    fn new() -> Self {
+        let shell = Self { dir: tempfile::tempdir().unwrap() };
+        shell.write("antipode.yaml", &std::fs::read_to_string(examples().join("antipode.yaml")).unwrap());
+        shell
+    }
+    fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.dir.path().join(name), text).unwrap();
+    }
+    /// The spec with one text replaced, which must be there.
+    fn edit(&self, from: &str, to: &str) {
+        let text = std::fs::read_to_string(self.dir.path().join("antipode.yaml")).unwrap();
+        assert!(text.contains(from), "{from:?} is not in the example");
+        self.write("antipode.yaml", &text.replace(from, to));
+    }
+    fn output(&self, args: &[&str]) -> std::process::Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_antipode"));
+        command.args(args).current_dir(self.dir.path()).stdin(Stdio::null());
+        // The terminal of whoever runs the test must not show in it.
+        command.env_clear().env("COLUMNS", "100");
+        command.output().unwrap()
+    }
+    fn transcript(&self, args: &[&str]) -> String {
+        let output = self.output(args);
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+        let section = |name: &str, text: String| if text.is_empty() { text } else { format!("--- {name}\n{text}") };
+        format!(
+            "$ antipode {}\n{}{}--- exit status {}\n",
+            args.join(" "),
+            section("stdout", text(&output.stdout)),
+            section("stderr", text(&output.stderr)),
+            output.status.code().unwrap()
+        )
+    }
+}
+
+#[test]
+fn help() {
+    insta::assert_snapshot!("help", Shell::new().transcript(&["--help"]));
+}
+
+#[test]
+fn a_valid_spec() {
+    insta::assert_snapshot!("validate", Shell::new().transcript(&["validate"]));
+    insta::assert_snapshot!("validate_json", Shell::new().transcript(&["validate", "--json"]));
+}
+
+#[test]
+fn a_valid_spec_with_warnings() {
+    let shell = Shell::new();
+    shell.edit("replication: asynchronous", "replication: asynchronous, backup: { every: 1h }");
+    insta::assert_snapshot!("validate_warning", shell.transcript(&["validate"]));
+    insta::assert_snapshot!("validate_warning_json", shell.transcript(&["validate", "--json"]));
+}
+
+#[test]
+fn an_invalid_spec() {
+    let shell = Shell::new();
+    shell.edit("rto: 30m", "rto: 30");
+    shell.edit("prefer", "prefr");
+    insta::assert_snapshot!("validate_invalid", shell.transcript(&["validate"]));
+    insta::assert_snapshot!("validate_invalid_json", shell.transcript(&["--json", "validate"]));
+}
+
+#[test]
+fn a_contradictory_spec() {
+    let shell = Shell::new();
+    shell.edit("rpo: 1m", "rpo: 0s");
+    shell.edit("regulated: [ap-southeast-1, ap-southeast-3]", "regulated: [ap-southeast-1]");
+    insta::assert_snapshot!("validate_contradictory", shell.transcript(&["validate"]));
+}
+
+#[test]
+fn an_unreadable_spec() {
+    let shell = Shell::new();
+    shell.edit("drills:", "drills: [");
+    insta::assert_snapshot!("validate_unreadable", shell.transcript(&["validate"]));
+    std::fs::write(shell.dir.path().join("latin.yaml"), b"workload: caf\xe9\n").unwrap();
+    insta::assert_snapshot!("validate_not_text", shell.transcript(&["validate", "latin.yaml"]));
+    insta::assert_snapshot!("validate_directory", shell.transcript(&["validate", "."]));
+}
+
+#[test]
+fn no_spec() {
+    let shell = Shell::new();
+    insta::assert_snapshot!("validate_missing", shell.transcript(&["validate", "nowhere.yaml"]));
+    insta::assert_snapshot!("validate_missing_json", shell.transcript(&["validate", "--file", "no.yaml", "--json"]));
+}
+
+#[test]
+fn wrong_arguments() {
+    let shell = Shell::new();
+    insta::assert_snapshot!("usage_command", shell.transcript(&["valdate"]));
+    insta::assert_snapshot!("usage_option", shell.transcript(&["validate", "--jsn"]));
+    insta::assert_snapshot!("usage_json", shell.transcript(&["valdate", "--json"]));
+    insta::assert_snapshot!("usage_none", shell.transcript(&[]));
+    insta::assert_snapshot!("usage_man", shell.transcript(&["man", "women"]));
+}
+
+#[test]
+fn the_printed_schema_is_the_models() {
+    let output = Shell::new().output(&["schema"]);
+    let printed: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(printed, model::spec::schema());
+}
+
+#[test]
+fn both_examples_are_valid() {
+    for name in ["antipode.yaml", "antipode-sync.yaml"] {
+        let path = examples().join(name);
+        let output = Shell::new().output(&["validate", path.to_str().unwrap()]);
+        assert_eq!(output.status.code(), Some(0), "{name}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
+#[test]
+fn completions_and_manual_know_every_command() {
+    let shell = Shell::new();
+    let help = String::from_utf8(shell.output(&["--help"]).stdout).unwrap();
+    let listed = help.lines().skip_while(|l| *l != "Commands:").skip(1).take_while(|l| !l.is_empty());
+    let commands: Vec<&str> = listed.filter_map(|l| l.split_whitespace().next()).filter(|c| *c != "help").collect();
+    assert!(commands.contains(&"validate"), "{commands:?}");
+    let manual = String::from_utf8(shell.output(&["man"]).stdout).unwrap();
+    for shell_name in ["bash", "zsh", "fish"] {
+        let script = String::from_utf8(shell.output(&["completions", shell_name]).stdout).unwrap();
+        for command in &commands {
+            assert!(script.contains(command), "{shell_name} does not complete {command}");
+            assert!(manual.contains(&format!("antipode\\-{command}(1)")), "the manual does not name {command}");
+        }
+    }
+    assert!(manual.contains("waits for approval"), "the manual lists the exit statuses");
+}
+
+/// A closed pipe is how `| head` ends a program, not an error to report.
+#[test]
+fn a_closed_pipe_is_quiet() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_antipode"));
+    let mut child = command.arg("schema").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+}
