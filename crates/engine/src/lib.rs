@@ -54,3 +54,6 @@ pub fn resume(state: &Workload, now: Time) -> Decision {
         ..Decision::default()
     }
 }
+
+#[cfg(test)]
+mod tests;

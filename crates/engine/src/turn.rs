@@ -21,6 +21,8 @@ pub(crate) struct Turn<'a> {
     pub state: Cow<'a, Workload>,
     pub now: Time,
     pub why: Vec<String>,
+    /// The event is a `Tick`: what is asked again and again is asked only then, so that no answer begets its question.
+    pub beat: bool,
     records: Vec<Record>,
     effects: Vec<Effect>,
     wake: Option<Time>,
@@ -33,6 +35,7 @@ impl<'a> Turn<'a> {
             state: Cow::Borrowed(state),
             now,
             why: Vec::new(),
+            beat: false,
             records: Vec::new(),
             effects: Vec::new(),
             wake: None,
@@ -41,6 +44,7 @@ impl<'a> Turn<'a> {
     }
 
     pub fn take(mut self, event: &Event) -> Decision {
+        self.beat = *event == Event::Tick;
         if let Event::Started { generation, rebooted } = event {
             self.emit(Record::Restarted { generation: *generation, rebooted: *rebooted, at: self.now });
         }

@@ -26,6 +26,7 @@ impl Turn<'_> {
         loop {
             let Some(run) = self.run().cloned() else { return };
             let before = self.decided();
+            self.trouble_over(&run);
             if !self.overtaken(&run) && !self.withdrawn(&run) {
                 match run.mode {
                     Mode::Stopping { .. } => self.drive_stop(&run),
@@ -39,6 +40,15 @@ impl Turn<'_> {
         if let Some(run) = self.run().filter(|run| guard::is_stuck(run)).cloned() {
             let why = "nothing is left that could move this run".to_owned();
             self.pause(&run, Pause::Trouble { step: 0, why });
+        }
+    }
+
+    /// What the run was paused for has ended well after all.
+    fn trouble_over(&mut self, run: &Run) {
+        let Some(Pause::Trouble { step, .. }) = run.pause else { return };
+        let progress = run.steps.get(step as usize).map(|state| &state.progress);
+        if matches!(progress, Some(Progress::Done | Progress::RetryAt(_))) {
+            self.emit(Record::Resumed { run: run.id, why: format!("step {step} goes on"), at: self.now });
         }
     }
 
@@ -153,20 +163,22 @@ impl Turn<'_> {
             Work::Act(_) => self.order(run, number, asks),
             Work::Check(check) => {
                 self.emit(Record::CheckStarted { run: run.id, step: number as u32, at: self.now });
-                self.look(check);
+                self.look(check, true);
             }
         }
     }
 
     /// A check that waits has its site looked at as often as the load balancer looks, not only at each poll.
-    fn look(&mut self, check: &Check) {
+    fn look(&mut self, check: &Check, begins: bool) {
         let Some(site) = check.site().cloned() else { return };
         let every = self.state.topology.timing.check_every;
         let seen = self.state.watch.sites.get(&site).filter(|seen| seen.report.is_some()).map(|seen| seen.at);
         match seen.map(|at| at + every).filter(|next| *next > self.now) {
             Some(next) => self.wake_at(next),
             None => {
-                self.effect(Effect::Observe { site });
+                if self.beat || begins {
+                    self.effect(Effect::Observe { site });
+                }
                 self.wake_in(every);
             }
         }
@@ -185,12 +197,12 @@ impl Turn<'_> {
                 self.emit(end(false, why));
             }
             Finding::NotYet(_) => {
-                self.look(check);
+                self.look(check, false);
                 self.wake_at(late);
             }
             Finding::NeedsOverride(why) => {
                 asks.loss.push(why);
-                self.look(check);
+                self.look(check, false);
             }
         }
     }

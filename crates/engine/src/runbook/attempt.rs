@@ -1,6 +1,7 @@
 //! What becomes of orders: their ends, and the commit point.
 
 use model::action::Evidence;
+use model::observe::DatabaseState;
 use model::{ActError, AttemptId, Epoch, Outcome, RunId};
 
 use super::Need;
@@ -83,9 +84,7 @@ impl Turn<'_> {
 
     pub(crate) fn inquired(&mut self, attempt: AttemptId, answer: &Inquiry) {
         match answer {
-            Inquiry::Ended(Outcome::Failed(ActError::Unknown(_))) if self.awaited(attempt).is_some() => {
-                self.why.push(format!("{attempt}: its own agent does not know its end; the site's reports decide"));
-            }
+            Inquiry::Ended(Outcome::Failed(ActError::Unknown(why))) => self.ended_unknown(attempt, why),
             Inquiry::Ended(outcome) => self.ended(attempt, outcome),
             Inquiry::Running => self.why.push(format!("{attempt} is still running")),
             Inquiry::NeverSeen => {
@@ -98,6 +97,27 @@ impl Turn<'_> {
                 self.emit(Record::AttemptLost { attempt, retry_at, at: self.now });
             }
         }
+    }
+
+    /// Even the agent does not know. Every act but a promotion looks before it does anything, so that it may simply be
+    /// tried again; a promotion only once a later report of the site shows that it did not happen.
+    fn ended_unknown(&mut self, attempt: AttemptId, why: &str) {
+        let Some((run, step)) = self.awaited(attempt).map(|(run, step)| (run.clone(), step)) else { return };
+        let Progress::Out { site, inquire_at, .. } = &run.steps[step].progress else { return };
+        if run.step(step).commit_point && !self.still_stands_by(site, *inquire_at) {
+            self.why.push(format!("{attempt}: its own agent does not know its end; the site's reports decide"));
+            return self.wake_in(self.state.topology.timing.probe_every);
+        }
+        let (outcome, at) = (Outcome::Failed(ActError::Transient(why.to_owned())), self.now);
+        let retry_at = self.retry_at(&run, step);
+        self.emit(Record::AttemptEnded { attempt, outcome, retry_at, at });
+    }
+
+    /// A report that came after the doubt says that the site's database is a standby, and not at work.
+    fn still_stands_by(&self, site: &model::SiteId, doubted: Option<model::Time>) -> bool {
+        let seen_since = self.state.watch.sites.get(site).filter(|seen| doubted.is_some_and(|at| seen.at > at));
+        let database = crate::watch::loss::database(&self.state, site, self.now).map(|d| &d.state);
+        seen_since.is_some() && matches!(database, Some(DatabaseState::Standby { .. }))
     }
 
     /// The commit point: the target holds the epoch. Whatever was being stopped or undone goes forward now.

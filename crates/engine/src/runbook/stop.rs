@@ -60,7 +60,7 @@ impl Turn<'_> {
             self.emit(Record::AttemptEnded { attempt, outcome, retry_at: None, at: self.now });
             return true;
         }
-        if inquire_at.is_none_or(|at| self.now >= at) {
+        if self.beat && inquire_at.is_none_or(|at| self.now >= at) {
             self.effect(Effect::Inquire { attempt, site: site.clone() });
         }
         if self.now >= given_up_at && run.pause.is_none() {

@@ -7,7 +7,7 @@ use model::{SiteReport, Time};
 
 use super::verdict::{judge, readiness, writer_gone};
 use super::{Sighting, Watch, Wrote};
-use crate::protocol::Record;
+use crate::protocol::{Record, Request};
 use crate::workload::Workload;
 
 impl Watch {
@@ -47,6 +47,11 @@ fn note_writing(seen: &mut Sighting, report: &SiteReport, now: Time) {
     }
 }
 
+/// A planned move stops the writer itself: that is no evidence of a loss.
+fn moves_as_planned(state: &Workload) -> bool {
+    state.run.as_ref().is_some_and(|run| !matches!(run.runbook.request, Request::Failover { .. }))
+}
+
 /// What changed in the verdicts, as records.
 pub(crate) fn transitions(state: &Workload, now: Time) -> Vec<Record> {
     let mut records = Vec::new();
@@ -64,7 +69,7 @@ pub(crate) fn transitions(state: &Workload, now: Time) -> Vec<Record> {
             records.push(Record::ReadinessChanged { site: site.clone(), ready, at: now });
         }
     }
-    let gone = writer_gone(state, now);
+    let gone = if moves_as_planned(state) { None } else { writer_gone(state, now) };
     match (&state.gone, gone) {
         (None, Some((site, why))) => records.push(Record::WriterGone { site, why: Some(why), at: now }),
         // Silence takes no evidence back; only a fresh report that says otherwise does.

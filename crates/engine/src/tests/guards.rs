@@ -1,0 +1,178 @@
+//! Each guard, seen to refuse. Plans never get there: these take a sound run and spoil it.
+
+use std::collections::BTreeSet;
+
+use model::{Epoch, Verb};
+
+use super::world::*;
+use crate::routing::zone_to;
+use crate::runbook::Check;
+use crate::runbook::guard::{self, Gate};
+use crate::runbook::run::{Progress, Run};
+use crate::{Request, Workload};
+
+/// A failover in which everything before traffic has passed.
+fn verified() -> (Workload, Run) {
+    let mut world = World::established(topology());
+    world.script("route", B, Script::Silence);
+    world.kill(A);
+    world.run_for(ms(3500));
+    let run = world.run().clone();
+    assert!(run.committed.is_some());
+    (world.state, run)
+}
+
+fn spoil(run: &Run, check: &Check) -> Run {
+    let mut spoilt = run.clone();
+    let steps = run.runbook.steps.iter().enumerate().filter(|(_, step)| step.check() == Some(check));
+    steps.for_each(|(number, _)| spoilt.steps[number].progress = Progress::Checking);
+    spoilt
+}
+
+#[test]
+fn traffic_moves_only_to_what_is_verified() {
+    let (state, run) = verified();
+    let epoch = run.committed.clone().expect("committed");
+    let zone = zone_to(&state, &site(B), epoch.clone());
+    assert_eq!(guard::may_route(&run, &zone), Ok(()));
+    let site = site(B);
+    for check in [
+        Check::Writing { site: site.clone() },
+        Check::CapacityReady { site: site.clone() },
+        Check::Secrets { site: site.clone() },
+    ] {
+        assert!(guard::may_route(&spoil(&run, &check), &zone).is_err(), "{check:?}");
+    }
+    let uncommitted = Run { committed: None, ..run.clone() };
+    assert!(guard::may_route(&uncommitted, &zone).is_err());
+    let old = zone_to(&state, &site, Epoch::none());
+    assert!(guard::may_route(&run, &old).is_err());
+}
+
+#[test]
+fn a_secret_checked_before_the_promotion_does_not_count_after_it() {
+    let (state, run) = verified();
+    let zone = zone_to(&state, &site(B), run.committed.clone().expect("committed"));
+    let mut spoilt = run.clone();
+    let last = run.runbook.steps.iter().rposition(|s| s.check() == Some(&Check::Secrets { site: site(B) }));
+    spoilt.steps[last.expect("a later check")].progress = Progress::Failed;
+    assert!(guard::may_route(&spoilt, &zone).is_err());
+}
+
+#[test]
+fn no_name_leads_nowhere() {
+    let (state, run) = verified();
+    let mut zone = zone_to(&state, &site(B), run.committed.clone().expect("committed"));
+    assert_eq!(guard::leaves_a_region(&zone), Ok(()));
+    for name in zone.names.values_mut() {
+        name.targets.iter_mut().for_each(|target| target.enabled = false);
+    }
+    assert!(guard::leaves_a_region(&zone).is_err());
+    assert!(guard::may_route(&run, &zone).is_err());
+    let mut no_address = zone_to(&state, &site(B), run.committed.clone().expect("committed"));
+    no_address.names.values_mut().flat_map(|n| &mut n.targets).for_each(|t| t.addresses.clear());
+    assert!(guard::leaves_a_region(&no_address).is_err());
+}
+
+#[test]
+fn promotion_needs_residency_approval_and_an_acceptable_loss() {
+    let (mut state, run) = verified();
+    let now = state.watch.sites[&site(B)].at;
+    assert_eq!(guard::may_promote(&state, &run, now), Gate::Open);
+    let mut unapproved = run.clone();
+    std::sync::Arc::make_mut(&mut unapproved.runbook).approvals = 1;
+    assert!(matches!(guard::may_promote(&state, &unapproved, now), Gate::Shut(_)));
+    let mut strict = state.clone();
+    std::sync::Arc::make_mut(&mut strict.topology).objectives.rpo = ms(1);
+    assert!(matches!(guard::may_promote(&strict, &run, now), Gate::Ask(_)));
+    let mut accepted = run.clone();
+    accepted.loss_accepted = BTreeSet::from([person("ada"), person("mallory")]);
+    assert!(matches!(guard::may_promote(&strict, &accepted, now), Gate::Ask(_)), "only approvers count");
+    accepted.loss_accepted.insert(person("bob"));
+    assert_eq!(guard::may_promote(&strict, &accepted, now), Gate::Open);
+    std::sync::Arc::make_mut(&mut state.topology).residency.insert("regulated".into(), vec![site(A)]);
+    assert!(matches!(guard::may_promote(&state, &accepted, now), Gate::Shut(_)));
+}
+
+#[test]
+fn one_person_never_accepts_a_loss_alone() {
+    let (state, run) = verified();
+    let mut topology = state.topology.as_ref().clone();
+    topology.approvals.accept_loss = 0;
+    let mut one = run;
+    one.loss_accepted = BTreeSet::from([person("ada")]);
+    assert!(!guard::loss_accepted(&topology, &one));
+    one.loss_accepted.insert(person("bob"));
+    assert!(guard::loss_accepted(&topology, &one));
+    topology.approvals.accept_loss = 3;
+    assert!(!guard::loss_accepted(&topology, &one));
+}
+
+#[test]
+fn a_planned_move_needs_the_receipt() {
+    let mut world = World::established(topology());
+    world.script("promote", B, Script::Silence);
+    world.ask(Request::Switchover { to: None }, "ada");
+    world.run_for(ms(500));
+    let run = world.run().clone();
+    assert_eq!(guard::may_promote(&world.state, &run, world.now), Gate::Open);
+    let without = Run { receipts: vec![], ..run };
+    assert!(matches!(guard::may_promote(&world.state, &without, world.now), Gate::Shut(_)));
+}
+
+#[test]
+fn nothing_stops_a_healthy_writer_unasked() {
+    let (mut state, run) = verified();
+    assert!(run.by.is_none());
+    state.verdicts.get_mut(&site(A)).expect("judged").verdict = crate::watch::Verdict::Unreachable;
+    assert_eq!(guard::may_fence(&state, &run), Gate::Open);
+    for verdict in [crate::watch::Verdict::Up, crate::watch::Verdict::Suspected, crate::watch::Verdict::Unknown] {
+        state.verdicts.get_mut(&site(A)).expect("judged").verdict = verdict;
+        assert_ne!(guard::may_fence(&state, &run), Gate::Open, "{verdict}");
+        assert_eq!(guard::proposes_failover(&state, &site(A)), None, "{verdict}");
+    }
+    let mut unapproved = Run { by: Some(person("ada")), ..run };
+    assert_eq!(guard::may_fence(&state, &unapproved), Gate::Open);
+    std::sync::Arc::make_mut(&mut unapproved.runbook).approvals = 1;
+    assert_ne!(guard::may_fence(&state, &unapproved), Gate::Open);
+}
+
+#[test]
+fn after_the_commit_point_only_forward() {
+    let (_, run) = verified();
+    assert!(!guard::may_undo(&run));
+    assert!(!guard::before_commit(&run));
+    assert!(guard::may_undo(&Run { committed: None, ..run }));
+}
+
+#[test]
+fn a_return_follows_first() {
+    let mut world = World::established(topology());
+    world.ask(Request::Switchover { to: None }, "ada");
+    world.settle();
+    world.run_for(ms(11_000));
+    world.script("promote", A, Script::Silence);
+    world.ask(Request::Failback, "ada");
+    world.approve("bob", false);
+    world.run_for(ms(1000));
+    let run = world.run().clone();
+    assert_eq!(guard::followed_before_return(&run), Ok(()), "{}", world.transcript());
+    let mut skipped = run.clone();
+    let follow =
+        run.runbook.steps.iter().position(|s| s.action().is_some_and(|a| matches!(a.verb, Verb::Follow { .. })));
+    skipped.steps[follow.expect("it follows")].progress = Progress::Waiting;
+    assert!(guard::followed_before_return(&skipped).is_err());
+}
+
+#[test]
+fn a_run_that_neither_works_nor_waits_is_noticed() {
+    let (_, run) = verified();
+    assert!(!guard::is_stuck(&run));
+    let mut stuck = run;
+    for step in &mut stuck.steps {
+        step.progress = Progress::Waiting;
+    }
+    assert!(guard::is_stuck(&stuck));
+    stuck.pause = Some(crate::runbook::run::Pause::Approval { need: 1 });
+    assert!(!guard::is_stuck(&stuck));
+}

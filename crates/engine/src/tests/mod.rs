@@ -1,0 +1,9 @@
+//! The engine against small modelled worlds, without any clock of its own.
+
+mod crashes;
+mod guards;
+mod plans;
+mod properties;
+mod tables;
+mod verdicts;
+pub mod world;
