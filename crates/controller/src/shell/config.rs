@@ -44,6 +44,21 @@ impl ControllerConfig {
     }
 }
 
+impl ControllerConfig {
+    /// Every site's agent can be called, and every region can be routed to.
+    pub(super) fn check(&self, topology: &Topology) -> Result<(), ControllerError> {
+        let missing = |what, site: &SiteId| Err(ControllerError::NoAddress { what, site: site.clone() });
+        if let Some(site) = topology.sites.iter().find(|site| !self.agents.contains_key(&site.id)) {
+            return missing("the agent", &site.id);
+        }
+        let routable = |site: &SiteId| self.addresses.get(site).is_some_and(|addresses| !addresses.is_empty());
+        match topology.regions().find(|site| !routable(&site.id)) {
+            Some(site) => missing("the load balancer", &site.id),
+            None => Ok(()),
+        }
+    }
+}
+
 impl TopologySource {
     pub(super) fn load(&self) -> Result<Arc<Topology>, ControllerError> {
         match self {

@@ -17,6 +17,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use engine::Event;
+use model::SiteId;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -47,6 +48,8 @@ pub enum ControllerError {
     Identity(#[from] IdentityError),
     #[error(transparent)]
     Journal(#[from] JournalError),
+    #[error("the configuration gives no address for {what} of {site}")]
+    NoAddress { what: &'static str, site: SiteId },
     #[error("cannot listen on {address}")]
     Listen { address: SocketAddr, source: std::io::Error },
     #[error("{name} is set to `{value}`, which names no record")]
@@ -57,7 +60,9 @@ impl ControllerError {
     /// What to do next.
     pub fn hint(&self) -> &'static str {
         match self {
-            ControllerError::File { .. } | ControllerError::Config { .. } => "check the controller's configuration",
+            ControllerError::File { .. } | ControllerError::Config { .. } | ControllerError::NoAddress { .. } => {
+                "check the controller's configuration"
+            }
             ControllerError::Identity(error) => error.hint(),
             ControllerError::Journal(error) => error.hint(),
             ControllerError::Listen { .. } => "stop whatever uses the port, or configure another one",
@@ -81,6 +86,7 @@ impl Controller {
     /// All that can be wrong before anything is decided: configuration, identity, journal, port.
     pub async fn open(config: ControllerConfig) -> Result<Controller, ControllerError> {
         let topology = config.topology.load()?;
+        config.check(&topology)?;
         let identity = Identity::load(&config.identity, &Peer::Controller)?;
         let listener = TcpListener::bind(config.listen).await;
         let listener = listener.map_err(|source| ControllerError::Listen { address: config.listen, source })?;

@@ -1,15 +1,21 @@
 //! Agents that answer what the test says, over real mutual TLS.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::extract::State;
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use model::observe::{FleetReport, PeerProbe, Readiness, SecretReport, VoterReport, ZoneReport};
+use model::action::Evidence;
+use model::observe::{
+    FleetReport, InstanceReport, PeerProbe, Readiness, SecretReport, StandbyReport, VoterReport, ZoneReport,
+};
 use model::topology::SiteRole;
-use model::{AttemptId, DatabaseReport, DatabaseState, Epoch, Outcome, SiteId, SiteReport, SyncRecord, Topology};
+use model::{
+    AttemptId, DatabaseReport, DatabaseState, Epoch, Lsn, Outcome, SiteId, SiteReport, SyncRecord, Topology, Verb,
+};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -28,6 +34,7 @@ sites:
   left: { zones: [a, b], preferred: true }
   right: { zones: [a, b] }
   witness-1: { witness: true }
+timing: { profile: standard, probe_every: 100ms }
 components:
   front-door: { kind: dns, zone: case.example, policy: failover, ttl: 1s }
   api: { kind: fleet, command: case-api, needs: [cases], ready: /ready, peak: 2 }
@@ -44,6 +51,8 @@ pub enum Orders {
     /// Never answers.
     Hang,
     End(Outcome),
+    /// Does at once what it is told, and reports so.
+    Obey,
 }
 
 pub struct Fake {
@@ -51,6 +60,7 @@ pub struct Fake {
     pub orders: Mutex<Orders>,
     pub acts: Mutex<Vec<ActRequest>>,
     pub inquiries: Mutex<Vec<AttemptId>>,
+    pub ended: Mutex<BTreeMap<AttemptId, Outcome>>,
     pub report: Mutex<SiteReport>,
     pub stop: CancellationToken,
 }
@@ -89,12 +99,16 @@ impl Lab {
             listen: "127.0.0.1:0".parse().unwrap(),
             identity: self.dir.path().to_path_buf(),
             journal: self.dir.path().join("journal.db"),
-            addresses: BTreeMap::new(),
+            addresses: self.topology.regions().map(|site| (site.id.clone(), vec![Ipv4Addr::LOCALHOST])).collect(),
         }
     }
 
     pub fn identity(&self, peer: &Peer) -> Identity {
         Identity::load(self.dir.path(), peer).unwrap()
+    }
+
+    pub fn all_take(&self, orders: Orders) {
+        self.agents.values().for_each(|agent| *agent.orders.lock().unwrap() = orders.clone());
     }
 
     pub fn agent(&self, site: &str) -> &Fake {
@@ -110,6 +124,7 @@ async fn agent(dir: &TempDir, report: SiteReport) -> Arc<Fake> {
         orders: Mutex::new(Orders::Hang),
         acts: Mutex::default(),
         inquiries: Mutex::default(),
+        ended: Mutex::default(),
         report: Mutex::new(report),
         stop: CancellationToken::new(),
     });
@@ -127,11 +142,13 @@ async fn agent(dir: &TempDir, report: SiteReport) -> Arc<Fake> {
 }
 
 async fn act(_: FromController, State(fake): State<Arc<Fake>>, Json(request): Json<ActRequest>) -> Json<Outcome> {
+    let order = request.clone();
     fake.acts.lock().unwrap().push(request);
     let orders = fake.orders.lock().unwrap().clone();
     match orders {
         Orders::Hang => std::future::pending().await,
         Orders::End(outcome) => Json(outcome),
+        Orders::Obey => Json(fake.obey(&order)),
     }
 }
 
@@ -142,7 +159,69 @@ async fn inquire(
 ) -> Json<AttemptReply> {
     let seen = fake.acts.lock().unwrap().iter().any(|act| act.attempt.id == request.attempt);
     fake.inquiries.lock().unwrap().push(request.attempt);
-    Json(if seen { AttemptReply::Running } else { AttemptReply::NeverSeen })
+    let ended = fake.ended.lock().unwrap().get(&request.attempt).cloned();
+    Json(match ended {
+        Some(outcome) => AttemptReply::Ended { outcome },
+        None if seen => AttemptReply::Running,
+        None => AttemptReply::NeverSeen,
+    })
+}
+
+impl Fake {
+    /// A well-behaved agent in small: the first end of an attempt counts.
+    fn obey(&self, order: &ActRequest) -> Outcome {
+        let mut ended = self.ended.lock().unwrap();
+        ended.entry(order.attempt.id).or_insert_with(|| self.change(order)).clone()
+    }
+
+    fn change(&self, order: &ActRequest) -> Outcome {
+        let report = &mut *self.report.lock().unwrap();
+        let mut evidence = Evidence::note("done");
+        match (&order.action.verb, report.database.as_mut()) {
+            (Verb::Promote { .. }, Some(database)) => {
+                let epoch = order.attempt.epoch.next(&report.site);
+                evidence.epoch = Some(epoch.clone());
+                database.written = epoch.clone();
+                database.state = writing(epoch);
+                database.standbys = vec![standby("right")];
+            }
+            (Verb::Follow { upstream }, Some(database)) => database.state = following(upstream),
+            (Verb::Scale { instances }, _) => {
+                let fleet = report.fleets.get_mut(&order.action.component).unwrap();
+                let instance = |n| InstanceReport { name: format!("i{n}"), zone: "a".into(), alive: true, ready: true };
+                fleet.instances = (0..*instances).map(instance).collect();
+            }
+            (Verb::Route { zone }, _) => {
+                let served = report.zones.get_mut(&order.action.component).unwrap();
+                (served.epoch, served.serial) = (zone.epoch.clone(), zone.serial);
+            }
+            _ => {}
+        }
+        Outcome::Done(evidence)
+    }
+}
+
+fn writing(epoch: Epoch) -> DatabaseState {
+    let remaining = Duration::from_secs(4);
+    DatabaseState::Writing { epoch, position: Lsn(100), remaining, lowest_margin: remaining, gate: true }
+}
+
+fn following(upstream: &SiteId) -> DatabaseState {
+    let (received, replayed) = (Lsn(100), Lsn(100));
+    DatabaseState::Standby { upstream: upstream.clone(), receiving: true, received, replayed, lag: Duration::ZERO }
+}
+
+fn standby(site: &str) -> StandbyReport {
+    StandbyReport {
+        site: site.into(),
+        streaming: true,
+        synchronous: false,
+        sent: Lsn(100),
+        flushed: Lsn(100),
+        replayed: Lsn(100),
+        lag_bytes: 0,
+        lag: Duration::ZERO,
+    }
 }
 
 /// A site where nothing has been established, and all is well.

@@ -1,10 +1,13 @@
 mod fakes;
 
 use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader};
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use engine::runbook::run::End;
 use engine::{Record, Request};
 use model::action::Evidence;
 use model::{ActError, Action, Attempt, AttemptId, Epoch, Outcome, RunId, SiteId, Verb};
@@ -13,7 +16,7 @@ use tokio::task::JoinHandle;
 use self::fakes::{Lab, Orders};
 use super::*;
 use crate::api::{ApiClient, Heard};
-use crate::journal::{Journal, JournalError};
+use crate::journal::JournalError;
 use crate::rpc::{AgentClient, CallError, PeerClient};
 
 /// Generous: the machine may be busy. Nothing waits this long when all is well.
@@ -136,7 +139,21 @@ async fn a_second_controller_is_refused_while_the_first_runs() {
     third.stop().await;
 }
 
-/// Not a test of its own: the controller process that the next test kills.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_configuration_that_cannot_work_is_refused_at_the_start() {
+    let lab = Lab::start().await;
+    let mut config = lab.config();
+    config.addresses.remove(&SiteId::new("right"));
+    let error = Controller::open(config).await.err().unwrap().to_string();
+    assert_eq!(error, "the configuration gives no address for the load balancer of right");
+    let mut config = lab.config();
+    config.agents.remove(&SiteId::new("witness-1"));
+    let error = Controller::open(config).await.err().unwrap().to_string();
+    assert_eq!(error, "the configuration gives no address for the agent of witness-1");
+    assert!(!lab.config().journal.exists(), "and no journal is made");
+}
+
+/// Not a test of its own: the controller process that the next tests kill.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "a helper process of another test"]
 async fn control_until_killed() {
@@ -147,41 +164,97 @@ async fn control_until_killed() {
     controller.run(CancellationToken::new()).await.unwrap();
 }
 
+/// A controller process of its own, killed with the test.
+struct Child {
+    process: std::process::Child,
+    api: ApiClient,
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+impl Child {
+    async fn start(lab: &Lab, crash_after: &str) -> Child {
+        let config = lab.dir.path().join("controller.json");
+        std::fs::write(&config, serde_json::to_string(&lab.config()).unwrap()).unwrap();
+        let mut process = Command::new(std::env::current_exe().unwrap())
+            .args(["shell::tests::control_until_killed", "--exact", "--ignored", "--nocapture"])
+            .env("ANTIPODE_TEST_CONFIG", &config)
+            .env("ANTIPODE_CRASH_AFTER_RECORD", crash_after)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let output = BufReader::new(process.stdout.take().unwrap());
+        let listens = move || {
+            let mut lines = output.lines().map_while(Result::ok);
+            lines.find_map(|line| line.split_once("listening ").map(|(_, at)| at.trim().to_string()))
+        };
+        let address = tokio::task::spawn_blocking(listens).await.unwrap().expect("the child listens");
+        let identity = lab.identity(&Peer::Operator("ana".into()));
+        let api = ApiClient::new(&identity, address.parse().unwrap(), LONG).unwrap();
+        Child { process, api }
+    }
+
+    async fn died(&mut self, crash_after: &str) {
+        let status = until(crash_after, async || self.process.try_wait().unwrap()).await;
+        assert_eq!(status.signal(), Some(6), "{crash_after}: it was to abort, and ended with {status}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_between_decision_and_effect_it_asks_before_it_orders_again() {
     let lab = Lab::start().await;
-    let config = lab.dir.path().join("controller.json");
-    std::fs::write(&config, serde_json::to_string(&lab.config()).unwrap()).unwrap();
-    let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["shell::tests::control_until_killed", "--exact", "--ignored", "--nocapture"])
-        .env("ANTIPODE_TEST_CONFIG", &config)
-        .env("ANTIPODE_CRASH_AFTER_RECORD", "attempt_started")
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let output = std::io::BufReader::new(child.stdout.take().unwrap());
-    let address = tokio::task::spawn_blocking(move || {
-        let lines = std::io::BufRead::lines(output).map_while(Result::ok);
-        lines.filter_map(|line| line.split_once("listening ").map(|(_, address)| address.trim().to_string())).next()
-    });
-    let address: SocketAddr = address.await.unwrap().expect("the child listens").parse().unwrap();
-    let api = ApiClient::new(&lab.identity(&Peer::Operator("ana".into())), address, LONG).unwrap();
-    let _ = api.request(&Request::Establish).await;
-    let status = until("the child dies", async || child.try_wait().unwrap()).await;
-    assert!(!status.success(), "it was to be killed, and ended with {status}");
-    assert!(lab.agent("left").acts.lock().unwrap().is_empty(), "it died before the effect");
+    let mut child = Child::start(&lab, "attempt_started").await;
+    let _ = child.api.request(&Request::Establish).await;
+    child.died("attempt_started").await;
+    let left = lab.agent("left");
+    assert!(left.acts.lock().unwrap().is_empty(), "it died before the effect");
 
-    *lab.agent("left").orders.lock().unwrap() = Orders::End(Outcome::Done(Evidence::note("made")));
+    lab.all_take(Orders::Obey);
     let running = Running::start(&lab).await;
-    let first = until("the order", async || lab.agent("left").acts.lock().unwrap().first().cloned()).await;
-    let inquired = lab.agent("left").inquiries.lock().unwrap().clone();
+    let first = until("the order", async || left.acts.lock().unwrap().first().cloned()).await;
+    let inquired = left.inquiries.lock().unwrap().clone();
     assert!(!inquired.is_empty(), "the order that never went out was asked after first");
     assert!(!inquired.contains(&first.attempt.id), "the second try is another attempt");
     assert_eq!(first.attempt.generation, 2);
     running.stop().await;
-    let journal = SqliteJournal::open(&lab.config().journal, &lab.topology.workload).unwrap();
-    assert!(journal.last() > 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_after_any_record_the_run_is_finished_by_the_next_start() {
+    let points = [
+        "run_started",
+        "check_ended:3",
+        "attempt_started:2",
+        "attempt_ended",
+        "committed",
+        "attempt_started:4",
+        "attempt_ended:3",
+        "zone_chosen",
+        "attempt_started:7",
+        "attempt_ended:6",
+        "run_ended",
+    ];
+    for point in points {
+        let lab = Lab::start().await;
+        lab.all_take(Orders::Obey);
+        let mut child = Child::start(&lab, point).await;
+        let _ = child.api.request(&Request::Establish).await;
+        child.died(point).await;
+
+        let running = Running::start(&lab).await;
+        let run = until(point, async || running.api.status().await.unwrap().last_run).await;
+        assert_eq!(run.end, Some(End::Succeeded), "{point}: {:?}", run.summary);
+        let acts = lab.agent("left").acts.lock().unwrap().clone();
+        let promoted = acts.iter().filter(|act| matches!(act.action.verb, Verb::Promote { .. })).count();
+        assert_eq!(promoted, 1, "{point}: a promotion that was ordered once is never ordered twice");
+        running.stop().await;
+    }
 }
 
 fn order(site: &str) -> (Attempt, Action) {
