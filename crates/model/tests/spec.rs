@@ -159,6 +159,35 @@ fn the_fast_profile_holds_together_and_can_be_overridden() {
     assert_eq!(timing.step_deadlines.follow, Duration::from_secs(90));
 }
 
+/// The first sketch of DESIGN.md, which has no approvers yet.
+#[test]
+fn the_design_sketch_is_a_spec() {
+    let sketch = r#"
+workload: case-api
+artifact: 2026.07.01-1842                 # the same in every region
+objectives: { rto: 30m, rpo: 1m, availability: 99.95%, data_class: regulated, budget: 4000 USD/month }
+residency:  { regulated: [ap-southeast-1, ap-southeast-3] }
+approvals:  { failover: 1, failback: 2, override: 2, approvers: [ana, budi] }
+sites:
+  ap-southeast-1: { zones: [a, b], preferred: true, traffic_weight: 100 }
+  ap-southeast-3: { zones: [a, b], traffic_weight: 0, capacity: 50% }
+  witness-1:      { witness: true }
+timing: { profile: standard }             # lease, probe interval, quorum: named profiles, each value can be set
+components:
+  front-door: { kind: dns, zone: case.example, policy: failover, ttl: 1s }
+  api:        { kind: fleet, command: case-api, needs: [cases, api-secret], ready: /ready, peak: 4 }
+  cases:      { kind: postgres, system_of_record: true, replication: asynchronous, backup: { every: 1h, isolated: true } }
+  api-secret: { kind: secret }
+drills: [{ fault: region-loss, every: month }, { fault: region-partition, every: quarter }]
+"#;
+    let checked = spec::check(sketch);
+    let codes: Vec<&str> = checked.problems.iter().map(|p| p.code).collect();
+    assert_eq!(codes, ["spec-backup-not-taken"], "a warning");
+    let topology = checked.topology.unwrap();
+    assert_eq!(topology.failover, FailoverMode::Ask);
+    assert_eq!(topology.standby_instances(&"ap-southeast-3".into(), 4), 2);
+}
+
 #[test]
 fn an_asynchronous_rpo_is_accepted_from_lease_plus_lag_on() {
     let with_rpo = |rpo: &str| spec::parse(&LEAST.replace("rpo: 0s", &format!("rpo: {rpo}")));

@@ -203,7 +203,8 @@ pub(crate) enum Component {
         live: Option<String>,
         /// Path that answers when what the process needs works too. Default: /ready.
         ready: Option<String>,
-        /// Path to which a business-critical write is posted before traffic comes.
+        /// A business-critical write that proves the writer before traffic comes: `POST /path {"json": "body"}`. Each try
+        /// has an Idempotency-Key of its own, which also replaces `{key}` in the body.
         exercise: Option<String>,
         /// Instances at full load.
         #[schemars(range(min = 1, max = 1000))]

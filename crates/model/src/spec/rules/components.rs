@@ -180,13 +180,18 @@ impl Rules<'_> {
             let span = self.at(&["components", name, "command"]);
             self.report(Problem::error("spec-name", span, format!("the fleet `{name}` has no command"), "empty"));
         }
-        for (key, path) in [("live", live), ("ready", ready), ("exercise", exercise)] {
-            if path.as_ref().is_some_and(|p| !p.starts_with('/') || p.contains(char::is_whitespace)) {
+        for (key, path) in [("live", live), ("ready", ready)] {
+            if path.as_ref().is_some_and(|p| !is_path(p)) {
                 let span = self.at(&["components", name, key]);
                 let message = format!("`{key}` is not the path of a URL");
                 let problem = Problem::error("spec-name", span, message, "not a path");
                 self.report(problem.hint(format!("begin it with a slash, such as `/{key}`")));
             }
+        }
+        if exercise.as_ref().is_some_and(|e| !is_request(e)) {
+            let span = self.at(&["components", name, "exercise"]);
+            let problem = Problem::error("spec-name", span, "`exercise` is not a request", "not a request");
+            self.report(problem.hint("write it as `POST /path {\"json\": \"body\"}`, in single quotes"));
         }
     }
 
@@ -281,4 +286,15 @@ impl Rules<'_> {
             taken.push((env, name));
         }
     }
+}
+
+fn is_path(path: &str) -> bool {
+    path.starts_with('/') && !path.contains(char::is_whitespace)
+}
+
+/// `POST /path {json}`.
+fn is_request(text: &str) -> bool {
+    let Some(request) = text.strip_prefix("POST ") else { return false };
+    let (path, body) = request.split_once(' ').unwrap_or((request, "{}"));
+    is_path(path) && serde_json::from_str::<serde::de::IgnoredAny>(body).is_ok()
 }
