@@ -6,6 +6,8 @@
 
 pub mod dns;
 pub mod fleet;
+pub mod postgres;
+pub mod process;
 pub mod secrets;
 
 use std::collections::BTreeMap;
@@ -47,6 +49,10 @@ pub trait Compute: Send + Sync {
     /// Runs this many instances. Done when that many are alive and no others run; that they are ready is to be
     /// observed, because an instance beside a standby database is alive long before it can be ready.
     async fn scale(&self, instances: u32, within: Duration) -> Acted;
+    /// Looks at every instance now instead of when its turn comes, for a caller that knows that something changed, such
+    /// as the database beside it. Returns at once; what is found shows in [`Compute::observe`]. A driver whose
+    /// instances are watched by somebody else has nothing to do.
+    fn check_now(&self) {}
     /// Sends a real request as a client would and requires success. Done carries what was answered.
     async fn exercise(&self, write: bool, within: Duration) -> Acted<String>;
 }

@@ -1,0 +1,174 @@
+//! Keeping what only this side has, before it is given up (SAFETY.md item 13): the write-ahead log from the divergence on.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{BufWriter, Read, Write};
+use std::path::{Path, PathBuf};
+
+use model::Lsn;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::config::Config;
+use super::control::Control;
+use super::files::{own, remove_directory, sync_parent};
+use super::history::{Fork, History};
+use super::server::{Pass, Server};
+use super::wal::segment;
+use super::{Divergence, Error};
+
+/// `manifest.json` of an export. Written last: an export without one is unfinished.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+struct Manifest {
+    site: String,
+    system: String,
+    /// The last position in common with the upstream.
+    timeline: u32,
+    divergence: Lsn,
+    /// Where the log of this side ends, for each timeline that it lived on since.
+    ends: Vec<(u32, Lsn)>,
+    /// Commit records after the divergence, each in `commits.jsonl`.
+    commits: u64,
+    segments: Vec<Segment>,
+}
+
+/// A file of the write-ahead log, copied as it was.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+struct Segment {
+    name: String,
+    bytes: u64,
+    sha256: String,
+}
+
+/// A line of `commits.jsonl`.
+#[derive(Serialize)]
+struct Commit<'a> {
+    lsn: Lsn,
+    transaction: &'a str,
+    /// What `pg_waldump` says of it, which begins with the time of the commit.
+    record: &'a str,
+}
+
+impl Server {
+    /// Copies the log after `fork` into a directory of its own and syncs it. Finds and returns what an earlier try
+    /// completed, because a rewind that failed may have changed the original.
+    pub(super) async fn export(
+        &self,
+        control: &Control,
+        history: &History,
+        fork: &Fork,
+        pass: Pass,
+    ) -> Result<Divergence, Error> {
+        let name = format!("diverged-{}-{:016X}", fork.timeline, fork.lsn.0);
+        let directory = self.config.home.join("export").join(name);
+        let found = |commits| Divergence {
+            timeline: fork.timeline,
+            lsn: fork.lsn,
+            commits: Some(commits),
+            export: directory.clone(),
+        };
+        if let Some(manifest) = complete(&directory) {
+            return Ok(found(manifest.commits));
+        }
+        remove_directory(&directory)?;
+        fs::create_dir_all(&directory).map_err(Error::file(format!("make {}", directory.display())))?;
+        own(&directory, None, 0o700)?;
+        let (mut ends, mut segments, mut commits) = (Vec::new(), Vec::new(), 0);
+        let mut list = BufWriter::new(create(&directory.join("commits.jsonl"))?);
+        for (timeline, from) in history.after(fork) {
+            let (mut end, mut failed) = (from, None);
+            let each = |record: super::wal::Record| {
+                end = record.end(control.segment_bytes);
+                if record.is_commit() {
+                    commits += 1;
+                    let commit =
+                        Commit { lsn: record.lsn, transaction: &record.transaction, record: &record.description };
+                    let line = serde_json::to_string(&commit).expect("plain data serialises");
+                    failed = writeln!(list, "{line}").err();
+                }
+                failed.is_none()
+            };
+            self.scan(timeline, from, pass, each).await?;
+            failed.map_or(Ok(()), Err).map_err(Error::file("write commits.jsonl"))?;
+            segments.extend(self.copy_segments(&directory, timeline, from, end, control.segment_bytes)?);
+            ends.push((timeline, end));
+        }
+        let list = list.into_inner().map_err(|e| Error::file("write commits.jsonl")(e.into_error()))?;
+        list.sync_all().map_err(Error::file("sync commits.jsonl"))?;
+        let (site, system) = (self.config.site.to_string(), control.system.clone());
+        let (timeline, divergence) = (fork.timeline, fork.lsn);
+        seal(&directory, &Manifest { site, system, timeline, divergence, ends, commits, segments })?;
+        Ok(found(commits))
+    }
+
+    fn copy_segments(
+        &self,
+        to: &Path,
+        timeline: u32,
+        from: Lsn,
+        end: Lsn,
+        segment_bytes: u64,
+    ) -> Result<Vec<Segment>, Error> {
+        let last = end.0.max(from.0 + 1) - 1;
+        let wal = self.config.data().join("pg_wal");
+        let mut copied = Vec::new();
+        for number in from.0 / segment_bytes..=last / segment_bytes {
+            let name = segment(timeline, number, segment_bytes);
+            copied.push(copy(&wal.join(&name), &to.join(&name), name)?);
+        }
+        let history = format!("{timeline:08X}.history");
+        if wal.join(&history).exists() {
+            copied.push(copy(&wal.join(&history), &to.join(&history), history)?);
+        }
+        Ok(copied)
+    }
+}
+
+impl Config {
+    /// Where a whole data directory goes whose difference from the upstream cannot be told.
+    pub(super) fn keep_directory(&self) -> PathBuf {
+        let free = |n: &u32| !self.home.join(format!("export/data-{n}")).exists();
+        let number = (1..u32::MAX).find(free).expect("fewer kept directories than numbers");
+        self.home.join(format!("export/data-{number}"))
+    }
+}
+
+fn complete(directory: &Path) -> Option<Manifest> {
+    serde_json::from_str(&fs::read_to_string(directory.join("manifest.json")).ok()?).ok()
+}
+
+fn create(path: &Path) -> Result<File, Error> {
+    let open = OpenOptions::new().write(true).create(true).truncate(true).open(path);
+    open.map_err(Error::file(format!("make {}", path.display())))
+}
+
+/// Writes the manifest when all else is on the disk, and makes the directory itself durable.
+fn seal(directory: &Path, manifest: &Manifest) -> Result<(), Error> {
+    let path = directory.join("manifest.json");
+    sync_parent(&path)?;
+    let text = serde_json::to_string_pretty(manifest).expect("plain data serialises");
+    let next = directory.join("manifest.new");
+    let mut file = create(&next)?;
+    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(Error::file("write the manifest"))?;
+    fs::rename(&next, &path).map_err(Error::file("name the manifest"))?;
+    sync_parent(&path)?;
+    sync_parent(directory)?;
+    sync_parent(directory.parent().unwrap_or(directory))
+}
+
+fn copy(from: &Path, to: &Path, name: String) -> Result<Segment, Error> {
+    let what = || Error::file(format!("copy {}", from.display()));
+    let (mut source, mut target) = (File::open(from).map_err(what())?, create(to)?);
+    let (mut digest, mut bytes, mut buffer) = (Sha256::new(), 0, vec![0; 1 << 20]);
+    loop {
+        let read = source.read(&mut buffer).map_err(what())?;
+        if read == 0 {
+            break;
+        }
+        target.write_all(&buffer[..read]).map_err(what())?;
+        digest.update(&buffer[..read]);
+        bytes += read as u64;
+    }
+    target.sync_all().map_err(what())?;
+    let sha256 = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok(Segment { name, bytes, sha256 })
+}
