@@ -246,6 +246,8 @@ impl<'a> Draft<'a> {
     }
 
     fn push(&mut self, title: &str, work: Work, depends: Vec<Depends>) -> &mut Step {
+        // Past the commit point there is nothing left to agree to.
+        let committed = self.steps.iter().any(|step| step.commit_point && step.group < self.group);
         let step = Step {
             title: title.to_owned(),
             phase: self.phase,
@@ -254,7 +256,7 @@ impl<'a> Draft<'a> {
             work,
             need: Need::Required,
             commit_point: false,
-            gated: self.gated && self.phase != Phase::PreCheck,
+            gated: self.gated && !committed,
             depends,
             undo: None,
         };

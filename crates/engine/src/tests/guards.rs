@@ -6,10 +6,10 @@ use model::{Epoch, Verb};
 
 use super::world::*;
 use crate::routing::zone_to;
-use crate::runbook::Check;
 use crate::runbook::guard::{self, Gate};
-use crate::runbook::run::{Progress, Run};
-use crate::{Request, Workload};
+use crate::runbook::run::{Pause, Progress, Run};
+use crate::runbook::{Check, Runbook, Step};
+use crate::{Record, Request, Workload};
 
 /// A failover in which everything before traffic has passed.
 fn verified() -> (Workload, Run) {
@@ -137,6 +137,101 @@ fn nothing_stops_a_healthy_writer_unasked() {
     assert_ne!(guard::may_fence(&state, &unapproved), Gate::Open);
 }
 
+/// Start a run whose plan somebody spoiled: the executor must not carry it out.
+fn with_spoilt_plan(spoil: impl Fn(&mut Runbook)) -> World {
+    let mut world = World::established(topology());
+    let request = Request::Switchover { to: None };
+    let mut runbook = crate::plan(&world.state, &request, world.now).expect("a plan");
+    spoil(&mut runbook);
+    let record = Record::RunStarted {
+        run: world.state.next_run(),
+        runbook: std::sync::Arc::new(runbook),
+        by: Some(person("ada")),
+        cause: "a test".into(),
+        base: world.state.epoch(),
+        estimate: None,
+        receipts: vec![],
+        at: world.now,
+    };
+    let run = world.state.next_run();
+    let approved = Record::Approved { run, by: person("ada"), accept_loss: false };
+    for record in [record, Record::Frozen { run: Some(run) }, approved] {
+        crate::apply(&mut world.state, &record);
+    }
+    world.run_for(ms(250));
+    world.settle();
+    world
+}
+
+fn without(runbook: &mut Runbook, unwanted: impl Fn(&Step) -> bool) {
+    runbook.steps.retain(|step| !unwanted(step));
+}
+
+#[test]
+fn the_executor_carries_a_sound_plan_out() {
+    let world = with_spoilt_plan(|_| {});
+    assert_eq!(world.last_end().as_deref(), Some("succeeded"), "{}", world.transcript());
+}
+
+#[test]
+fn the_executor_does_not_move_traffic_without_each_check() {
+    let to = site(B);
+    for check in [
+        Check::Writing { site: to.clone() },
+        Check::CapacityReady { site: to.clone() },
+        Check::Secrets { site: to.clone() },
+    ] {
+        let world = with_spoilt_plan(|runbook| without(runbook, |step| step.check() == Some(&check)));
+        assert!(matches!(world.run().pause, Some(Pause::Trouble { .. })), "{check:?}: {}", world.transcript());
+        assert!(!world.acts().iter().any(|act| act.starts_with("route")), "{check:?}");
+    }
+}
+
+#[test]
+fn the_executor_does_not_promote_without_a_receipt() {
+    let fence = |step: &Step| step.action().is_some_and(|a| matches!(a.verb, Verb::Fence { .. }));
+    let world = with_spoilt_plan(|runbook| without(runbook, fence));
+    assert!(matches!(world.run().pause, Some(Pause::Trouble { .. })), "{}", world.transcript());
+    assert!(!world.acts().iter().any(|act| act.starts_with("promote")));
+}
+
+#[test]
+fn the_executor_does_not_promote_where_the_data_may_not_be() {
+    let mut world = World::established(topology());
+    world.script("fence", A, Script::Silence);
+    world.ask(Request::Switchover { to: None }, "ada");
+    world.run_for(ms(500));
+    std::sync::Arc::make_mut(&mut world.state.topology).residency.insert("regulated".into(), vec![site(A)]);
+    let (step, ..) = world.run().out().next().expect("the fence is out");
+    let attempt = model::AttemptId { run: world.run().id, step: step as u32, number: 1 };
+    let receipt = receipt(&site(A), &world.epoch);
+    let evidence = model::action::Evidence { receipt: Some(receipt), ..Default::default() };
+    world.send(&crate::Event::Ended { attempt, outcome: model::Outcome::Done(evidence) });
+    assert!(matches!(world.run().pause, Some(Pause::Trouble { .. })), "{}", world.transcript());
+    assert!(!world.acts().iter().any(|act| act.starts_with("promote")));
+}
+
+#[test]
+fn the_executor_does_not_return_without_following() {
+    let follow = |step: &Step| step.action().is_some_and(|a| matches!(a.verb, Verb::Follow { .. }));
+    let world = with_spoilt_plan(|runbook| {
+        without(runbook, follow);
+        runbook.request = Request::Failback;
+    });
+    assert!(matches!(world.run().pause, Some(Pause::Trouble { .. })), "{}", world.transcript());
+    assert!(!world.acts().iter().any(|act| act.starts_with("promote")));
+}
+
+#[test]
+fn the_executor_does_not_fence_unapproved() {
+    let world = with_spoilt_plan(|runbook| {
+        runbook.approvals = 2;
+        runbook.steps.iter_mut().for_each(|step| step.gated = false);
+    });
+    assert!(matches!(world.run().pause, Some(Pause::Trouble { .. })), "{}", world.transcript());
+    assert!(!world.acts().iter().any(|act| act.starts_with("fence")));
+}
+
 #[test]
 fn after_the_commit_point_only_forward() {
     let (_, run) = verified();
@@ -173,6 +268,6 @@ fn a_run_that_neither_works_nor_waits_is_noticed() {
         step.progress = Progress::Waiting;
     }
     assert!(guard::is_stuck(&stuck));
-    stuck.pause = Some(crate::runbook::run::Pause::Approval { need: 1 });
+    stuck.pause = Some(Pause::Approval { need: 1 });
     assert!(!guard::is_stuck(&stuck));
 }
