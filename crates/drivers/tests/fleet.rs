@@ -428,6 +428,28 @@ async fn instances_die_with_their_fleet() {
     assert!(tokio::net::TcpStream::connect(world.listen).await.is_err());
 }
 
+/// An agent that is killed kills nobody: its instances are found by what they carry, those of others are not.
+#[tokio::test]
+async fn orphans_of_an_earlier_run_are_killed_first() {
+    let world = world(2).await;
+    let other = world_with(|_| {}).await;
+    other.fleet.scale(1, GENEROUS).await.unwrap();
+    other.ready(1).await;
+    let (orphans, strangers) = (world.pids(2).await, other.pids(1).await);
+    let mut next = config(&world.control);
+    next.most = 1;
+    assert_eq!(next.logs, world.logs);
+    let _next = Fleet::start(next).await.unwrap();
+    // The first fleet still runs here and replaces them, which a killed agent could not.
+    assert!(!orphans.values().any(|pid| runs(*pid) && !is_zombie(*pid)), "{orphans:?}");
+    assert!(strangers.values().all(|pid| runs(*pid)));
+}
+
+fn is_zombie(pid: i32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('Z'))
+}
+
 #[tokio::test]
 async fn start_says_what_is_wrong() {
     let directory = tempfile::tempdir().unwrap();

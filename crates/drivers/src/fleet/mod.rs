@@ -32,6 +32,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
+use crate::process::StillRunning;
 use crate::secrets::SecretValue;
 use crate::{Act, Acted, Compute};
 use roster::{Roster, Slot};
@@ -78,7 +79,8 @@ pub struct FleetConfig {
     pub stop_within: Duration,
     /// Until the load balancer gives up on a reply.
     pub request_timeout: Duration,
-    /// One file for each instance, appended to.
+    /// One file for each instance, appended to. With the component's name this directory tells this fleet's processes
+    /// from all others on the machine.
     pub logs: PathBuf,
 }
 
@@ -107,6 +109,8 @@ pub enum FleetError {
     Ports { component: ComponentId, first: u16, most: u16 },
     #[error("`{0}` cannot be sent in a header")]
     Name(String),
+    #[error("instances of fleet {0} from an earlier run cannot be removed")]
+    Orphans(ComponentId, #[source] StillRunning),
 }
 
 /// What all slots are told.
@@ -126,9 +130,14 @@ pub struct Fleet {
 }
 
 impl Fleet {
-    /// Binds the load balancer and runs no instance yet: [`Compute::scale`] says how many.
+    /// Binds the load balancer and runs no instance yet: [`Compute::scale`] says how many. Instances that an earlier
+    /// run left behind are killed first.
     pub async fn start(config: FleetConfig) -> Result<Self, FleetError> {
         let roster = Arc::new(Roster::new(slots(&config)?));
+        let orphaned = config.clone();
+        let killed = tokio::task::spawn_blocking(move || process::kill_orphans(&orphaned)).await;
+        let killed = killed.expect("looking through the process table does not panic");
+        killed.map_err(|error| FleetError::Orphans(config.component.clone(), error))?;
         let listener = TcpListener::bind(config.listen).await;
         let listener = listener.map_err(|error| FleetError::Listen(config.listen, error))?;
         let nobody = format!("no instance of {} in {} is ready", config.component, config.site);
@@ -148,12 +157,6 @@ impl Fleet {
             tasks.spawn(tend::Tender { config, roster, index, orders }.tend());
         }
         Ok(Self { config, roster, orders, _tasks: tasks })
-    }
-
-    /// Checks every instance now instead of at its next turn: for a caller that knows that something changed, such as
-    /// the database beside it.
-    pub fn check_now(&self) {
-        self.orders.send_modify(|orders| orders.checks += 1);
     }
 
     /// Wakes on every change of any instance.
@@ -223,6 +226,10 @@ impl Compute for Fleet {
         Err(ActError::Transient(format!(
             "{alive} of {instances} instances are alive after {within}, {running} are there"
         )))
+    }
+
+    fn check_now(&self) {
+        self.orders.send_modify(|orders| orders.checks += 1);
     }
 
     async fn exercise(&self, write: bool, within: Duration) -> Acted<String> {
