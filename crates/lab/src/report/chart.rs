@@ -154,13 +154,13 @@ fn chart(title: &'static str, result: &DrillResult, range: Range) -> Chart {
 fn writes(result: &DrillResult, range: Range) -> Panel {
     let t = &result.timeline;
     let width = t.bucket_seconds.get().max(0.001);
-    let rate = |n: &u32| f64::from(*n) / width;
+    let rate = |n: &u64| *n as f64 / width;
     // the whole drill's peak, so that both charts have the same scale
     let counts = t.writes.iter().flat_map(|w| &w.acknowledged).chain(&t.failed);
     let peak = counts.map(rate).fold(1.0, f64::max);
     let mut panel = panel(WRITES_TOP, WRITES_HEIGHT, peak, 4.0);
-    let y = |n: &u32| panel.bottom - rate(n) / panel.peak * WRITES_HEIGHT;
-    let series = |class: String, counts: &[u32], filled: bool| {
+    let y = |n: &u64| panel.bottom - rate(n) / panel.peak * WRITES_HEIGHT;
+    let series = |class: String, counts: &[u64], filled: bool| {
         let mut line = String::new();
         let mut before = None;
         for (n, count) in counts.iter().enumerate() {
@@ -190,7 +190,9 @@ fn writes(result: &DrillResult, range: Range) -> Panel {
 
 fn lag(result: &DrillResult, range: Range) -> Panel {
     let samples = &result.timeline.lag;
-    let peak = samples.iter().filter_map(|s| s.lag).map(Seconds::get).fold(0.1, f64::max);
+    let shown = samples.iter().filter(|s| range.has(s.at.get()));
+    // its own scale in each chart: milliseconds before a fault would vanish beside a later catching-up
+    let peak = shown.filter_map(|s| s.lag).map(Seconds::get).fold(0.01, f64::max);
     let mut panel = panel(LAG_TOP, LAG_HEIGHT, peak, 2.0);
     let mut series = Vec::new();
     for (n, writes) in result.timeline.writes.iter().enumerate() {

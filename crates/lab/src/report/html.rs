@@ -3,7 +3,7 @@
 use askama::Template;
 
 use super::chart::{Chart, charts, region};
-use super::table::{or_dash, or_none, some_ids, words};
+use super::table::{kind_words, or_dash, or_none, some_ids, words};
 use super::{Audit, Client, ClientKind, DrillResult, Seconds, Verdict};
 
 /// Lost ids listed in the page before the reader is sent to the ledger.
@@ -29,12 +29,6 @@ struct Row {
     took: String,
     /// Share of the longest phase, percent.
     share: f64,
-}
-
-struct ClientRow<'a> {
-    kind: ClientKind,
-    rto: String,
-    client: Option<&'a Client>,
 }
 
 impl Page<'_> {
@@ -69,13 +63,14 @@ impl Page<'_> {
         };
         list.into_iter().map(row).collect()
     }
-    fn clients(&self) -> Vec<ClientRow<'_>> {
-        let row = |kind| ClientRow {
-            kind,
-            rto: or_none(self.r.rto_seconds.of(kind)),
-            client: self.r.clients.iter().find(|client| client.kind == kind),
-        };
-        ClientKind::ALL.map(row).into()
+    fn kinds(&self) -> [(&'static str, &'static str, String); 3] {
+        ClientKind::ALL.map(|kind| (kind.name(), kind_words(kind), or_none(self.r.rto_seconds.of(kind))))
+    }
+    fn kind(&self, client: &Client) -> &'static str {
+        kind_words(client.kind)
+    }
+    fn none(&self, rto: &Option<Seconds>) -> String {
+        or_none(*rto)
     }
     fn audits(&self) -> [(&'static str, &'static str, Option<&Audit>); 2] {
         let writes = &self.r.writes;
@@ -86,9 +81,6 @@ impl Page<'_> {
     }
     fn legend(&self) -> Vec<(String, String)> {
         self.r.timeline.writes.iter().enumerate().map(|(n, w)| (region(n), w.site.to_string())).collect()
-    }
-    fn rto(&self) -> String {
-        or_none(self.r.rto_seconds.ttl_honouring)
     }
     fn lost(&self) -> String {
         self.r.writes.lost.map_or("not audited".to_owned(), |lost| lost.to_string())

@@ -3,6 +3,7 @@
 //! Nothing here decides or measures: every number and reason comes in, the three forms only show it.
 
 mod chart;
+mod from_ledger;
 mod html;
 mod result;
 mod seconds;
@@ -13,6 +14,7 @@ mod sample;
 #[cfg(test)]
 mod tests;
 
+pub use from_ledger::since_fault;
 pub use html::html;
 pub use result::{
     Audit, Check, Client, ClientKind, DrillResult, FaultMark, JournalLine, LagSample, Objectives, Phases, RegionWrites,

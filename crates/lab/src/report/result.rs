@@ -6,6 +6,7 @@ use model::SiteId;
 use serde::{Deserialize, Serialize};
 
 pub use crate::evidence::Seal;
+pub use crate::ledger::ClientKind;
 
 use super::Seconds;
 
@@ -54,34 +55,6 @@ impl Verdict {
         match self {
             Verdict::Passed => "passed",
             Verdict::Failed => "failed",
-        }
-    }
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ClientKind {
-    TtlHonouring,
-    TtlStretching,
-    Pinned,
-}
-
-impl ClientKind {
-    pub const ALL: [Self; 3] = [Self::TtlHonouring, Self::TtlStretching, Self::Pinned];
-
-    /// Its key in the JSON.
-    pub fn key(self) -> &'static str {
-        match self {
-            Self::TtlHonouring => "ttl_honouring",
-            Self::TtlStretching => "ttl_stretching",
-            Self::Pinned => "pinned",
-        }
-    }
-    pub fn words(self) -> &'static str {
-        match self {
-            Self::TtlHonouring => "honours TTLs",
-            Self::TtlStretching => "stretches TTLs",
-            Self::Pinned => "keeps its connection and address",
         }
     }
 }
@@ -139,7 +112,7 @@ pub struct Writes {
     pub unknown: u64,
     /// Acknowledged and missing in any audit; `None` when the drill did not get as far as an audit.
     pub lost: Option<u64>,
-    pub lost_ids: Vec<u64>,
+    pub lost_ids: Vec<String>,
     /// `None` when the drill did not get that far.
     pub after_failover: Option<Audit>,
     pub after_failback: Option<Audit>,
@@ -150,7 +123,7 @@ pub struct Writes {
 pub struct Audit {
     pub present: u64,
     pub lost: u64,
-    pub lost_ids: Vec<u64>,
+    pub lost_ids: Vec<String>,
     /// Of the unknown writes, those that turned out to be there.
     pub unknown_present: u64,
 }
@@ -170,12 +143,19 @@ pub struct Objectives {
 /// One client and what it went through.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Client {
+    pub name: String,
     pub kind: ClientKind,
-    /// Its own time-out for one write: an outage cannot be seen finer than this.
+    /// `outside`, or `in` a site.
+    pub place: String,
+    /// Its own time-out for one attempt: an outage cannot be seen finer than this.
     pub timeout_seconds: Seconds,
+    pub rto_seconds: Option<Seconds>,
+    /// The longest time without an acknowledgement.
+    pub longest_gap_seconds: Seconds,
     pub acknowledged: u64,
     pub refused: u64,
-    pub timed_out: u64,
+    /// It never learned how these ended.
+    pub unknown: u64,
 }
 
 /// Something that must hold for the drill to prove anything.
@@ -192,8 +172,8 @@ pub struct Timeline {
     pub from: Seconds,
     pub bucket_seconds: Seconds,
     pub writes: Vec<RegionWrites>,
-    /// Refused or unanswered writes in each bucket, wherever they went.
-    pub failed: Vec<u32>,
+    /// Failed attempts in each bucket, wherever they went.
+    pub failed: Vec<u64>,
     pub lag: Vec<LagSample>,
     pub faults: Vec<FaultMark>,
     pub steps: Vec<StepBar>,
@@ -203,7 +183,7 @@ pub struct Timeline {
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct RegionWrites {
     pub site: SiteId,
-    pub acknowledged: Vec<u32>,
+    pub acknowledged: Vec<u64>,
 }
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]

@@ -16,7 +16,7 @@ fn b() -> SiteId {
 
 /// A region lost under asynchronous replication: recovered, with a few acknowledged writes gone, and won back.
 pub fn passed() -> DrillResult {
-    let lost_ids = vec![1203, 1204, 1206, 1207, 1209];
+    let lost_ids: Vec<String> = [1203, 1204, 1206, 1207, 1209].map(|n| format!("outside-{n}")).into();
     let audit = Audit { present: 5216, lost: 5, lost_ids: lost_ids.clone(), unknown_present: 2 };
     DrillResult {
         drill: "region-loss".into(),
@@ -116,24 +116,28 @@ fn check(name: &str, passed: bool, why: &str) -> Check {
 }
 
 fn clients() -> Vec<Client> {
-    let client = |kind, acknowledged, refused, timed_out| Client {
+    let client = |name: &str, kind, rto, gap, acknowledged, refused, unknown| Client {
+        name: name.into(),
         kind,
+        place: "outside".into(),
         timeout_seconds: s(0.5),
+        rto_seconds: rto,
+        longest_gap_seconds: s(gap),
         acknowledged,
         refused,
-        timed_out,
+        unknown,
     };
     vec![
-        client(ClientKind::TtlHonouring, 2501, 96, 2),
-        client(ClientKind::TtlStretching, 2102, 107, 3),
-        client(ClientKind::Pinned, 618, 0, 2),
+        client("outside", ClientKind::TtlHonouring, Some(s(5.613)), 5.655, 2501, 96, 2),
+        client("stretching", ClientKind::TtlStretching, Some(s(12.207)), 12.24, 2102, 107, 3),
+        client("pinned", ClientKind::Pinned, None, 41.3, 618, 0, 2),
     ]
 }
 
 /// 100 ms buckets from 8 s before the fault.
 fn timeline() -> Timeline {
-    let noise = |n: usize| (n * 7919 % 5) as u32;
-    let writing = |from: f64, to: f64| -> Vec<u32> {
+    let noise = |n: usize| (n * 7919 % 5) as u64;
+    let writing = |from: f64, to: f64| -> Vec<u64> {
         let at = |n: usize| -8.0 + n as f64 * 0.1;
         (0..560).map(|n| if at(n) >= from && at(n) < to { 9 + noise(n) } else { 0 }).collect()
     };

@@ -44,11 +44,11 @@ pub fn table(result: &DrillResult) -> String {
 }
 
 /// The first ids, and how many more there are.
-pub(super) fn some_ids(ids: &[u64], limit: usize) -> String {
-    let shown: Vec<String> = ids.iter().take(limit).map(u64::to_string).collect();
+pub(super) fn some_ids(ids: &[String], limit: usize) -> String {
+    let shown = ids[..ids.len().min(limit)].join(", ");
     match ids.len().saturating_sub(limit) {
-        0 => shown.join(", "),
-        more => format!("{}, and {more} more in the ledger", shown.join(", ")),
+        0 => shown,
+        more => format!("{shown}, and {more} more in the ledger"),
     }
 }
 
@@ -93,17 +93,20 @@ fn phases(result: &DrillResult) -> Table {
 }
 
 fn clients(result: &DrillResult) -> Table {
-    let mut table = grid(["client", "RTO", "its time-out", "timed out"], 1);
+    let mut table = grid(["client that", "RTO"], 1);
     for kind in ClientKind::ALL {
-        let client = result.clients.iter().find(|client| client.kind == kind);
-        table.add_row([
-            kind.words().to_owned(),
-            or_none(result.rto_seconds.of(kind)),
-            or_dash(client.map(|c| c.timeout_seconds)),
-            client.map_or("–".to_owned(), |c| c.timed_out.to_string()),
-        ]);
+        table.add_row([kind_words(kind).to_owned(), or_none(result.rto_seconds.of(kind))]);
     }
     table
+}
+
+/// What a client of this kind does, after "client that".
+pub(super) fn kind_words(kind: ClientKind) -> &'static str {
+    match kind {
+        ClientKind::TtlHonouring => "honours TTLs",
+        ClientKind::TtlStretching => "stretches TTLs",
+        ClientKind::Pinned => "keeps its connection and address",
+    }
 }
 
 fn writes(result: &DrillResult) -> Table {
