@@ -66,7 +66,8 @@ pub async fn open_case(
     let site = header("site").unwrap_or_default();
     let writer_epoch = header("writer-epoch").and_then(|epoch| epoch.parse().ok());
     let replayed = header("idempotent-replay").is_some_and(|value| value == "true");
-    let opened = read(response).await?;
+    let not_forwarded = header(SERVED_BY).is_some_and(|by| by.ends_with(BY_NOBODY));
+    let opened = read(response, not_forwarded).await?;
     let writer_epoch = writer_epoch.unwrap_or(opened.epoch);
     let Opened { id: case, epoch, lsn } = opened;
     Ok(Acknowledgement { attempt: number, started, address, site, case, epoch, writer_epoch, lsn, replayed })
@@ -79,17 +80,24 @@ struct Opened {
     lsn: String,
 }
 
-async fn read(response: Response) -> Result<Opened, Miss> {
+/// The load balancer names who answered, and itself with a dash in place of an instance.
+const SERVED_BY: &str = "x-served-by";
+const BY_NOBODY: &str = "/-";
+
+async fn read(response: Response, not_forwarded: bool) -> Result<Opened, Miss> {
     let status = response.status();
     let body = response.text().await.map_err(|error| transport(&error))?;
     if status.is_success() {
         return serde_json::from_str(&body).map_err(|error| Miss::unknown(format!("unreadable answer: {error}")));
     }
     let said: Said = serde_json::from_str(&body).unwrap_or_default();
-    let why = format!("{}: {}", status.as_u16(), said.error);
-    // A client error is the service's own verdict. Of a server error only an explicit refusal is certain.
+    let error = if said.error.is_empty() { body.trim().chars().take(200).collect() } else { said.error };
+    let why = format!("{}: {error}", status.as_u16());
+    // A client error is the service's own verdict. Of a server error only an explicit refusal is certain, and the
+    // balancer's word that it had no instance to forward to; its 502 and 504 come after it forwarded.
     let certain = status.is_client_error() && status != StatusCode::REQUEST_TIMEOUT;
-    if certain || said.outcome.as_deref() == Some("refused") {
+    let unavailable = status == StatusCode::SERVICE_UNAVAILABLE && not_forwarded;
+    if certain || unavailable || said.outcome.as_deref() == Some("refused") {
         Err(Miss::refused(why))
     } else {
         Err(Miss::unknown(why))

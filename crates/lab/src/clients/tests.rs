@@ -61,6 +61,8 @@ enum Mood {
     Works,
     Silent,
     Refuses,
+    /// What a load balancer says that has no instance.
+    HasNobody,
     CutsOff,
 }
 
@@ -95,13 +97,16 @@ impl Service {
                 Mood::Silent => std::future::pending().await,
                 Mood::CutsOff => return,
                 Mood::Refuses => (503, json!({ "error": "no", "outcome": "refused" })),
+                Mood::HasNobody => (503, json!("nobody is ready")),
                 Mood::Works => (201, json!({ "id": "x", "version": 1, "epoch": epoch, "lsn": "0/1" })),
             };
             if mood == Mood::Works {
                 self.keys.lock().unwrap().push(key);
             }
             let (body, site) = (body.to_string(), if address == OLD { "old" } else { "new" });
-            let head = format!("HTTP/1.1 {status} X\r\nsite: {site}\r\nwriter-epoch: {epoch}\r\n");
+            let by = if mood == Mood::HasNobody { "-" } else { "api-1" };
+            let head =
+                format!("HTTP/1.1 {status} X\r\nsite: {site}\r\nx-served-by: {site}/{by}\r\nwriter-epoch: {epoch}\r\n");
             let answer = format!("{head}content-length: {}\r\n\r\n{body}", body.len());
             if stream.get_mut().write_all(answer.as_bytes()).await.is_err() {
                 return;
@@ -229,7 +234,8 @@ async fn pinned_and_stretching_clients_stay_where_they_were() {
     run.until("more writes", |progress| progress.total.acknowledged > before + 50).await;
     assert_eq!(names.asked(), 2, "each asked once");
     assert_eq!((new.keys.lock().unwrap().len(), acknowledged_at(&run.ledger.progress().borrow(), "new")), (0, 0));
-    assert!(*old.connections.lock().unwrap() < 20, "connections are kept");
+    let (connections, served) = (*old.connections.lock().unwrap(), old.keys.lock().unwrap().len() as u64);
+    assert!(connections < served, "connections are kept: {connections} for {served} writes");
     run.finish().await;
 }
 
@@ -242,6 +248,9 @@ async fn refused_and_unknown_are_told_apart() {
     let run = Run::start(vec![plan]);
     old.is(Mood::Refuses);
     run.until("a refusal", |progress| progress.total.refused > 3).await;
+    old.is(Mood::HasNobody);
+    let before = run.ledger.progress().borrow().total.refused;
+    run.until("the balancer's refusal", |progress| progress.total.refused > before + 3).await;
     old.is(Mood::CutsOff);
     run.until("an unknown end", |progress| progress.total.unknown > 3).await;
     let history = run.finish().await;

@@ -76,12 +76,14 @@ impl Writer {
         while outstanding.join_next().await.is_some() {}
     }
 
-    /// One write, with all its attempts. After a stop the attempt under way is the last.
+    /// One write, with all its attempts. A stop cuts the pause before the next attempt short and makes it the last:
+    /// what can still be learned is learned.
     async fn write(&self, id: &WriteId, sent: Time, stop: &CancellationToken) {
         let habits = &self.plan.habits;
         let mut pause = habits.retry_after;
         let mut unknown = None;
         for number in 1.. {
+            let last = stop.is_cancelled() || now().since(sent) + pause >= habits.give_up;
             let miss = match self.attempt(id, number).await {
                 Ok(acknowledgement) => return self.note(now(), id, Event::Acknowledged(acknowledgement)),
                 Err(miss) => miss,
@@ -89,19 +91,17 @@ impl Writer {
             if miss.unknown {
                 unknown = Some(miss.why.clone());
             }
-            let last = now().since(sent) + pause >= habits.give_up;
-            let stopped = !last
-                && tokio::select! {
-                    () = stop.cancelled() => true,
-                    () = sleep(pause) => false,
-                };
-            if last || stopped {
+            if last {
                 // One attempt that may have taken effect outweighs any number that did not.
                 let end = match unknown {
                     Some(why) => Event::Unknown { why },
                     None => Event::Refused { why: miss.why },
                 };
                 return self.note(now(), id, end);
+            }
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = sleep(pause) => {}
             }
             pause = (pause * 2).min(habits.retry_after * 8);
         }
