@@ -12,11 +12,22 @@ pub enum Code {
     SpecNotFound,
     SpecUnreadable,
     SpecInvalid,
+    EvidenceUnreadable,
+    EvidenceBroken,
+    CannotStart,
 }
 
 impl Code {
     #[cfg(test)]
-    pub const ALL: [Code; 4] = [Code::Usage, Code::SpecNotFound, Code::SpecUnreadable, Code::SpecInvalid];
+    pub const ALL: [Code; 7] = [
+        Code::Usage,
+        Code::SpecNotFound,
+        Code::SpecUnreadable,
+        Code::SpecInvalid,
+        Code::EvidenceUnreadable,
+        Code::EvidenceBroken,
+        Code::CannotStart,
+    ];
 
     pub fn name(self) -> &'static str {
         self.row().0
@@ -27,6 +38,9 @@ impl Code {
             Code::SpecNotFound => ("spec-not-found", Exit::InvalidSpec),
             Code::SpecUnreadable => ("spec-unreadable", Exit::InvalidSpec),
             Code::SpecInvalid => ("spec-invalid", Exit::InvalidSpec),
+            Code::EvidenceUnreadable => ("evidence-unreadable", Exit::EvidenceBroken),
+            Code::EvidenceBroken => ("evidence-broken", Exit::EvidenceBroken),
+            Code::CannotStart => ("cannot-start", Exit::Environment),
         }
     }
 }
@@ -68,6 +82,12 @@ impl Failure {
         }
         json!({ "error": error })
     }
+}
+
+/// An error and everything behind it, on one line.
+pub fn causes(error: &dyn std::error::Error) -> String {
+    let chain = std::iter::successors(Some(error), |e| e.source()).map(ToString::to_string);
+    chain.collect::<Vec<_>>().join(": ")
 }
 
 #[cfg(test)]

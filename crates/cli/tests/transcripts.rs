@@ -113,6 +113,42 @@ fn wrong_arguments() {
 }
 
 #[test]
+fn evidence_is_checked_line_by_line() {
+    use lab::evidence::{Kind, Opening, Writer};
+    let shell = Shell::new();
+    let path = shell.dir.path().join("evidence.jsonl");
+    let mut writer = Writer::create(&path, &Opening::new("region-loss", b"spec")).unwrap();
+    writer.append(Kind::Verdict, &serde_json::json!({ "verdict": "passed" })).unwrap();
+    writer.finish().unwrap();
+
+    let whole = shell.output(&["evidence", "verify", "evidence.jsonl", "--json"]);
+    assert_eq!(whole.status.code(), Some(0));
+    let summary: serde_json::Value = serde_json::from_slice(&whole.stdout).unwrap();
+    assert_eq!(
+        (summary["opening"]["drill"].as_str(), summary["seal"]["lines"].as_u64()),
+        (Some("region-loss"), Some(3))
+    );
+
+    let text = std::fs::read_to_string(&path).unwrap();
+    shell.write("edited.jsonl", &text.replace("passed", "failed"));
+    insta::assert_snapshot!("evidence_edited", shell.transcript(&["evidence", "verify", "edited.jsonl"]));
+    insta::assert_snapshot!(
+        "evidence_edited_json",
+        shell.transcript(&["evidence", "verify", "edited.jsonl", "--json"])
+    );
+    let cut = text.lines().take(2).map(|line| format!("{line}\n")).collect::<String>();
+    shell.write("cut.jsonl", &cut);
+    insta::assert_snapshot!("evidence_cut", shell.transcript(&["evidence", "verify", "cut.jsonl"]));
+    insta::assert_snapshot!("evidence_missing", shell.transcript(&["evidence", "verify", "none.jsonl"]));
+}
+
+#[test]
+fn a_controller_that_cannot_start() {
+    let shell = Shell::new();
+    insta::assert_snapshot!("controller_no_config", shell.transcript(&["controller", "--config", "none.json"]));
+}
+
+#[test]
 fn the_printed_schema_is_the_models() {
     let output = Shell::new().output(&["schema"]);
     let printed: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();

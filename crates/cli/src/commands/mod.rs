@@ -1,6 +1,8 @@
 //! One file for each command: its arguments, and what it prints.
 
 mod completions;
+mod controller;
+mod evidence;
 mod man;
 mod schema;
 mod validate;
@@ -16,8 +18,11 @@ use crate::output::Output;
 pub enum Command {
     Schema(schema::Schema),
     Validate(validate::Validate),
+    Evidence(evidence::Evidence),
     Completions(completions::Completions),
     Man(man::Man),
+    #[command(hide = true)]
+    Controller(controller::Controller),
 }
 
 pub fn run(command: Command, globals: &Globals, output: &Output) -> Result<Exit, Failure> {
@@ -26,5 +31,7 @@ pub fn run(command: Command, globals: &Globals, output: &Output) -> Result<Exit,
         Command::Validate(args) => args.run(globals, output),
         Command::Completions(args) => args.run(output),
         Command::Man(args) => args.run(output),
+        Command::Evidence(args) => args.run(output),
+        Command::Controller(args) => args.run(),
     }
 }

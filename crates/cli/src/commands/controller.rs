@@ -1,0 +1,49 @@
+use std::path::PathBuf;
+
+use clap::Args;
+use controller::shell::{self, ControllerConfig, ControllerError};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::exit::Exit;
+use crate::failure::{Code, Failure, causes};
+use crate::logs;
+
+/// Run a workload's controller; started by `antipode up`
+#[derive(Debug, Args)]
+pub struct Controller {
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+}
+
+impl Controller {
+    pub fn run(self) -> Result<Exit, Failure> {
+        logs::to_stderr();
+        let runtime = tokio::runtime::Runtime::new().map_err(|e| Failure::new(Code::CannotStart, causes(&e)))?;
+        runtime.block_on(until_told(&self.config)).map_err(failure)?;
+        Ok(Exit::Ok)
+    }
+}
+
+/// A SIGTERM or SIGINT stops it; whatever it was doing goes on when it is started again.
+async fn until_told(config: &std::path::Path) -> Result<(), ControllerError> {
+    let config = ControllerConfig::load(config)?;
+    let stop = CancellationToken::new();
+    let stopping = stop.clone();
+    let (mut terminate, mut interrupt) = (
+        signal(SignalKind::terminate()).expect("a runtime with signals"),
+        signal(SignalKind::interrupt()).expect("likewise"),
+    );
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        stopping.cancel();
+    });
+    shell::run(config, stop).await
+}
+
+fn failure(error: ControllerError) -> Failure {
+    Failure::new(Code::CannotStart, format!("the controller stopped: {}", causes(&error))).hint(error.hint())
+}
