@@ -35,6 +35,9 @@ const OURS: &[(&str, &str)] = &[
     ("restart_after_crash", "use `on_crash`"),
 ];
 
+/// Environment variables that every instance of a fleet is started with.
+const TOLD_TO_FLEETS: &[&str] = &["DATABASE_URL", "LISTEN", "PORT", "SITE", "ZONE", "INSTANCE", "PATH"];
+
 impl Rules<'_> {
     pub(super) fn components(&mut self) {
         for (name, component) in self.file.components.iter() {
@@ -255,17 +258,20 @@ impl Rules<'_> {
     }
 
     fn secret(&mut self, name: &str, env: Option<&str>) {
-        let Some(env) = env else { return };
+        let default = default_env(name);
+        let env = env.unwrap_or(&default);
         let letters = env.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
         if env.is_empty() || !letters || env.starts_with(|c: char| c.is_ascii_digit()) {
             let span = self.at(&["components", name, "env"]);
             let message = format!("`{env}` is not the name of an environment variable");
-            let hint = format!("use letters, digits and underscores, such as `{}`", default_env(name));
+            let hint = "use letters, digits and underscores, not beginning with a digit, such as `API_SECRET`";
             self.report(Problem::error("spec-name", span, message, "not a usable name").hint(hint));
-        } else if env.starts_with("ANTIPODE_") {
+        } else if env.starts_with("ANTIPODE_") || TOLD_TO_FLEETS.contains(&env) {
             let span = self.at(&["components", name, "env"]);
-            let problem = Problem::error("spec-name", span, format!("`{env}` is a name of Antipode's own"), "reserved");
-            self.report(problem.hint("choose a name without the prefix `ANTIPODE_`"));
+            let message = format!("`{env}` tells fleets something else already");
+            let problem = Problem::error("spec-name", span, message, "reserved");
+            let reserved = TOLD_TO_FLEETS.join(", ");
+            self.report(problem.hint(format!("choose another name than {reserved} and `ANTIPODE_…`")));
         }
     }
 

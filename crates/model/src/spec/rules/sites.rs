@@ -58,6 +58,36 @@ impl Rules<'_> {
             }
         }
         self.capacity(name, site);
+        self.clients(name, site);
+    }
+
+    /// Where clients come from, as the DNS policies tell them apart.
+    fn clients(&mut self, name: &str, site: &Site) {
+        for (i, code) in site.geo.iter().flatten().enumerate() {
+            let iso = code.len() == 2 && code.chars().all(|c| c.is_ascii_uppercase());
+            if !iso && code != "*" {
+                let span = self.at(&["sites", name, "geo", &i.to_string()]);
+                let message = format!("`{code}` is not a country or continent");
+                let problem = Problem::error("spec-name", span, message, "not a code");
+                self.report(
+                    problem.hint("write an ISO 3166 country (`SG`), a continent (`AS`), or `*` for everybody else"),
+                );
+            }
+        }
+        for (network, latency) in site.latency.iter().flatten() {
+            if !is_network(network) {
+                let span = self.key(&["sites", name, "latency", network]);
+                let message = format!("`{network}` is not a network");
+                let problem = Problem::error("spec-name", span, message, "not in CIDR notation");
+                self.report(problem.hint("write the address of the network and its prefix, such as `10.1.0.0/16`"));
+            }
+            let (whole, ms) = (latency.0.subsec_micros() % 1000 == 0, latency.0.as_millis());
+            if !whole || ms > 60_000 {
+                let span = self.at(&["sites", name, "latency", network]);
+                let problem = Problem::error("spec-range", span, "this latency cannot be compared", "0ms to 1m");
+                self.report(problem.hint("write whole milliseconds"));
+            }
+        }
     }
 
     fn capacity(&mut self, name: &str, site: &Site) {
@@ -154,4 +184,12 @@ impl Rules<'_> {
             self.report(problem.related(self.key(&["sites", name]), what));
         }
     }
+}
+
+/// An IPv4 network without address bits beyond its prefix: what the DNS server can match a client against.
+fn is_network(text: &str) -> bool {
+    let parsed = text.split_once('/').and_then(|(address, prefix)| {
+        Some((u32::from(address.parse::<std::net::Ipv4Addr>().ok()?), prefix.parse::<u32>().ok().filter(|p| *p <= 32)?))
+    });
+    parsed.is_some_and(|(address, prefix)| address.checked_shl(prefix).unwrap_or(0) == 0)
 }
