@@ -134,6 +134,10 @@ impl From<AskError> for Refusal {
 
 impl From<JournalError> for Refusal {
     fn from(error: JournalError) -> Self {
-        Refusal(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "journal", error.to_string(), error.hint()))
+        let status = match error {
+            JournalError::Closed => StatusCode::SERVICE_UNAVAILABLE,
+            _ => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        Refusal(Problem::new(status, "journal", error.to_string(), error.hint()))
     }
 }

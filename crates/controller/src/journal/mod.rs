@@ -79,6 +79,8 @@ pub enum JournalError {
     OtherWorkload { path: PathBuf, found: String, wanted: String },
     #[error("line {seq} of the journal holds no record that this version knows: {why}")]
     UnknownRecord { seq: u64, why: String },
+    #[error("the journal is closed, because the controller is stopping")]
+    Closed,
     #[error("cannot use the journal {}", path.display())]
     Database { path: PathBuf, source: rusqlite::Error },
     #[error("cannot use {}", path.display())]
@@ -96,6 +98,7 @@ impl JournalError {
             }
             JournalError::Newer { .. } | JournalError::UnknownRecord { .. } => "run the version that wrote it",
             JournalError::OtherWorkload { .. } => "give each workload its own journal",
+            JournalError::Closed => "ask again when the controller is back",
             JournalError::Database { .. } | JournalError::File { .. } => {
                 "check the disk, and who may write in the journal's directory"
             }

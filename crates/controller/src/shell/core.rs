@@ -15,8 +15,32 @@ use super::handle::{AskError, Granted};
 use crate::clock;
 use crate::journal::{Journal, JournalError, Stamp};
 
-/// The journal, shared with those who read it.
-pub(super) type SharedJournal = Arc<Mutex<Box<dyn Journal>>>;
+/// The journal, shared with those who read it. Whoever still holds this when the controller stops finds it closed, so
+/// that the lock is free for the next controller as soon as this one has ended.
+#[derive(Clone)]
+pub(super) struct SharedJournal(Arc<Mutex<Option<Box<dyn Journal>>>>);
+
+impl SharedJournal {
+    /// Works on the journal on a thread that may wait for the disk; polls and answers go on meanwhile.
+    pub async fn with<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut dyn Journal) -> Result<T, JournalError> + Send + 'static,
+    ) -> Result<T, JournalError> {
+        let journal = self.0.clone();
+        let locked = move || match journal.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
+            Some(journal) => work(journal.as_mut()),
+            None => Err(JournalError::Closed),
+        };
+        match tokio::task::spawn_blocking(locked).await {
+            Ok(done) => done,
+            Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
+        }
+    }
+
+    fn close(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
 
 /// How many lines are folded at a time at the start.
 const CHUNK: usize = 1_000;
@@ -59,7 +83,7 @@ impl Core {
             generation: journal.generation(),
             rebooted: last_boot.is_some_and(|last| last != boot),
             last: watch::Sender::new(journal.last()),
-            journal: Arc::new(Mutex::new(journal)),
+            journal: SharedJournal(Arc::new(Mutex::new(Some(journal)))),
             boot,
             wake_at: None,
             crash: Crash::from_environment()?,
@@ -68,6 +92,11 @@ impl Core {
 
     pub fn journal(&self) -> SharedJournal {
         self.journal.clone()
+    }
+
+    /// Gives up the journal and its lock.
+    pub fn close(&self) {
+        self.journal.close();
     }
 
     pub fn last(&self) -> watch::Receiver<u64> {
@@ -125,13 +154,8 @@ impl Core {
             return Ok(());
         }
         let stamp = Stamp { at, wall: Timestamp::now(), boot: self.boot.clone() };
-        let (journal, written) = (self.journal.clone(), records.to_vec());
-        // The disk may take long; polls and answers go on meanwhile.
-        let append = move || journal.lock().unwrap_or_else(PoisonError::into_inner).append(&stamp, &written);
-        let seq = match tokio::task::spawn_blocking(append).await {
-            Ok(appended) => appended?,
-            Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
-        };
+        let written = records.to_vec();
+        let seq = self.journal.with(move |journal| journal.append(&stamp, &written)).await?;
         if let Some(crash) = &mut self.crash {
             crash.after(records);
         }

@@ -1,7 +1,5 @@
 //! What the API may do with the running controller: ask, look, and read the journal.
 
-use std::sync::PoisonError;
-
 use engine::{Event, Refused, Workload};
 use model::{RunId, Time};
 use serde::{Deserialize, Serialize};
@@ -75,12 +73,7 @@ impl Handle {
 
     /// Lines of the journal from sequence number `from` on, at most `limit`.
     pub async fn lines(&self, from: u64, limit: usize) -> Result<Vec<Line>, JournalError> {
-        let journal = self.journal.clone();
-        let read = move || journal.lock().unwrap_or_else(PoisonError::into_inner).read(from, limit);
-        match tokio::task::spawn_blocking(read).await {
-            Ok(lines) => lines,
-            Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
-        }
+        self.journal.with(move |journal| journal.read(from, limit)).await
     }
 
     /// Returns when the journal has line `seq`.

@@ -122,6 +122,7 @@ impl Controller {
         });
         let ended = decide(&mut core, performer, queue, stop).await;
         tasks.shutdown().await;
+        core.close();
         ended
     }
 }
