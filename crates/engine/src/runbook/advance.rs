@@ -39,7 +39,8 @@ impl Turn<'_> {
         }
         if let Some(run) = self.run().filter(|run| guard::is_stuck(run)).cloned() {
             let why = "nothing is left that could move this run".to_owned();
-            self.pause(&run, Pause::Trouble { step: 0, why });
+            // No step of the runbook: none of them will end this pause.
+            self.pause(&run, Pause::Trouble { step: run.steps.len() as u32, why });
         }
     }
 

@@ -10,6 +10,10 @@ use crate::turn::Turn;
 
 impl Turn<'_> {
     pub(crate) fn requested(&mut self, request: &Request, by: &Person) -> Result<(), Refused> {
+        if let Some(run) = self.seconds(request, by) {
+            let accept_loss = matches!(request, Request::Failover { accept_loss: true, .. });
+            return self.approved(run, by, accept_loss);
+        }
         guard::one_run(&self.state, request)?;
         let runbook = plan(&self.state, request, self.now)?;
         let receipts = self.supersede(by);
@@ -20,6 +24,14 @@ impl Turn<'_> {
             self.emit(Record::Approved { run, by: by.clone(), accept_loss });
         }
         Ok(())
+    }
+
+    /// Whether the request asks for what the engine has proposed already: then it is an approval.
+    fn seconds(&self, request: &Request, by: &Person) -> Option<RunId> {
+        let Request::Failover { to, .. } = request else { return None };
+        let proposed = self.run().filter(|run| run.by.is_none() && guard::before_commit(run))?;
+        let same = to.as_ref().is_none_or(|to| *to == proposed.runbook.to);
+        (same && proposed.mode == Mode::Forward && self.may_approve(by)).then_some(proposed.id)
     }
 
     /// End the active run in favour of a new one; the new one has its fence receipts.

@@ -65,7 +65,10 @@ impl Turn<'_> {
     /// When a step that failed for now is tried again: after a probe's interval, within its deadline, and not while
     /// the run is being stopped.
     fn retry_at(&self, run: &Run, step: usize) -> Option<model::Time> {
-        let at = self.now + self.state.topology.timing.probe_every;
+        let timing = &self.state.topology.timing;
+        // What nobody waits for is not worth a journal full of tries at a dead region.
+        let best_effort = run.step(step).need == Need::BestEffort && run.mode == Mode::Forward;
+        let at = self.now + if best_effort { timing.unreachable_after } else { timing.probe_every };
         let since = run.steps[step].since.unwrap_or(self.now);
         let stopping = matches!(run.mode, Mode::Stopping { .. });
         (!stopping && at < since + run.step(step).deadline).then_some(at)

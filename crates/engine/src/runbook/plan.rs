@@ -44,6 +44,10 @@ fn establish(state: &Workload) -> Result<Runbook, Refused> {
 
 fn failover(state: &Workload, request: &Request, to: Option<&SiteId>, now: Time) -> Result<Runbook, Refused> {
     let from = home(state)?;
+    if to == Some(from) && is_fenced(state, from, now) {
+        let (steps, approvals) = (steps::restore(state, from), state.topology.approvals.failover);
+        return Ok(Runbook { request: request.clone(), from: None, to: from.clone(), approvals, steps });
+    }
     let to = target(state, from, to, now)?;
     let steps = steps::failover(state, from, &to);
     let approvals = state.topology.approvals.failover;
@@ -102,6 +106,12 @@ fn home(state: &Workload) -> Result<&SiteId, Refused> {
             "start the workload first; `antipode status` shows how far it is",
         )
     })
+}
+
+/// A fenced region that holds the highest epoch has every write: it may take the next epoch itself, when the other
+/// region cannot.
+fn is_fenced(state: &Workload, site: &SiteId, now: Time) -> bool {
+    matches!(database(state, site, now).map(|d| &d.state), Some(DatabaseState::Fenced { .. }))
 }
 
 /// The region to go to: the one asked for, or the best of the others.

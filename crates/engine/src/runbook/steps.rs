@@ -78,6 +78,29 @@ pub(super) fn failover(state: &Workload, from: &SiteId, to: &SiteId) -> Vec<Step
     draft.finish()
 }
 
+/// The region that holds the highest epoch, and is fenced, writes again.
+pub(super) fn restore(state: &Workload, to: &SiteId) -> Vec<Step> {
+    let mut draft = Draft::new(state);
+    draft.check("the region answers", Check::Healthy { site: to.clone() });
+    draft.check("the region may hold the data", Check::Residency { site: to.clone() });
+    draft.check("secrets are there and equal", Check::Secrets { site: to.clone() });
+    draft.check("the artifact is the same", Check::Artifact { site: to.clone() });
+    draft.frozen();
+    draft.then(Phase::Step);
+    draft.scale_up(to);
+    draft.gated = true;
+    draft.alone = true;
+    draft.promote(to);
+    draft.then(Phase::Step);
+    draft.verify(to);
+    draft.then(Phase::Step);
+    draft.route(to, None);
+    draft.then(Phase::PostCheck);
+    draft.check("nobody writes in an older epoch", Check::NoOldWriter { site: to.clone() });
+    draft.exercise(to);
+    draft.finish()
+}
+
 pub(super) fn switchover(state: &Workload, from: &SiteId, to: &SiteId) -> Vec<Step> {
     let mut draft = Draft::new(state);
     draft.check("the region being left answers", Check::Healthy { site: from.clone() });

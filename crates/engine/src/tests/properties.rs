@@ -66,7 +66,7 @@ fn invariant_promotion_only_where_approved(state: &Workload, record: &Record) {
     let (Verb::Promote { accept_loss, .. }, Some(run)) = (&action.verb, &state.run) else { return };
     assert!(state.topology.approved(&action.site));
     let accepted = accept_loss.as_ref().is_some_and(|loss| loss.by.len() >= 2);
-    let unplanned = matches!(run.runbook.request, Request::Failover { .. });
+    let unplanned = matches!(run.runbook.request, Request::Failover { .. }) && run.runbook.from.is_some();
     if unplanned && run.runbook.steps.get(attempt.step as usize).is_some_and(|s| s.commit_point) && !accepted {
         let checked = run
             .runbook
@@ -117,6 +117,7 @@ const VERBS: [&str; 6] = ["fence", "promote", "follow", "scale", "route", "exerc
 
 fn happening() -> impl Strategy<Value = Happening> {
     prop_oneof![
+        1 => Just(Happening::Ask(5)),
         6 => (250u64..4000).prop_map(Happening::Time),
         2 => (0usize..3).prop_map(Happening::Kill),
         3 => (0usize..3).prop_map(Happening::Revive),
@@ -158,6 +159,7 @@ fn happen(world: &mut World, happening: &Happening) {
                 1 => Request::Failover { to: Some(site(B)), accept_loss: true },
                 2 => Request::Switchover { to: None },
                 3 => Request::Failback,
+                5 => Request::Failover { to: Some(site(A)), accept_loss: false },
                 _ => Request::Establish,
             };
             world.ask(request, "ada");

@@ -425,3 +425,44 @@ fn the_journal_survives_its_own_encoding() {
         assert_eq!(serde_json::from_str::<Record>(&json).expect("and back"), *record);
     }
 }
+
+#[test]
+fn asking_for_what_is_proposed_is_an_approval() {
+    let mut world = asking();
+    world.kill(A);
+    world.run_for(ms(4000));
+    let proposed = world.run().id;
+    assert_eq!(world.ask(failover(false), "ada"), None);
+    world.run_for(ms(250));
+    world.settle();
+    ended(&world, "succeeded");
+    assert_eq!(world.state.last.as_ref().map(|run| run.id), Some(proposed));
+}
+
+#[test]
+fn a_fenced_region_writes_again_when_the_other_is_lost() {
+    let mut world = World::established(topology());
+    world.kill(B);
+    world.run_for(ms(4000));
+    let receipt = receipt(&site(A), &world.epoch);
+    world.place(A).database = DatabaseState::Fenced { why: "its lease lapsed".into(), receipt: Some(receipt) };
+    world.run_for(ms(1000));
+    assert!(world.state.run.is_none(), "nothing is proposed: there is nowhere to go");
+    let here = Request::Failover { to: Some(site(A)), accept_loss: false };
+    assert_eq!(world.ask(here.clone(), "ada"), None);
+    world.run_for(ms(250));
+    world.settle();
+    ended(&world, "succeeded");
+    assert_eq!(world.state.epoch().number, 2);
+    assert_eq!(world.ask(here, "ada").map(|r| r.code), Some("already-there"), "a writer is left alone");
+}
+
+#[test]
+fn a_dead_region_is_not_hammered() {
+    let mut world = World::established(topology());
+    world.script("promote", B, Script::Silence);
+    world.kill(A);
+    world.run_for(ms(5000));
+    let fences = world.acts().iter().filter(|act| act.starts_with("fence")).count();
+    assert!((1..=3).contains(&fences), "{fences}");
+}
