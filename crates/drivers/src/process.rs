@@ -10,6 +10,7 @@ use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -84,6 +85,7 @@ pub fn kill_directory(directory: &Path, limit: Duration) -> Result<Gone, StillRu
         let pids = of_directory(directory)?;
         empty_scans = if pids.is_empty() { empty_scans + 1 } else { 0 };
         if empty_scans == 2 {
+            remove_shared_memory(directory);
             return Ok(Gone { directory: directory.to_owned(), killed, took: started.elapsed() });
         }
         for &pid in &pids {
@@ -98,6 +100,21 @@ pub fn kill_directory(directory: &Path, limit: Duration) -> Result<Gone, StillRu
         if !pids.is_empty() {
             thread::sleep(RESCAN);
         }
+    }
+}
+
+/// A killed server leaves a small System V segment, of which a machine has only so many. Best effort: the next start
+/// removes it as well.
+fn remove_shared_memory(directory: &Path) {
+    let lines = fs::read_to_string(directory.join("postmaster.pid")).unwrap_or_default();
+    let Some(id) = lines.lines().nth(6).and_then(|line| line.split_whitespace().nth(1)) else { return };
+    let segments = fs::read_to_string("/proc/sysvipc/shm").unwrap_or_default();
+    let is_unused = |line: &str| {
+        let columns: Vec<&str> = line.split_whitespace().collect();
+        columns.get(1) == Some(&id) && columns.get(6) == Some(&"0")
+    };
+    if segments.lines().any(is_unused) {
+        let _ = Command::new("ipcrm").args(["-m", id]).stdout(Stdio::null()).stderr(Stdio::null()).status();
     }
 }
 
@@ -145,7 +162,6 @@ fn canonical(directory: &Path) -> PathBuf {
 mod tests {
     use super::*;
     use std::os::unix::process::CommandExt;
-    use std::process::Command;
 
     #[test]
     fn kills_marked_processes_in_other_groups_and_spares_shells_that_only_sit_there() {

@@ -4,11 +4,12 @@
 mod site;
 
 use std::fs;
+use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use antipode_drivers::Act;
-use antipode_drivers::postgres::{Database, ServerState, Way, Wrote};
+use antipode_drivers::postgres::{Database, Server, ServerState, Way, Wrote};
 use antipode_drivers::process;
 use model::{Epoch, Lsn, SiteId};
 use rustix::process::Signal;
@@ -70,6 +71,10 @@ async fn without_the_lease_file_no_server_starts() {
     assert!(!by_hand.0, "it started: {}", by_hand.1);
     assert!(by_hand.1.contains("lease.conf"), "{}", by_hand.1);
     assert!(a.pids().is_empty());
+    // Nor does a lease file that a killed agent left outlive the start of the next agent.
+    fs::write(a.server.config().lease_file(), "").unwrap();
+    drop(Server::new(a.server.config().clone()).unwrap());
+    assert!(!a.server.config().lease_file().exists());
     // The same by hand with a lease file does start: it was the file that held it back.
     fs::write(a.server.config().lease_file(), "").unwrap();
     let by_hand = self::by_hand(&a);
@@ -79,7 +84,6 @@ async fn without_the_lease_file_no_server_starts() {
 /// What an operator, or a boot script, would do. Whether it started, and the log.
 fn by_hand(site: &Site) -> (bool, String) {
     let config = site.server.config();
-    let log = site.home().join("by-hand.log");
     let pg_ctl = format!(
         "'{}' -D '{}' -l '{}' -w start",
         config.binaries.program("pg_ctl").display(),
@@ -89,11 +93,9 @@ fn by_hand(site: &Site) -> (bool, String) {
     let mut command = Command::new("sh");
     command.args(["-c", &pg_ctl]).current_dir("/");
     if let Some(user) = config.run_as {
-        use std::os::unix::process::CommandExt;
         command.uid(user.uid).gid(user.gid);
     }
     let ok = command.stdout(std::process::Stdio::null()).status().unwrap().success();
-    let _ = log;
     (ok, fs::read_to_string(config.home.join("by-hand.log")).unwrap_or_default())
 }
 

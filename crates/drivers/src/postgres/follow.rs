@@ -70,10 +70,10 @@ impl Server {
 
     /// Stops a running standby, cleanly if it can be, and makes sure that nothing is left.
     async fn settle(&self, pass: Pass) -> Result<Pass, Error> {
-        if self.is_running()? {
-            if let Err(e) = self.ask_to_stop().await {
-                tracing::warn!(site = %self.config.site, "the standby does not stop cleanly: {e}");
-            }
+        if self.is_running()?
+            && let Err(e) = self.ask_to_stop().await
+        {
+            tracing::warn!(site = %self.config.site, "the standby does not stop cleanly: {e}");
         }
         *self.session.lock().await = None;
         self.kill_under(pass).await

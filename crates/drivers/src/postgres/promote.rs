@@ -54,7 +54,7 @@ impl Server {
         if standby {
             self.sever().await?;
             watch.lap("sever");
-            self.ask("promote", "select pg_promote(false)", limits.query).await?;
+            self.ask("promote", "select pg_promote(false)", limits.promote).await?;
             let done = |in_recovery: Option<&str>| in_recovery == Some("f");
             self.until("the promotion", limits.promote, "select pg_is_in_recovery()", done).await?;
             watch.lap("promote");
@@ -170,20 +170,22 @@ impl Server {
     }
 
     pub(super) async fn in_recovery(&self) -> Result<bool, Error> {
-        let answer = self.value("ask for the role", "select pg_is_in_recovery()").await?;
-        Ok(answer.as_deref() == Some("t"))
+        let role = "select pg_is_in_recovery() as recovery";
+        let rows = self.ask("ask for the role", role, self.config.limits.promote).await?;
+        Ok(rows.first().is_some_and(|row| column(row, "recovery") == "t"))
     }
 
     /// Makes the server read its configuration, and waits until it has.
     pub(super) async fn reload(&self) -> Result<(), Error> {
         let loaded = "select pg_conf_load_time()";
-        let before = self.value("ask for the configuration", loaded).await?;
-        self.ask("reload", "select pg_reload_conf()", self.config.limits.query).await?;
+        let rows = self.ask("ask for the configuration", loaded, self.config.limits.promote).await?;
+        let before = rows.first().and_then(|row| row.get(0)).map(str::to_owned);
+        self.ask("reload", "select pg_reload_conf()", self.config.limits.promote).await?;
         let read = |now: Option<&str>| now != before.as_deref();
         self.until("reading the configuration", self.config.limits.promote, loaded, read).await
     }
 
-    /// Asks the same question until its answer will do.
+    /// Asks the same question until its answer will do. No answer in time is not the end: the machine may be busy.
     pub(super) async fn until(
         &self,
         what: &str,
@@ -192,13 +194,17 @@ impl Server {
         mut holds: impl FnMut(Option<&str>) -> bool + Send,
     ) -> Result<(), Error> {
         let started = Instant::now();
-        while !holds(self.value(what, question).await?.as_deref()) {
+        loop {
+            match self.value(what, question).await {
+                Ok(answer) if holds(answer.as_deref()) => return Ok(()),
+                Ok(_) | Err(Error::Slow { .. } | Error::Silent(_)) => {}
+                Err(e) => return Err(e),
+            }
             if started.elapsed() > within {
                 return Err(Error::Slow { what: what.to_owned(), after: within });
             }
             sleep(self.config.limits.poll).await;
         }
-        Ok(())
     }
 }
 

@@ -343,22 +343,8 @@ impl Server {
         if let Some(mut child) = postmaster {
             let _ = child.wait().await;
         }
-        self.remove_shared_memory().await;
         self.config.remove_locks()?;
         Ok(gone)
-    }
-
-    /// A killed server leaves a small System V segment, of which a machine has only so many. Best effort: the next
-    /// start removes it as well.
-    async fn remove_shared_memory(&self) {
-        let lines = fs::read_to_string(self.config.data().join("postmaster.pid")).unwrap_or_default();
-        let Some(id) = lines.lines().nth(6).and_then(|line| line.split_whitespace().nth(1)) else { return };
-        let segments = fs::read_to_string("/proc/sysvipc/shm").unwrap_or_default();
-        let attached = |line: &str| line.split_whitespace().nth(6) != Some("0");
-        if segments.lines().any(|line| line.split_whitespace().nth(1) == Some(id) && !attached(line)) {
-            let mut ipcrm = Command::new("ipcrm");
-            let _ = ipcrm.args(["-m", id]).stdout(Stdio::null()).stderr(Stdio::null()).status().await;
-        }
     }
 }
 

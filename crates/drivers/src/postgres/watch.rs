@@ -103,20 +103,20 @@ impl Server {
     }
 
     /// The kept session, or a new one.
-    async fn session(&self) -> Result<Arc<Session>, Error> {
+    async fn session(&self, within: Duration) -> Result<Arc<Session>, Error> {
         let mut kept = self.session.lock().await;
         if let Some(session) = kept.as_ref().filter(|session| session.is_open()) {
             return Ok(session.clone());
         }
         let database = &self.config.application.database;
-        let session = Arc::new(Session::local(&self.config, database, self.config.limits.query).await?);
+        let session = Arc::new(Session::local(&self.config, database, within).await?);
         *kept = Some(session.clone());
         Ok(session)
     }
 
     /// Asks through the kept session, and drops it when it did not answer.
     pub(super) async fn ask(&self, what: &str, sql: &str, within: Duration) -> Result<Vec<SimpleQueryRow>, Error> {
-        let session = self.session().await?;
+        let session = self.session(within).await?;
         let answer = session.rows(what, sql, within).await;
         if answer.as_ref().is_err_and(|e| !e.answered()) {
             *self.session.lock().await = None;

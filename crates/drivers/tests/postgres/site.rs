@@ -20,7 +20,7 @@ pub const PATIENCE: Duration = Duration::from_secs(90);
 
 pub struct Site {
     pub server: Server,
-    directory: TempDir,
+    _directory: TempDir,
 }
 
 impl Drop for Site {
@@ -51,11 +51,7 @@ impl Site {
         let directory = tempfile::tempdir().unwrap();
         fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
         let server = Server::new(config(directory.path(), name, peers, change)).unwrap();
-        Self { server, directory }
-    }
-
-    pub fn home(&self) -> &Path {
-        self.directory.path()
+        Self { server, _directory: directory }
     }
 
     pub fn upstream(&self) -> Upstream {
