@@ -106,7 +106,7 @@ pub(crate) struct Site {
     /// Share of answers under the weighted policy. Default: 100 in the preferred region, 0 elsewhere.
     #[schemars(range(min = 0, max = 1000))]
     pub traffic_weight: Option<u32>,
-    /// Countries or continents (ISO 3166 codes, or `*` for everybody else) answered from here under the geolocation policy.
+    /// Countries or continents (codes, or `*` for everybody else) answered from here under the geolocation policy.
     pub geo: Option<Vec<String>>,
     /// Expected latency from client networks (CIDR) under the latency policy.
     pub latency: Option<BTreeMap<String, Length>>,
@@ -188,7 +188,7 @@ pub(crate) enum Component {
         policy: Policy,
         /// How long clients may remember an answer. Default: 5s. At most 1d.
         ttl: Option<Length>,
-        /// Names in the zone (`@` is the zone itself) and the fleet that each points to. Default: each fleet's own name.
+        /// Names in the zone (`@` is the zone itself) and the fleet of each. Default: each fleet under its own name.
         records: Option<BTreeMap<String, String>>,
         #[serde(default)]
         needs: Vec<String>,
@@ -203,8 +203,8 @@ pub(crate) enum Component {
         live: Option<String>,
         /// Path that answers when what the process needs works too. Default: /ready.
         ready: Option<String>,
-        /// A business-critical write that proves the writer before traffic comes: `POST /path {"json": "body"}`. Each try
-        /// has an Idempotency-Key of its own, which also replaces `{key}` in the body.
+        /// A business-critical write that proves the writer before traffic comes: `POST /path {"json": "body"}`.
+        /// Each try has an Idempotency-Key of its own, which also replaces `{key}` in the body.
         exercise: Option<String>,
         /// Instances at full load.
         #[schemars(range(min = 1, max = 1000))]
