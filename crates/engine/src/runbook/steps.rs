@@ -185,6 +185,8 @@ impl<'a> Draft<'a> {
         self.check("the new writer writes", Check::Writing { site: to.clone() });
         self.check("enough instances are ready", Check::CapacityReady { site: to.clone() });
         self.check("secrets are still equal", Check::Secrets { site: to.clone() });
+        // Only once instances are ready: an earlier request would fail, and wait for its next try.
+        self.then(Phase::Step);
         self.exercise(to);
     }
 
