@@ -9,6 +9,11 @@ pub fn now() -> Time {
     Time(at.tv_sec as u64 * 1_000_000 + at.tv_nsec as u64 / 1_000)
 }
 
+/// Sleeps until `at`, at the grain of tokio's timer: a millisecond.
+pub async fn sleep_until(at: Time) {
+    tokio::time::sleep(at.since(now())).await;
+}
+
 /// The kernel's id of this boot: a [`Time`] means nothing under another one.
 ///
 /// # Errors

@@ -8,9 +8,11 @@
 //!
 //! The engine decides and does no I/O; everything here does I/O and decides nothing.
 
+pub mod agent;
 pub mod api;
 pub mod clock;
 pub mod identity;
 pub mod journal;
 pub mod rpc;
 pub mod shell;
+pub mod tie;

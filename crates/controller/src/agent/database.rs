@@ -1,0 +1,238 @@
+//! Carries out what the lease's thread orders of the database, and tells it how that ended.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use drivers::Act;
+use drivers::postgres::{Database, Observed, ServerState, Upstream};
+use engine::writer::{Event, Mode, Stream};
+use model::action::Evidence;
+use model::{ActError, Epoch, Lsn, Outcome, SiteId};
+use rusqlite::Connection;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::lease::{DatabaseOrder, Handle};
+use super::store;
+
+pub struct DatabaseShell {
+    driver: Arc<dyn Database>,
+    lease: Handle,
+    /// Where each other region's server is reached from here.
+    upstreams: BTreeMap<SiteId, Upstream>,
+    seen: Mutex<Option<Observed>>,
+    disk: Mutex<Connection>,
+    /// Told whenever this site may no longer answer with itself, or may again.
+    fenced: Box<dyn Fn(bool) + Send + Sync>,
+    /// A stop under way: nothing else is started.
+    stopping: CancellationToken,
+}
+
+impl DatabaseShell {
+    pub fn new(
+        driver: Arc<dyn Database>,
+        lease: Handle,
+        upstreams: BTreeMap<SiteId, Upstream>,
+        disk: Connection,
+        fenced: Box<dyn Fn(bool) + Send + Sync>,
+        stopping: CancellationToken,
+    ) -> Arc<Self> {
+        Arc::new(Self { driver, lease, upstreams, seen: Mutex::new(None), disk: Mutex::new(disk), fenced, stopping })
+    }
+
+    /// The last observation.
+    pub fn seen(&self) -> Option<Observed> {
+        self.seen.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone()
+    }
+
+    async fn look(&self) -> Observed {
+        let observed = self.driver.observe().await;
+        *self.seen.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(observed.clone());
+        observed
+    }
+
+    /// How far this site's copy reaches, for the promise that nothing is missing.
+    pub async fn received(&self) -> Lsn {
+        match self.look().await.server {
+            ServerState::Standby { received, .. } => received,
+            ServerState::Writing { position } => position,
+            _ => Lsn::default(),
+        }
+    }
+
+    /// Orders are carried out as they come; a kill overtakes whatever else is under way.
+    pub async fn obey(self: Arc<Self>, mut orders: mpsc::UnboundedReceiver<DatabaseOrder>) {
+        while let Some(order) = orders.recv().await {
+            match order {
+                DatabaseOrder::Fenced { on } => (self.fenced)(on),
+                // Before the gate opens, and before anything that follows.
+                DatabaseOrder::Synchronous { standby } => {
+                    let standbys: Vec<SiteId> = standby.into_iter().collect();
+                    if let Err(error) = self.driver.set_synchronous(&standbys).await {
+                        tracing::warn!(%error, "cannot change whom commits wait for");
+                    }
+                }
+                DatabaseOrder::Stop { clean } => drop(tokio::spawn(self.clone().stop(clean))),
+                DatabaseOrder::Open { epoch } => drop(tokio::spawn(self.clone().open(epoch))),
+                DatabaseOrder::Restart { epoch } => drop(tokio::spawn(self.clone().restart(epoch))),
+            }
+        }
+    }
+
+    async fn open(self: Arc<Self>, epoch: Epoch) {
+        let opened = match self.look().await.server {
+            ServerState::Standby { .. } => self.driver.promote(&epoch, &[]).await,
+            ServerState::Stopped | ServerState::Writing { .. } => self.driver.start_writer(&epoch, &[]).await,
+            other => Ok(Act::Refused(format!("the server is {other:?}"))),
+        };
+        self.lease.tell(match opened {
+            Ok(Act::Done(wrote) | Act::AlreadyDone(wrote)) => Event::Opened { phases: wrote.phases, end: wrote.lsn },
+            Ok(Act::Refused(why)) => Event::OpenFailed { why },
+            Err(error) => Event::OpenFailed { why: error.to_string() },
+        });
+        self.look().await;
+    }
+
+    /// After a crash: what is left of the server goes first.
+    async fn restart(self: Arc<Self>, epoch: Epoch) {
+        if let Err(error) = self.driver.kill_all().await {
+            return self.lease.tell(Event::OpenFailed { why: error.to_string() });
+        }
+        self.open(epoch).await;
+    }
+
+    /// Until no process is left. `Gone` is only ever said with that proven.
+    async fn stop(self: Arc<Self>, clean: bool) {
+        if clean {
+            match self.driver.stop().await {
+                Ok(Act::Done(stopped) | Act::AlreadyDone(stopped)) => {
+                    return self.lease.tell(Event::Gone { end: Some(stopped.end) });
+                }
+                other => tracing::warn!(?other, "the clean stop failed; killing"),
+            }
+        }
+        loop {
+            match self.driver.kill_all().await {
+                Ok(_) => return self.lease.tell(Event::Gone { end: None }),
+                Err(error) => tracing::error!(%error, "processes of the database survive; killing again"),
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Looks every `every`: tells the lease of a server that ended or of its standbys, and keeps a copy running.
+    pub async fn supervise(self: Arc<Self>, every: Duration, stop: CancellationToken) {
+        let mut beat = tokio::time::interval(every);
+        beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                _ = beat.tick() => {}
+                () = stop.cancelled() => return,
+            }
+            let before = self.lease.view();
+            let observed = self.look().await;
+            let view = self.lease.view();
+            if before.mode != view.mode || view.following {
+                continue;
+            }
+            match (&view.mode, &observed.server) {
+                (Mode::Writing, ServerState::Writing { position }) => self.tell_standbys(&observed, *position),
+                (Mode::Writing, ServerState::Stopped | ServerState::Absent | ServerState::Unfinished) => {
+                    self.lease.tell(Event::ServerExited { why: "no process of it is left".into() });
+                }
+                (Mode::Standby, ServerState::Stopped) => self.start_copy_again().await,
+                _ => {}
+            }
+        }
+    }
+
+    fn tell_standbys(&self, observed: &Observed, position: Lsn) {
+        let stream = |s: &model::observe::StandbyReport| Stream {
+            site: s.site.clone(),
+            streaming: s.streaming,
+            flushed: s.flushed,
+        };
+        self.lease.tell(Event::Standbys { streams: observed.standbys.iter().map(stream).collect(), position });
+    }
+
+    /// A copy that is not running although nobody stopped it. A directory that is no copy is refused by the driver.
+    async fn start_copy_again(&self) {
+        let Some(upstream) = self.last_upstream() else { return };
+        if self.stopping.is_cancelled() {
+            return;
+        }
+        match self.driver.start_standby(&upstream).await {
+            Ok(Act::Refused(why)) => tracing::debug!(%why, "not started as a copy"),
+            Ok(_) => tracing::info!(upstream = %upstream.site, "the copy runs again"),
+            Err(error) => tracing::warn!(%error, "the copy does not start"),
+        }
+    }
+
+    pub fn last_upstream(&self) -> Option<Upstream> {
+        let disk = self.disk.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let site: Option<SiteId> = store::load(&disk, "upstream").ok().flatten();
+        self.upstreams.get(&site?).cloned()
+    }
+
+    pub async fn initialise(&self) -> Outcome {
+        ended(self.driver.initialise().await, |()| Evidence::note("an empty database"))
+    }
+
+    pub async fn follow(&self, site: &SiteId) -> Outcome {
+        let Some(upstream) = self.upstreams.get(site).cloned() else {
+            return Outcome::Refused { why: format!("{site} is not a region that this one can follow") };
+        };
+        if let Err(why) = self.lease.begin_follow().await {
+            return Outcome::Refused { why };
+        }
+        let saved = store::save(&self.disk.lock().unwrap_or_else(|p| p.into_inner()), "upstream", site);
+        let followed = match saved {
+            Ok(()) => self.driver.follow(&upstream).await,
+            Err(error) => Err(ActError::Transient(error.to_string())),
+        };
+        self.look().await;
+        self.lease.tell(Event::Followed { copy: matches!(followed, Ok(Act::Done(_) | Act::AlreadyDone(_))) });
+        ended(followed, |followed| Evidence {
+            note: describe(followed),
+            phases: followed.phases.clone(),
+            position: followed.divergence.as_ref().map(|divergence| divergence.lsn),
+            ..Evidence::default()
+        })
+    }
+
+    /// Stops politely when the agent is told to end; never leaves a process.
+    pub async fn shut_down(&self) {
+        self.stopping.cancel();
+        if self.driver.stop().await.is_err() {
+            let _ = self.driver.kill_all().await;
+        }
+    }
+}
+
+fn describe(followed: &drivers::postgres::Followed) -> String {
+    use drivers::postgres::Way;
+    let way = match followed.way {
+        Way::Direct => "its log was a prefix of the upstream's",
+        Way::Rewind => "rewound",
+        Way::Copy => "copied anew",
+    };
+    match &followed.divergence {
+        None => way.to_string(),
+        Some(divergence) => {
+            let commits = divergence.commits.map_or("an unknown number of".into(), |n| n.to_string());
+            let (lsn, export) = (divergence.lsn, divergence.export.display());
+            format!("{way}; {commits} transactions after {lsn} were only here and are kept in {export}")
+        }
+    }
+}
+
+/// A driver's act as an attempt's end.
+pub fn ended<T>(acted: drivers::Acted<T>, evidence: impl FnOnce(&T) -> Evidence) -> Outcome {
+    match acted {
+        Ok(Act::Done(value)) => Outcome::Done(evidence(&value)),
+        Ok(Act::AlreadyDone(value)) => Outcome::AlreadyDone(evidence(&value)),
+        Ok(Act::Refused(why)) => Outcome::Refused { why },
+        Err(error) => Outcome::Failed(error),
+    }
+}

@@ -1,0 +1,192 @@
+//! The gate: the only way from clients to the database, open only while the lease holds.
+//!
+//! A client takes an answer for a commit that will stand. So a byte from the server passes only before the holder's
+//! deadline, checked for every write: an agent that is frozen forwards nothing while its lease runs out, and PostgreSQL
+//! may acknowledge into the void (SAFETY.md item 4). What a freeze between that check and the write could still let
+//! through is closed by the watchdog, which kills a lapsed agent before it can run on.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use model::Time;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream, UnixStream};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock;
+
+/// Until when bytes may pass. Written by the lease's thread, read for every byte.
+#[derive(Default)]
+pub struct Deadline(AtomicU64);
+
+impl Deadline {
+    pub fn set(&self, until: Option<Time>) {
+        self.0.store(until.map_or(0, |time| time.0), Ordering::SeqCst);
+    }
+    pub fn get(&self) -> Time {
+        Time(self.0.load(Ordering::SeqCst))
+    }
+    pub fn passed(&self) -> bool {
+        clock::now() >= self.get()
+    }
+}
+
+pub struct Gate {
+    deadline: Arc<Deadline>,
+    /// The connections of the present opening; `None` while shut.
+    opening: watch::Sender<Option<CancellationToken>>,
+}
+
+impl Gate {
+    pub fn new(deadline: Arc<Deadline>) -> Self {
+        Self { deadline, opening: watch::Sender::new(None) }
+    }
+
+    pub fn open(&self) {
+        let old = self.opening.send_replace(Some(CancellationToken::new()));
+        if let Some(token) = old {
+            token.cancel();
+        }
+    }
+
+    /// Ends every connection at once.
+    pub fn shut(&self) {
+        if let Some(token) = self.opening.send_replace(None) {
+            token.cancel();
+        }
+    }
+
+    pub fn is_open(&self) -> bool {
+        self.opening.borrow().is_some() && !self.deadline.passed()
+    }
+
+    /// Serves `listen` until cancelled. While shut, connections are closed at once.
+    pub async fn serve(self: Arc<Self>, listener: TcpListener, socket: PathBuf, stop: CancellationToken) {
+        loop {
+            let (client, _) = tokio::select! {
+                accepted = listener.accept() => match accepted {
+                    Ok(accepted) => accepted,
+                    Err(error) => {
+                        tracing::warn!(%error, "gate cannot accept");
+                        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+                        continue;
+                    }
+                },
+                () = stop.cancelled() => return,
+            };
+            let opening = self.opening.borrow().clone();
+            let Some(opening) = opening.filter(|_| !self.deadline.passed()) else { continue };
+            let (socket, deadline) = (socket.clone(), self.deadline.clone());
+            tokio::spawn(async move {
+                tokio::select! {
+                    () = opening.cancelled() => {}
+                    _ = pass(client, socket, &deadline) => {}
+                }
+            });
+        }
+    }
+}
+
+async fn pass(client: TcpStream, socket: PathBuf, deadline: &Deadline) -> std::io::Result<()> {
+    client.set_nodelay(true)?;
+    let server = UnixStream::connect(socket).await?;
+    let (mut client_read, mut client_write) = client.into_split();
+    let (mut server_read, mut server_write) = server.into_split();
+    let up = async {
+        tokio::io::copy(&mut client_read, &mut server_write).await?;
+        server_write.shutdown().await
+    };
+    let down = async {
+        let mut buffer = vec![0; 16 * 1024];
+        loop {
+            let length = server_read.read(&mut buffer).await?;
+            if length == 0 {
+                return client_write.shutdown().await;
+            }
+            let mut rest = &buffer[..length];
+            while !rest.is_empty() {
+                // Between the wait for room in the socket and the write, time may have passed: check, then write what
+                // the socket takes without waiting.
+                client_write.writable().await?;
+                if deadline.passed() {
+                    return Ok(());
+                }
+                match client_write.try_write(rest) {
+                    Ok(written) => rest = &rest[written..],
+                    Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+    };
+    tokio::select! {
+        ended = up => ended,
+        ended = down => ended,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+    use std::time::Duration;
+
+    use tokio::net::UnixListener;
+
+    use super::*;
+
+    /// A gate in front of a server that echoes, and a client's connection to it.
+    async fn echoing(until: Option<Time>) -> (Arc<Gate>, Arc<Deadline>, SocketAddr, tempfile::TempDir) {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("s");
+        let server = UnixListener::bind(&socket).unwrap();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = server.accept().await {
+                tokio::spawn(async move {
+                    let (mut read, mut write) = stream.into_split();
+                    let _ = tokio::io::copy(&mut read, &mut write).await;
+                });
+            }
+        });
+        let deadline = Arc::new(Deadline::default());
+        deadline.set(until);
+        let gate = Arc::new(Gate::new(deadline.clone()));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(gate.clone().serve(listener, socket, CancellationToken::new()));
+        (gate, deadline, address, folder)
+    }
+
+    async fn echo(client: &mut TcpStream) -> std::io::Result<usize> {
+        client.write_all(b"x").await?;
+        let mut buffer = [0; 8];
+        tokio::time::timeout(Duration::from_secs(10), client.read(&mut buffer)).await?
+    }
+
+    #[tokio::test]
+    async fn passes_bytes_only_while_open_and_before_the_deadline() {
+        let (gate, deadline, address, _folder) = echoing(Some(clock::now() + Duration::from_secs(60))).await;
+        let mut early = TcpStream::connect(address).await.unwrap();
+        assert!(!matches!(echo(&mut early).await, Ok(1)), "shut at first");
+        gate.open();
+        let mut client = TcpStream::connect(address).await.unwrap();
+        assert_eq!(echo(&mut client).await.unwrap(), 1);
+        deadline.set(Some(clock::now()));
+        assert!(
+            !matches!(echo(&mut client).await, Ok(1)),
+            "the deadline alone stops it, with nobody shutting the gate"
+        );
+    }
+
+    #[tokio::test]
+    async fn shutting_ends_connections_that_are_open() {
+        let (gate, _deadline, address, _folder) = echoing(Some(clock::now() + Duration::from_secs(60))).await;
+        gate.open();
+        let mut client = TcpStream::connect(address).await.unwrap();
+        assert_eq!(echo(&mut client).await.unwrap(), 1);
+        gate.shut();
+        assert!(!matches!(echo(&mut client).await, Ok(1)));
+        assert!(!gate.is_open());
+    }
+}
