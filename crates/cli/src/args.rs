@@ -29,7 +29,8 @@ pub struct Globals {
     /// The spec
     #[arg(short, long, global = true, value_name = "FILE", default_value = "antipode.yaml")]
     pub file: PathBuf,
-    /// Where a running workload keeps its state [default: antipode-state beside the spec]
+    /// Where a running workload keeps its state [default: as root /var/lib/antipode/WORKLOAD, else
+    /// ~/.local/state/antipode/WORKLOAD]
     #[arg(long, global = true, value_name = "DIR")]
     state: Option<PathBuf>,
     /// Who asks or approves: one of the spec's approvers
@@ -37,10 +38,13 @@ pub struct Globals {
     pub person: Option<String>,
 }
 
-#[expect(dead_code, reason = "called by the commands that start or find a running workload")]
 impl Globals {
-    pub fn state_dir(&self) -> PathBuf {
-        let beside = || self.file.parent().unwrap_or(Path::new("")).join("antipode-state");
-        self.state.clone().unwrap_or_else(beside)
+    /// As root the default is a folder that PostgreSQL's own account may pass through.
+    pub fn state_dir(&self, workload: &str) -> PathBuf {
+        let home = || match std::env::var_os("HOME") {
+            Some(home) if !rustix::process::geteuid().is_root() => Path::new(&home).join(".local/state/antipode"),
+            _ => PathBuf::from("/var/lib/antipode"),
+        };
+        self.state.clone().unwrap_or_else(|| home().join(workload))
     }
 }

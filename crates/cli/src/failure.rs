@@ -15,11 +15,13 @@ pub enum Code {
     EvidenceUnreadable,
     EvidenceBroken,
     CannotStart,
+    PortInUse,
+    NoPostgres,
 }
 
 impl Code {
     #[cfg(test)]
-    pub const ALL: [Code; 7] = [
+    pub const ALL: [Code; 9] = [
         Code::Usage,
         Code::SpecNotFound,
         Code::SpecUnreadable,
@@ -27,6 +29,8 @@ impl Code {
         Code::EvidenceUnreadable,
         Code::EvidenceBroken,
         Code::CannotStart,
+        Code::PortInUse,
+        Code::NoPostgres,
     ];
 
     pub fn name(self) -> &'static str {
@@ -41,6 +45,8 @@ impl Code {
             Code::EvidenceUnreadable => ("evidence-unreadable", Exit::EvidenceBroken),
             Code::EvidenceBroken => ("evidence-broken", Exit::EvidenceBroken),
             Code::CannotStart => ("cannot-start", Exit::Environment),
+            Code::PortInUse => ("port-in-use", Exit::Environment),
+            Code::NoPostgres => ("no-postgres", Exit::Environment),
         }
     }
 }

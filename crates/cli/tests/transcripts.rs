@@ -143,8 +143,9 @@ fn evidence_is_checked_line_by_line() {
 }
 
 #[test]
-fn a_controller_that_cannot_start() {
+fn processes_that_cannot_start() {
     let shell = Shell::new();
+    insta::assert_snapshot!("agent_no_config", shell.transcript(&["agent", "--config", "none.json"]));
     insta::assert_snapshot!("controller_no_config", shell.transcript(&["controller", "--config", "none.json"]));
 }
 

@@ -14,19 +14,25 @@ use crate::logs;
 pub struct Controller {
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
+    /// Stop when standard input ends
+    #[arg(long)]
+    tied: bool,
 }
 
 impl Controller {
     pub fn run(self) -> Result<Exit, Failure> {
         logs::to_stderr();
         let runtime = tokio::runtime::Runtime::new().map_err(|e| Failure::new(Code::CannotStart, causes(&e)))?;
-        runtime.block_on(until_told(&self.config)).map_err(failure)?;
+        let ended = runtime.block_on(until_told(&self.config, self.tied));
+        // A thread may still wait for standard input.
+        runtime.shutdown_background();
+        ended.map_err(failure)?;
         Ok(Exit::Ok)
     }
 }
 
 /// A SIGTERM or SIGINT stops it; whatever it was doing goes on when it is started again.
-async fn until_told(config: &std::path::Path) -> Result<(), ControllerError> {
+async fn until_told(config: &std::path::Path, tied: bool) -> Result<(), ControllerError> {
     let config = ControllerConfig::load(config)?;
     let stop = CancellationToken::new();
     let stopping = stop.clone();
@@ -38,6 +44,7 @@ async fn until_told(config: &std::path::Path) -> Result<(), ControllerError> {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
+            () = controller::tie::untied(tied) => {}
         }
         stopping.cancel();
     });

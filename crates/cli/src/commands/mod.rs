@@ -1,10 +1,12 @@
 //! One file for each command: its arguments, and what it prints.
 
+mod agent;
 mod completions;
 mod controller;
 mod evidence;
 mod man;
 mod schema;
+mod up;
 mod validate;
 
 use clap::Subcommand;
@@ -16,22 +18,27 @@ use crate::output::Output;
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    Up(up::Up),
     Schema(schema::Schema),
     Validate(validate::Validate),
     Evidence(evidence::Evidence),
     Completions(completions::Completions),
     Man(man::Man),
     #[command(hide = true)]
+    Agent(agent::Agent),
+    #[command(hide = true)]
     Controller(controller::Controller),
 }
 
 pub fn run(command: Command, globals: &Globals, output: &Output) -> Result<Exit, Failure> {
     match command {
+        Command::Up(args) => args.run(globals, output),
         Command::Schema(args) => args.run(output),
         Command::Validate(args) => args.run(globals, output),
         Command::Completions(args) => args.run(output),
         Command::Man(args) => args.run(output),
         Command::Evidence(args) => args.run(output),
+        Command::Agent(args) => args.run(),
         Command::Controller(args) => args.run(),
     }
 }

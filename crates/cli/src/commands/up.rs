@@ -1,0 +1,91 @@
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::Args;
+use lab::world::{World, WorldError};
+use model::Topology;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::args::Globals;
+use crate::exit::Exit;
+use crate::failure::{Code, Failure, causes};
+use crate::output::Output;
+use crate::{logs, spec_file};
+
+/// Bring the workload up on this machine: every site, the controller, certificates; runs until Ctrl-C
+///
+/// Regions and witness are real processes on loopback addresses. What was written survives: the next `up` with the
+/// same state goes on where this one stopped.
+#[derive(Debug, Args)]
+pub struct Up {
+    /// First of the 200 ports used at each site's address
+    #[arg(long, value_name = "PORT", default_value_t = 24_000, value_parser = clap::value_parser!(u16).range(1024..32_500))]
+    base_port: u16,
+}
+
+impl Up {
+    pub fn run(self, globals: &Globals, output: &Output) -> Result<Exit, Failure> {
+        logs::to_stderr();
+        let topology = Arc::new(spec_file::load(&globals.file, output)?.topology);
+        let state = globals.state_dir(&topology.workload);
+        let runtime = tokio::runtime::Runtime::new().map_err(|e| Failure::new(Code::CannotStart, causes(&e)))?;
+        runtime.block_on(self.serve(topology, &globals.file, &state, output))
+    }
+
+    async fn serve(self, topology: Arc<Topology>, spec: &Path, state: &Path, output: &Output) -> Result<Exit, Failure> {
+        let mut interrupt = signal(SignalKind::interrupt()).expect("a runtime with signals");
+        let mut terminate = signal(SignalKind::terminate()).expect("likewise");
+        let world = bring_up(topology, spec, state, Some(self.base_port)).await.map_err(|e| failure(&e))?;
+        let told = async {
+            tokio::select! { _ = interrupt.recv() => {} _ = terminate.recv() => {} }
+        };
+        tokio::pin!(told);
+        let established = tokio::select! {
+            established = lab::world::establish(&world, |line| output.notice(&format!("{line}\n"))) => established,
+            () = &mut told => { down(world, output).await; return Ok(Exit::Interrupted) }
+        };
+        if let Err(error) = established {
+            down(world, output).await;
+            return Err(failure(&error));
+        }
+        let controller = world.controller_address();
+        output.notice(&format!("up; the controller answers at {controller}, Ctrl-C stops everything\n"));
+        told.await;
+        down(world, output).await;
+        Ok(Exit::Ok)
+    }
+}
+
+async fn bring_up(topology: Arc<Topology>, spec: &Path, state: &Path, base: Option<u16>) -> Result<World, WorldError> {
+    let program =
+        std::env::current_exe().map_err(|source| WorldError::Start { what: "this program".into(), source })?;
+    let beside = beside(spec);
+    World::up(topology, &beside, state, base, &program).await
+}
+
+/// The folder of the spec.
+pub fn beside(spec: &Path) -> PathBuf {
+    match spec.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder.to_path_buf(),
+        _ => PathBuf::from("."),
+    }
+}
+
+async fn down(world: World, output: &Output) {
+    output.notice("stopping every site\n");
+    for complaint in world.down().await {
+        output.notice(&format!("warning: {complaint}\n"));
+    }
+}
+
+/// A lab that does not come up.
+pub fn failure(error: &WorldError) -> Failure {
+    let text = causes(error);
+    match error {
+        WorldError::Ports(_) => Failure::new(Code::PortInUse, text)
+            .hint("choose other ports with `--base-port`, or stop what listens there"),
+        WorldError::Postgres(find) => Failure::new(Code::NoPostgres, text).hint(find.hint()),
+        WorldError::Identity(identity) => Failure::new(Code::CannotStart, text).hint(identity.hint()),
+        _ => Failure::new(Code::CannotStart, text).hint("the logs below the state folder say more"),
+    }
+}
