@@ -4,3 +4,4 @@ pub mod evidence;
 pub mod ledger;
 pub mod proxy;
 pub mod report;
+pub mod world;
