@@ -263,6 +263,10 @@ impl Turn<'_> {
 
     fn gate(&self, run: &Run, step: &Step) -> Gate {
         let forward = run.mode == Mode::Forward;
+        let lost = run.runbook.from.as_ref().filter(|_| matches!(run.runbook.request, Request::Failover { .. }));
+        if let Some(needed) = lost.filter(|_| forward).and_then(|lost| guard::step_needs(step, lost)) {
+            return Gate::Shut(format!("it requires {} in the region being left", needed.what));
+        }
         match step.action().map(|action| &action.verb) {
             Some(Verb::Promote { .. }) if forward => match guard::followed_before_return(run) {
                 Ok(()) => guard::may_promote(&self.state, run, self.now),

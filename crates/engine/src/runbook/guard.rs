@@ -7,7 +7,7 @@ use model::{Person, SiteId, Time, Topology, Verb, ZoneTable};
 
 use super::check::{Finding, within_rpo};
 use super::run::{Progress, Run};
-use super::{Check, DependsOn, Runbook};
+use super::{Check, Depends, DependsOn, Need, Runbook, Step};
 use crate::protocol::{Refused, Request};
 use crate::watch::Verdict;
 use crate::workload::Workload;
@@ -24,13 +24,19 @@ pub enum Gate {
 
 /// Static stability: a failover requires nothing that is homed in the region being left.
 pub fn needs_nothing_lost(runbook: &Runbook, lost: &SiteId) -> Result<(), Refused> {
-    let needed = runbook.required().find(|depends| depends.on == DependsOn::Site(lost.clone()));
+    let needed = runbook.steps.iter().find_map(|step| step_needs(step, lost));
     let Some(needed) = needed else { return Ok(()) };
     Err(Refused::new(
         "requires-lost-region",
         format!("the plan requires {} in {lost}, the region being left", needed.what),
         "only best-effort steps may touch the region being left",
     ))
+}
+
+/// What a step cannot do without in `lost`. Asked of the plan, and again of each step before it starts.
+pub fn step_needs<'a>(step: &'a Step, lost: &SiteId) -> Option<&'a Depends> {
+    let required = step.depends.iter().filter(|depends| depends.required && step.need != Need::BestEffort);
+    required.into_iter().find(|depends| depends.on == DependsOn::Site(lost.clone()))
 }
 
 /// One active run for each workload. Only a failover that somebody asks for may take the place of another run.

@@ -3,9 +3,9 @@
 use model::observe::DatabaseState;
 use model::{SiteId, Time};
 
+use super::Runbook;
 use super::guard;
 use super::steps;
-use super::{Need, Runbook};
 use crate::protocol::{Refused, Request};
 use crate::watch::Verdict;
 use crate::watch::loss::database;
@@ -203,10 +203,5 @@ impl Runbook {
             text.push_str(&step.text(number));
         }
         text
-    }
-
-    /// Regions and voters that the plan cannot do without.
-    pub fn required(&self) -> impl Iterator<Item = &super::Depends> {
-        self.steps.iter().filter(|s| s.need != Need::BestEffort).flat_map(|s| &s.depends).filter(|d| d.required)
     }
 }

@@ -8,7 +8,7 @@ use super::world::*;
 use crate::routing::zone_to;
 use crate::runbook::guard::{self, Gate};
 use crate::runbook::run::{Pause, Progress, Run};
-use crate::runbook::{Check, Runbook, Step};
+use crate::runbook::{Check, Need, Runbook, Step};
 use crate::{Record, Request, Workload};
 
 /// A failover in which everything before traffic has passed.
@@ -139,8 +139,10 @@ fn nothing_stops_a_healthy_writer_unasked() {
 
 /// Start a run whose plan somebody spoiled: the executor must not carry it out.
 fn with_spoilt_plan(spoil: impl Fn(&mut Runbook)) -> World {
-    let mut world = World::established(topology());
-    let request = Request::Switchover { to: None };
+    spoilt(World::established(topology()), Request::Switchover { to: None }, spoil)
+}
+
+fn spoilt(mut world: World, request: Request, spoil: impl Fn(&mut Runbook)) -> World {
     let mut runbook = crate::plan(&world.state, &request, world.now).expect("a plan");
     spoil(&mut runbook);
     let record = Record::RunStarted {
@@ -158,7 +160,7 @@ fn with_spoilt_plan(spoil: impl Fn(&mut Runbook)) -> World {
     for record in [record, Record::Frozen { run: Some(run) }, approved] {
         crate::apply(&mut world.state, &record);
     }
-    world.run_for(ms(250));
+    world.run_for(ms(4000));
     world.settle();
     world
 }
@@ -220,6 +222,44 @@ fn the_executor_does_not_return_without_following() {
     });
     assert!(matches!(world.run().pause, Some(Pause::Trouble { .. })), "{}", world.transcript());
     assert!(!world.acts().iter().any(|act| act.starts_with("promote")));
+}
+
+#[test]
+fn the_executor_does_not_require_the_lost_region() {
+    let failover = Request::Failover { to: None, accept_loss: false };
+    let fence = |step: &Step| step.action().is_some_and(|a| matches!(a.verb, Verb::Fence { .. }));
+    for required in [false, true] {
+        let mut world = World::established(topology());
+        world.kill(A);
+        let world = spoilt(world, failover.clone(), |runbook| {
+            let step = runbook.steps.iter_mut().find(|step| fence(step)).expect("a fence");
+            if required {
+                step.need = Need::Required;
+                step.depends.iter_mut().for_each(|depends| depends.required = true);
+            }
+        });
+        assert_eq!(!world.acts().iter().any(|act| act.starts_with("fence")), required, "{}", world.transcript());
+    }
+}
+
+#[test]
+fn nothing_stops_a_run_past_its_commit_point() {
+    let (state, run) = verified();
+    let mut turn = crate::turn::Turn::new(&state, run.started);
+    turn.begin_stop(crate::runbook::run::End::Failed, "a test".into());
+    assert_eq!(turn.decided(), 0);
+}
+
+#[test]
+fn a_proposal_that_failed_is_not_made_again_by_itself() {
+    let mut world = World::established(topology());
+    let broken = model::Outcome::Failed(model::ActError::Permanent("disk is gone".into()));
+    world.script("promote", B, Script::Ends(broken));
+    world.kill(A);
+    world.run_for(ms(60_000));
+    let proposals = world.journal.iter().filter(|r| matches!(r, Record::RunStarted { by: None, .. })).count();
+    assert_eq!(proposals, 1, "{}", world.transcript());
+    assert_eq!(world.last_end().as_deref(), Some("failed"));
 }
 
 #[test]
