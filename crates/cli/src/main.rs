@@ -21,6 +21,8 @@ use failure::{Code, Failure};
 use output::Output;
 
 fn main() -> ExitCode {
+    // One TLS provider for the whole process; a second call changes nothing.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return usage(&error).into(),
