@@ -172,15 +172,24 @@ impl Rules<'_> {
         let class = self.file.objectives.data_class.as_deref();
         let Some((class, approved)) = class.and_then(|c| Some((c, self.file.residency.get(c)?))) else { return };
         for (name, site) in self.regions().filter(|(name, _)| !approved.iter().any(|a| a == name)) {
-            let what = if site.preferred == Some(true) { "the preferred region" } else { "the recovery region" };
+            let preferred = site.preferred == Some(true);
+            let what = if preferred { "the preferred region" } else { "the recovery region" };
             let message = format!("{what} `{name}` is not approved for `{class}` data");
             let label = format!("`{name}` is not in this list");
-            let hint = format!(
-                "the data is copied there all the time: have `{name}` approved for `{class}`, or choose another region"
-            );
             let span = self.key(&["residency", class]);
-            // Seed 003 section 18.2: recoverable, but not compliant, is not a valid design.
-            let problem = Problem::error("spec-residency", span, message, label).hint(hint);
+            // Seed 003 section 18.2: recoverable, but not compliant, is not a valid design. Yet approval comes and goes
+            // while a workload runs: a standby that lost it must not stop the writer from being watched. Every move
+            // to such a region is refused.
+            let problem = if preferred {
+                let hint = format!("have `{name}` approved for `{class}`, or prefer another region");
+                Problem::error("spec-residency", span, message, label).hint(hint)
+            } else {
+                let hint = format!(
+                    "no failover may go to `{name}`, and the data is copied there all the time: have it approved for \
+                     `{class}`, or choose another region"
+                );
+                Problem::warning("spec-residency", span, message, label).hint(hint)
+            };
             self.report(problem.related(self.key(&["sites", name]), what));
         }
     }
