@@ -17,11 +17,13 @@ pub enum Code {
     CannotStart,
     PortInUse,
     NoPostgres,
+    UnknownDrill,
+    Interrupted,
 }
 
 impl Code {
     #[cfg(test)]
-    pub const ALL: [Code; 9] = [
+    pub const ALL: [Code; 11] = [
         Code::Usage,
         Code::SpecNotFound,
         Code::SpecUnreadable,
@@ -31,6 +33,8 @@ impl Code {
         Code::CannotStart,
         Code::PortInUse,
         Code::NoPostgres,
+        Code::UnknownDrill,
+        Code::Interrupted,
     ];
 
     pub fn name(self) -> &'static str {
@@ -47,6 +51,8 @@ impl Code {
             Code::CannotStart => ("cannot-start", Exit::Environment),
             Code::PortInUse => ("port-in-use", Exit::Environment),
             Code::NoPostgres => ("no-postgres", Exit::Environment),
+            Code::UnknownDrill => ("unknown-drill", Exit::Usage),
+            Code::Interrupted => ("interrupted", Exit::Interrupted),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The real world on one machine: real sites on loopback, real faults, and what they did to real clients.
 pub mod clients;
+pub mod drill;
 pub mod evidence;
 pub mod ledger;
 pub mod proxy;

@@ -3,6 +3,7 @@
 mod agent;
 mod completions;
 mod controller;
+mod drill;
 mod evidence;
 mod man;
 mod schema;
@@ -19,6 +20,7 @@ use crate::output::Output;
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Up(up::Up),
+    Drill(drill::Drill),
     Schema(schema::Schema),
     Validate(validate::Validate),
     Evidence(evidence::Evidence),
@@ -33,6 +35,7 @@ pub enum Command {
 pub fn run(command: Command, globals: &Globals, output: &Output) -> Result<Exit, Failure> {
     match command {
         Command::Up(args) => args.run(globals, output),
+        Command::Drill(args) => args.run(globals, output),
         Command::Schema(args) => args.run(output),
         Command::Validate(args) => args.run(globals, output),
         Command::Completions(args) => args.run(output),

@@ -1,0 +1,180 @@
+//! What must hold for a drill to prove anything, and to have gone well.
+
+use std::time::Duration;
+
+use model::time::human;
+
+use super::{Drill, Plan, Story};
+use crate::ledger::{Audit, End, History, Measurement};
+use crate::report::{Check, Objectives};
+
+fn check(name: &str, passed: bool, why: impl Into<String>) -> Check {
+    Check { name: name.into(), passed, why: why.into() }
+}
+
+/// All checks, in the order of the drill.
+pub fn all(
+    plan: &Plan,
+    story: &Story,
+    history: &History,
+    measured: &Measurement,
+    objectives: &Objectives,
+) -> Vec<Check> {
+    let mut checks = vec![ran(story), hit(story), in_flight(measured), seen(plan, history, measured, story)];
+    checks.push(one_writer(history));
+    checks.extend([audited("after failover", &story.after_failover), audited("after failback", &story.after_failback)]);
+    checks.extend(nothing_lost(plan, story));
+    let met = if objectives.rto_met { "within the objective" } else { "not within the objective" };
+    checks.push(check("recovery time", objectives.rto_met, met));
+    let met = if objectives.rpo_met { "within the objective" } else { "not within the objective" };
+    checks.push(check("recovery point", objectives.rpo_met, met));
+    checks.extend(controller_resumed(plan, story));
+    checks.push(match &story.back_home {
+        Some(Ok(())) => check("first topology", true, "writer, standby, fleets and traffic are as before"),
+        Some(Err(why)) => check("first topology", false, why.clone()),
+        None => check("first topology", false, "the drill did not get that far"),
+    });
+    let left =
+        if story.leftovers.is_empty() { "no process and no file is left".into() } else { story.leftovers.join("; ") };
+    checks.push(check("clean-up", story.leftovers.is_empty(), left));
+    checks
+}
+
+fn ran(story: &Story) -> Check {
+    match &story.stopped {
+        None => check("ran to its end", true, "fault, failover, failback"),
+        Some(why) => check("ran to its end", false, why.clone()),
+    }
+}
+
+fn hit(story: &Story) -> Check {
+    match &story.hit {
+        Some((hit, what)) => check("the fault hit something", *hit, what.clone()),
+        None => check("the fault hit something", false, "it was not looked at"),
+    }
+}
+
+fn in_flight(measured: &Measurement) -> Check {
+    let count = measured.in_flight_at_fault;
+    check("writes under way at the fault", count > 0, format!("{count} were outstanding"))
+}
+
+/// A planned move may be too quick for a client to notice: then writes acknowledged in the new epoch show it.
+fn seen(plan: &Plan, history: &History, measured: &Measurement, story: &Story) -> Check {
+    let name = "clients saw it";
+    if plan.drill.planned() {
+        let moved = history
+            .writes
+            .values()
+            .any(|write| write.acknowledged().is_some_and(|(_, said)| said.writer_epoch > story.old_epoch));
+        return check(
+            name,
+            moved,
+            if moved { "writes were acknowledged in the new epoch" } else { "no write reached the new writer" },
+        );
+    }
+    let saw: Vec<&str> = measured.clients.iter().filter(|c| c.saw_outage).map(|c| c.client.as_str()).collect();
+    check(
+        name,
+        measured.anyone_saw_outage,
+        if saw.is_empty() { "no client saw an outage".into() } else { saw.join(", ") },
+    )
+}
+
+/// No write is acknowledged in an epoch after one was acknowledged in a newer epoch: all clients share one clock.
+fn one_writer(history: &History) -> Check {
+    let mut acknowledged: Vec<_> = history
+        .writes
+        .iter()
+        .filter_map(|(id, write)| match &write.end {
+            Some((at, End::Acknowledged(said))) => Some((*at, said.writer_epoch, id)),
+            _ => None,
+        })
+        .collect();
+    acknowledged.sort();
+    let mut newest = 0;
+    for (at, epoch, id) in &acknowledged {
+        if *epoch < newest {
+            let why = format!("{id} was acknowledged in epoch {epoch} at {at}, after epoch {newest} had begun");
+            return check("one writer at a time", false, why);
+        }
+        newest = newest.max(*epoch);
+    }
+    check(
+        "one writer at a time",
+        newest > 0,
+        format!("{} acknowledgements, epochs never went back", acknowledged.len()),
+    )
+}
+
+fn audited(when: &str, audit: &Option<Audit>) -> Check {
+    let name = format!("audit {when}");
+    match audit {
+        None => check(&name, false, "the ledger was not compared with the database"),
+        Some(audit) => {
+            let why = format!(
+                "{} acknowledged, {} lost, {} twice, {} refused but there",
+                audit.acknowledged,
+                audit.lost.len(),
+                audit.duplicates.len(),
+                audit.refused_present.len()
+            );
+            check(&name, audit.is_consistent(), why)
+        }
+    }
+}
+
+/// A planned move, and synchronous replication, promise that nothing acknowledged is lost; a failback always does.
+fn nothing_lost(plan: &Plan, story: &Story) -> Option<Check> {
+    let (_, postgres) = plan.topology.database();
+    let strict = plan.drill.planned() || postgres.replication == model::topology::Replication::Synchronous;
+    let (failover, failback) = (story.after_failover.as_ref()?, story.after_failback.as_ref()?);
+    let new: Vec<String> =
+        failback.lost.iter().filter(|id| !failover.lost.contains(id)).map(ToString::to_string).collect();
+    if !new.is_empty() {
+        return Some(check("nothing lost in the failback", false, format!("lost: {}", new.join(", "))));
+    }
+    let lost = failover.lost.len();
+    let passed = !strict || lost == 0;
+    let promise = if strict { "nothing acknowledged may be lost" } else { "asynchronous: only the failover may lose" };
+    Some(check(
+        "no loss beyond the promise",
+        passed,
+        format!("{promise}; lost in the failover: {lost}, in the failback: 0"),
+    ))
+}
+
+fn controller_resumed(plan: &Plan, story: &Story) -> Option<Check> {
+    (plan.drill == Drill::ControllerCrash).then(|| match story.controller_killed_in {
+        Some(run) if story.failover == Some(run) && story.stopped.is_none() => {
+            check("the controller resumed", true, format!("{run} was finished by the next controller"))
+        }
+        _ => check("the controller resumed", false, "it was not killed during the failover, or did not finish it"),
+    })
+}
+
+/// Time by which the oldest lost write was older than the end of what the old writer acknowledged and lost, or than the
+/// fault.
+pub fn recovery_point(history: &History, lost: &[crate::ledger::WriteId], fault: model::Time) -> Duration {
+    let times = lost.iter().filter_map(|id| history.writes.get(id)?.acknowledged()).map(|(at, _)| at);
+    let (first, last) = times.fold((None, fault), |(first, last), at| {
+        (Some(first.map_or(at, |first: model::Time| first.min(at))), last.max(at))
+    });
+    first.map_or(Duration::ZERO, |first| last.since(first))
+}
+
+/// Why the verdict is what it is, for the first screen.
+pub fn reasons(checks: &[Check], objectives: &Objectives, lost: Option<u64>) -> Vec<String> {
+    let failed: Vec<String> = checks.iter().filter(|c| !c.passed).map(|c| format!("{}: {}", c.name, c.why)).collect();
+    if !failed.is_empty() {
+        return failed;
+    }
+    let rto =
+        objectives.rto_measured_seconds.map_or("unknown".into(), |s| human(Duration::from_secs_f64(s.get().max(0.0))));
+    let lost = match lost {
+        Some(0) => "no acknowledged write was lost".to_string(),
+        Some(lost) => format!("{lost} acknowledged writes were lost, within the recovery point objective"),
+        None => "losses were not counted".to_string(),
+    };
+    vec![format!("service was back at the client after {rto}; {lost}")]
+}

@@ -1,0 +1,58 @@
+//! Who writes during a drill, and how they reach the workload.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use controller::agent::APPLICATION_ROLE;
+use model::SiteId;
+
+use super::Drill;
+use crate::clients::{ClientKind, ClientPlan, Habits, Place};
+use crate::world::World;
+
+/// One client of each kind outside; in a partition also one inside the region that is cut off.
+pub fn clients(world: &World, drill: Drill) -> Vec<ClientPlan> {
+    let outside = |kind: ClientKind| client(world, kind, Place::Outside);
+    let mut plans =
+        vec![outside(ClientKind::TtlHonouring), outside(ClientKind::TtlStretching), outside(ClientKind::Pinned)];
+    if drill == Drill::RegionPartition {
+        plans.push(client(world, ClientKind::TtlHonouring, Place::Inside(world.topology.preferred().clone())));
+    }
+    plans
+}
+
+fn client(world: &World, kind: ClientKind, place: Place) -> ClientPlan {
+    let (topology, addresses) = (&world.topology, &world.addresses);
+    let port = addresses.dns_port();
+    let regions = topology.regions().map(|site| &site.id);
+    let (dns, address_map, name) = match &place {
+        Place::Outside => {
+            let dns = topology.sites.iter().map(|site| SocketAddr::from((addresses.public(&site.id), port))).collect();
+            (dns, BTreeMap::new(), format!("outside-{}", kind.name()))
+        }
+        Place::Inside(home) => {
+            let at = |site: &SiteId| SocketAddr::from((addresses.across(home, site), port));
+            let others = topology.sites.iter().map(|site| &site.id).filter(|site| *site != home);
+            let dns = std::iter::once(home).chain(others).map(at).collect();
+            let map = regions.map(|site| (addresses.public(site), addresses.across(home, site))).collect();
+            (dns, map, format!("inside-{}", kind.name()))
+        }
+    };
+    let (_, zone) = topology.dns();
+    let host = zone.records.keys().next().cloned().unwrap_or_else(|| zone.zone.clone());
+    let name = name.replace('_', "-");
+    ClientPlan { name, kind, place, dns, host, port: addresses.front_port(0), address_map, habits: Habits::default() }
+}
+
+/// The database of `site` as an application there reaches it: through the gate.
+pub fn database(world: &World, site: &SiteId) -> tokio_postgres::Config {
+    let (_, postgres) = world.topology.database();
+    let mut config = tokio_postgres::Config::new();
+    config
+        .host(world.addresses.real(site).to_string())
+        .port(world.addresses.gate_port())
+        .user(APPLICATION_ROLE)
+        .password(&world.layout.application_password)
+        .dbname(&postgres.database);
+    config
+}
