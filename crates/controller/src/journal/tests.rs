@@ -152,7 +152,7 @@ fn a_write_ahead_log_cut_after_a_crash_is_named() {
 
 /// Not a test of its own: the process that `kill_9_loses_nothing_acknowledged` starts and kills.
 #[test]
-#[ignore = "a helper process of another test"]
+#[ignore = "a process that another test starts"]
 fn append_until_killed() {
     let Some(path) = std::env::var_os("ANTIPODE_TEST_JOURNAL") else { return };
     let mut journal = open(Path::new(&path)).unwrap();

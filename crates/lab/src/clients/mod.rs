@@ -17,6 +17,8 @@ use crate::ledger::file::Log;
 pub use resolve::{ResolveError, Resolver};
 use writer::Writer;
 
+pub use writer::UnderWay;
+
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     #[error("client {name}: {why}")]
@@ -29,6 +31,7 @@ pub enum ClientError {
 pub struct Clients {
     stop: CancellationToken,
     running: JoinSet<()>,
+    under_way: UnderWay,
 }
 
 impl Clients {
@@ -37,14 +40,19 @@ impl Clients {
     /// Errors: a plan that cannot work. None is started then.
     pub fn start(plans: &[ClientPlan], log: &Log) -> Result<Self, ClientError> {
         let stop = CancellationToken::new();
-        let writers = plans.iter().map(|plan| Writer::new(plan.clone(), log.clone()));
+        let under_way = UnderWay::default();
+        let writers = plans.iter().map(|plan| Writer::new(plan.clone(), log.clone(), under_way.clone()));
         let writers = writers.collect::<Result<Vec<_>, _>>()?;
         let mut running = JoinSet::new();
         for (index, writer) in (0..).zip(writers) {
             let offset = writer.every() * index / u32::try_from(plans.len()).unwrap_or(1).max(1);
             running.spawn(writer.run(offset, stop.clone()));
         }
-        Ok(Self { stop, running })
+        Ok(Self { stop, running, under_way })
+    }
+
+    pub fn under_way(&self) -> UnderWay {
+        self.under_way.clone()
     }
 
     /// Sends nothing new and waits for what is outstanding, at most `drain`. What has no end by then stays without one

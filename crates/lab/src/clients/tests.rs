@@ -317,7 +317,7 @@ fn plans_that_cannot_work_are_refused() {
         ClientPlan { habits: Habits { every: Duration::ZERO, ..Habits::default() }, ..good.clone() },
     ];
     for plan in bad {
-        assert!(Writer::new(plan.clone(), ledger.log()).is_err(), "{plan:?}");
+        assert!(Writer::new(plan.clone(), ledger.log(), UnderWay::default()).is_err(), "{plan:?}");
     }
-    assert!(Writer::new(good, ledger.log()).is_ok());
+    assert!(Writer::new(good, ledger.log(), UnderWay::default()).is_ok());
 }

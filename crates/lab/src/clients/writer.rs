@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use model::Time;
@@ -22,10 +23,21 @@ pub struct Writer {
     log: Log,
     resolver: Resolver,
     http: Client,
+    under_way: UnderWay,
+}
+
+/// How many attempts of all clients are on their way to the workload at this instant.
+#[derive(Clone, Debug, Default)]
+pub struct UnderWay(Arc<AtomicU64>);
+
+impl UnderWay {
+    pub fn now(&self) -> u64 {
+        self.0.load(Ordering::SeqCst)
+    }
 }
 
 impl Writer {
-    pub fn new(plan: ClientPlan, log: Log) -> Result<Self, ClientError> {
+    pub fn new(plan: ClientPlan, log: Log, under_way: UnderWay) -> Result<Self, ClientError> {
         let bad = |why: String| ClientError::Plan { name: plan.name.clone(), why };
         let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_' || byte == b'-';
         if !(1..=40).contains(&plan.name.len()) || !plan.name.bytes().all(plain) {
@@ -36,7 +48,7 @@ impl Writer {
         }
         let resolver = Resolver::new(&plan).map_err(bad)?;
         let http = attempt::http(&plan).map_err(|source| ClientError::Http { name: plan.name.clone(), source })?;
-        Ok(Self { plan, log, resolver, http })
+        Ok(Self { plan, log, resolver, http, under_way })
     }
 
     pub fn every(&self) -> Duration {
@@ -111,7 +123,12 @@ impl Writer {
         let started = now();
         let address = self.address(number).await;
         let result = match &address {
-            Ok(address) => attempt::open_case(&self.http, &self.plan.host, *address, id, number, started).await,
+            Ok(address) => {
+                self.under_way.0.fetch_add(1, Ordering::SeqCst);
+                let answered = attempt::open_case(&self.http, &self.plan.host, *address, id, number, started).await;
+                self.under_way.0.fetch_sub(1, Ordering::SeqCst);
+                answered
+            }
             Err(miss) => Err(miss.clone()),
         };
         if let Err(Miss { unknown, why }) = &result {

@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use fault::{Drill, catalogue};
 
-use crate::clients::Clients;
+use crate::clients::{ClientKind, Clients, UnderWay};
 use crate::evidence::{self, Kind, Opening};
 use crate::ledger::{self, Audit, Header, Ledger};
 use crate::report::DrillResult;
@@ -142,7 +142,15 @@ async fn act(
     let ledger = Ledger::create(&plan.out.join("ledger.jsonl"), &header)?;
     let clients = Clients::start(&header.clients, &ledger.log())?;
     say(&format!("{} clients write through DNS and the load balancers", header.clients.len()));
-    if let Err(error) = rehearse(plan, world, story, &ledger, &api, &watcher, say).await {
+    if let Err(error) = rehearse(
+        plan,
+        world,
+        story,
+        &Stage { ledger: &ledger, under_way: clients.under_way(), api: &api, watcher: &watcher },
+        say,
+    )
+    .await
+    {
         say(&format!("stopped: {error}"));
         story.stopped = Some(error.to_string());
     }
@@ -156,23 +164,31 @@ async fn act(
     Ok(watcher)
 }
 
+/// What a rehearsal works with.
+struct Stage<'a> {
+    ledger: &'a Ledger,
+    under_way: UnderWay,
+    api: &'a ApiClient,
+    watcher: &'a Arc<Watcher>,
+}
+
 async fn rehearse(
     plan: &Plan,
     world: &World,
     story: &mut Story,
-    ledger: &Ledger,
-    api: &ApiClient,
-    watcher: &Arc<Watcher>,
+    stage: &Stage<'_>,
     say: &(dyn Fn(&str) + Sync),
 ) -> Result<(), WorldError> {
+    let Stage { ledger, under_way, api, watcher } = stage;
     let (home, away) = (world.topology.preferred().clone(), away(&world.topology));
     warm_up(ledger, &plans::clients(world, plan.drill)).await?;
     story.old_epoch = epoch(api).await?;
-    watcher.mark_calm(true);
 
     say(&format!("breaking: {}", plan.drill.what()));
     let before = watcher.last_seq();
     watcher.mark_calm(false);
+    // A fault between two writes would prove little: wait for an instant at which some are on their way.
+    wait_for_instant(under_way).await?;
     let mut wound = fault::inject(plan.drill, world, api, &home, &away).await?;
     story.fault_at = Some(wound.at);
     let failover = watcher.wait_for_run(before, RECOVER_WITHIN).await?;
@@ -188,6 +204,7 @@ async fn rehearse(
         return Err(WorldError::Refused(format!("{failover} ended: {end}")));
     }
     wait_for_clients(ledger, &away).await?;
+    wait_for_stretching(ledger).await?;
     tokio::time::sleep(SETTLE).await;
     story.until = Some(ledger::now());
     story.after_failover = audit(plan, world, say, "after failover").await;
@@ -227,6 +244,27 @@ async fn wait_for_clients(ledger: &Ledger, region: &SiteId) -> Result<(), WorldE
         progress.borrow().acknowledged_by_site.get(region.as_str()).is_some_and(|count| *count > 0)
     })
     .await
+}
+
+/// The client that stretches TTLs follows at last; one that is pinned may never.
+async fn wait_for_stretching(ledger: &Ledger) -> Result<(), WorldError> {
+    let progress = ledger.progress();
+    let count = || progress.borrow().by_kind.get(&ClientKind::TtlStretching).map_or(0, |counts| counts.acknowledged);
+    let before = count();
+    let within = RECOVER_WITHIN + plans::STRETCH;
+    wait_for("the stretching client's next acknowledged writes", within, async || count() > before + 5).await
+}
+
+/// Returns while some attempt is on its way.
+async fn wait_for_instant(under_way: &UnderWay) -> Result<(), WorldError> {
+    let until = std::time::Instant::now() + RECOVER_WITHIN;
+    while under_way.now() == 0 {
+        if std::time::Instant::now() > until {
+            return Err(WorldError::Late { what: "a write under way".into(), within: RECOVER_WITHIN });
+        }
+        tokio::task::yield_now().await;
+    }
+    Ok(())
 }
 
 async fn epoch(api: &ApiClient) -> Result<u64, WorldError> {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use controller::agent::APPLICATION_ROLE;
 use model::SiteId;
@@ -9,6 +10,9 @@ use model::SiteId;
 use super::Drill;
 use crate::clients::{ClientKind, ClientPlan, Habits, Place};
 use crate::world::World;
+
+/// How long the stretching client keeps an answer in a drill; the report says so.
+pub const STRETCH: Duration = Duration::from_secs(10);
 
 /// One client of each kind outside; in a partition also one inside the region that is cut off.
 pub fn clients(world: &World, drill: Drill) -> Vec<ClientPlan> {
@@ -41,7 +45,9 @@ fn client(world: &World, kind: ClientKind, place: Place) -> ClientPlan {
     let (_, zone) = topology.dns();
     let host = zone.records.keys().next().cloned().unwrap_or_else(|| zone.zone.clone());
     let name = name.replace('_', "-");
-    ClientPlan { name, kind, place, dns, host, port: addresses.front_port(0), address_map, habits: Habits::default() }
+    // Ten times the example's TTL: bad enough to show, short enough to wait for before the failback.
+    let habits = Habits { stretch: STRETCH, ..Habits::default() };
+    ClientPlan { name, kind, place, dns, host, port: addresses.front_port(0), address_map, habits }
 }
 
 /// The database of `site` as an application there reaches it: through the gate.

@@ -198,6 +198,12 @@ fn steps(lines: &[(Line, Record)], fault: Time) -> Vec<StepBar> {
                     (bar.end, bar.note) = end_of(outcome);
                 }
             }
+            // What a run did not wait for ends with it, as far as the run is concerned.
+            Record::RunEnded { run, .. } => {
+                for (_, bar) in bars.iter_mut().filter(|(id, bar)| id.run == *run && bar.to.is_none()) {
+                    (bar.to, bar.end) = (Some(since_fault(line.at, fault)), StepEnd::Skipped);
+                }
+            }
             _ => {}
         }
     }

@@ -42,7 +42,11 @@ pub struct Watcher {
 
 impl Watcher {
     pub fn start(api: ApiClient) -> Arc<Self> {
-        let watcher = Arc::new(Self { seen: Mutex::default(), tasks: tokio::sync::Mutex::default(), api });
+        let watcher = Arc::new(Self {
+            seen: Mutex::new(Seen { calm: true, ..Seen::default() }),
+            tasks: tokio::sync::Mutex::default(),
+            api,
+        });
         if let Ok(mut tasks) = watcher.tasks.try_lock() {
             tasks.spawn(watcher.clone().follow());
             tasks.spawn(watcher.clone().sample());

@@ -87,7 +87,7 @@ pub struct Habits {
 
 impl Default for Habits {
     /// 25 writes/s, one second per attempt, ten seconds of retries: long enough that writes caught by a fault are
-    /// tried again across a failover within issue 2's 6.5 s. Thirty seconds of stretching is a Java runtime's default.
+    /// tried again across a failover. Thirty seconds of stretching is a Java runtime's default.
     fn default() -> Self {
         Self {
             every: Duration::from_millis(40),

@@ -155,7 +155,7 @@ async fn a_configuration_that_cannot_work_is_refused_at_the_start() {
 
 /// Not a test of its own: the controller process that the next tests kill.
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "a helper process of another test"]
+#[ignore = "a process that another test starts"]
 async fn control_until_killed() {
     let Some(config) = std::env::var_os("ANTIPODE_TEST_CONFIG") else { return };
     let config = ControllerConfig::load(Path::new(&config)).unwrap();
