@@ -1,0 +1,305 @@
+//! The agent's lease side: it drives `engine::writer` and `engine::lease` as the real agent's thread does, with a
+//! watchdog beside it.
+
+use std::time::Duration;
+
+use engine::lease::{Promises, Terms, Voter};
+use engine::writer::{Cause, Effect, Event, Mode, Writer};
+use model::action::Evidence;
+use model::{AttemptId, Epoch, LeaseReply, LeaseRequest, Lsn, Outcome, Receipt, Time};
+
+use crate::database::Server;
+use crate::site::rules;
+use crate::world::{Message, What, Work, World};
+
+/// Pause before a dead agent is started again.
+const RESTART_PAUSE: Duration = Duration::from_millis(200);
+
+impl World {
+    pub fn wake(&mut self, site: usize, incarnation: u64) {
+        let place = &mut self.sites[site];
+        if place.incarnation != incarnation || !place.agent_up {
+            return;
+        }
+        if !place.runs() {
+            return place.held.push(What::Wake { site, incarnation });
+        }
+        place.wakes = None;
+        self.writer(site, Event::Tick);
+    }
+
+    /// One event for a site's writer, and what follows from it.
+    pub fn writer(&mut self, site: usize, event: Event) {
+        let now = self.sites[site].local(self.now);
+        let Some(writer) = self.sites[site].writer.as_mut() else { return };
+        let was_active = matches!(writer.mode(), Mode::Writing);
+        let effects = writer.step(now, event);
+        let lapsed = was_active && matches!(writer.mode(), Mode::Fencing { cause: Cause::Lapse, .. });
+        if lapsed {
+            self.invariant_healthy_writer_goes_on(site);
+        }
+        self.settle(site, effects);
+    }
+
+    /// Makes what changed durable and visible, then performs.
+    pub fn settle(&mut self, site: usize, effects: Vec<Effect>) {
+        self.publish(site);
+        for effect in effects {
+            self.perform(site, effect);
+        }
+        self.publish(site);
+        self.sleep(site);
+    }
+
+    fn publish(&mut self, site: usize) {
+        let fence_within = self.topology.timing.step_deadlines.fence;
+        let margin = self.topology.timing.stop_margin / 2;
+        let now = self.sites[site].local(self.now);
+        let place = &mut self.sites[site];
+        let Some(writer) = &place.writer else { return };
+        if place.disk.writer != *writer.durable() {
+            place.disk.writer = writer.durable().clone();
+        }
+        let may_write = matches!(writer.mode(), Mode::Opening { .. } | Mode::Writing);
+        place.deadline = writer.deadline().filter(|_| may_write);
+        let fencing = matches!(writer.mode(), Mode::Fencing { .. });
+        place.fencing_until = fencing.then(|| place.fencing_until.unwrap_or(now + fence_within));
+        let leash = place.deadline.map(|at| at + margin).or(place.fencing_until);
+        if place.leash != leash {
+            place.leash = leash;
+            if let Some(leash) = leash {
+                let at = place.clock.when(leash);
+                self.at(at, What::Watchdog { site, leash });
+            }
+        }
+    }
+
+    fn sleep(&mut self, site: usize) {
+        let renew_every = self.topology.timing.renew_every;
+        let place = &mut self.sites[site];
+        let now = place.clock.show(self.now);
+        let Some(writer) = &place.writer else { return };
+        let idle = matches!(writer.mode(), Mode::Standby | Mode::Fenced { .. } | Mode::Fencing { .. });
+        if idle {
+            return;
+        }
+        let at = place.clock.when(writer.wake_at(now).min(now + renew_every));
+        if place.wakes.is_none_or(|wakes| at < wakes) {
+            place.wakes = Some(at);
+            let incarnation = place.incarnation;
+            self.at(at, What::Wake { site, incarnation });
+        }
+    }
+
+    fn perform(&mut self, site: usize, effect: Effect) {
+        match effect {
+            Effect::Ask { voter, request } => self.ask(site, self.number(&voter), request),
+            Effect::Open { epoch } => self.open_server(site, epoch, false),
+            Effect::Restart => {
+                if let Some(epoch) = self.sites[site].writer.as_ref().and_then(Writer::epoch).cloned() {
+                    self.open_server(site, epoch, true);
+                }
+            }
+            Effect::OpenGate { epoch } => self.open_gate(site, &epoch),
+            Effect::ShutGate => {
+                let place = &mut self.sites[site];
+                (place.gate, place.fenced) = (false, true);
+                place.in_hand.clear();
+                place.database.waiting.clear();
+            }
+            Effect::Synchronous { standby } => {
+                let standby = standby.map(|standby| self.number(&standby));
+                let delay = self.rng.millis(1, 60);
+                let count = self.sites[site].database.work;
+                self.after(delay, What::Worked { site, count, work: Work::Synchronous { standby } });
+            }
+            Effect::Stop { clean } => self.stop_server(site, clean),
+            Effect::Certify { epoch, end, attempt } => self.certify(site, epoch, end, attempt),
+            Effect::Answer { attempt, outcome } => self.attempt_ended(site, attempt, outcome),
+            Effect::Say { text } => self.say(|| format!("site {site}: {text}")),
+        }
+    }
+
+    fn open_gate(&mut self, site: usize, epoch: &Epoch) {
+        let place = &mut self.sites[site];
+        place.receipt = None;
+        place.gate = true;
+        place.opening += 1;
+        place.fenced = false;
+        self.publish(site);
+        self.say(|| format!("site {site}: the gate opens in epoch {epoch}"));
+        self.invariant_one_open_gate(site, epoch);
+    }
+
+    fn ask(&mut self, site: usize, voter: usize, request: LeaseRequest) {
+        let sent = self.sites[site].local(self.now);
+        if voter == site {
+            // A call within the process: nothing can come between.
+            let reply = self.vote(site, &request);
+            let incarnation = self.sites[site].incarnation;
+            let told = Message::LeaseTold { voter, request, sent, reply, incarnation };
+            return self.after(Duration::from_micros(50), What::Deliver { from: site, to: site, message: told });
+        }
+        let incarnation = self.sites[site].incarnation;
+        self.send(site, voter, Message::LeaseAsk { request, sent, incarnation });
+    }
+
+    fn vote(&mut self, site: usize, request: &LeaseRequest) -> LeaseReply {
+        let place = &mut self.sites[site];
+        let (reply, next) = place.voter.answer(place.clock.show(self.now), request);
+        // Durable before the answer leaves.
+        if place.disk.promises != *next.promises() {
+            place.disk.promises = next.promises().clone();
+        }
+        place.voter = next;
+        reply
+    }
+
+    pub fn lease_asked(&mut self, site: usize, from: usize, request: LeaseRequest, sent: Time, incarnation: u64) {
+        let reply = self.vote(site, &request);
+        let message = Message::LeaseTold { voter: site, request, sent, reply, incarnation };
+        self.send(site, from, message);
+    }
+
+    pub fn lease_told(
+        &mut self,
+        site: usize,
+        voter: usize,
+        request: LeaseRequest,
+        sent: Time,
+        reply: LeaseReply,
+        incarnation: u64,
+    ) {
+        let place = &self.sites[site];
+        // A restarted agent does not read what its predecessor was sent.
+        let late = place.local(self.now).since(sent) > self.topology.timing.renew_timeout && voter != site;
+        if place.incarnation != incarnation || (late && !self.net.noisy) {
+            return;
+        }
+        let voter = self.sites[voter].id.clone();
+        self.writer(site, Event::Voted { voter, request, sent, reply });
+    }
+
+    fn certify(&mut self, site: usize, epoch: Epoch, end: Option<Lsn>, attempt: Option<AttemptId>) {
+        let place = &mut self.sites[site];
+        let workload = self.topology.workload.clone();
+        let receipt = Receipt { workload, site: place.id.clone(), epoch, end, signature: "model".into() };
+        place.receipt = Some(receipt.clone());
+        self.invariant_receipts_tell_the_truth(site, &receipt);
+        for voter in 0..3 {
+            self.ask(site, voter, LeaseRequest::Release { receipt: receipt.clone() });
+        }
+        if let Some(attempt) = attempt {
+            let evidence =
+                Evidence { receipt: Some(receipt), position: end, ..Evidence::note("fenced, with a receipt") };
+            self.attempt_ended(site, attempt, Outcome::Done(evidence));
+        }
+    }
+
+    /// The agent's right ended, and nobody told the watchdog that all is well.
+    pub fn watchdog(&mut self, site: usize, leash: Time) {
+        let place = &mut self.sites[site];
+        if place.frozen {
+            return place.held.push(What::Watchdog { site, leash });
+        }
+        if !place.alive || !place.agent_up || place.leash != Some(leash) {
+            return;
+        }
+        if place.local(self.now) < leash {
+            let at = place.clock.when(leash);
+            return self.at(at, What::Watchdog { site, leash });
+        }
+        if self.weakness.no_watchdog || self.weakness.gate_without_deadline {
+            return;
+        }
+        self.say(|| format!("site {site}: the watchdog kills the database and the agent"));
+        self.crash_agent(site);
+    }
+
+    /// The watchdog kills the database of a dead agent, and starts the agent again.
+    pub fn crash_agent(&mut self, site: usize) {
+        if !self.sites[site].alive || !self.sites[site].agent_up {
+            return;
+        }
+        self.lose_memory(site);
+        self.after(RESTART_PAUSE, What::AgentStarts { site });
+    }
+
+    /// Every process of the site is gone.
+    pub fn lose_memory(&mut self, site: usize) {
+        let place = &mut self.sites[site];
+        place.database.kill();
+        place.agent_up = false;
+        place.agent_frozen = false;
+        // The controller beside the witness is a process of its own.
+        place.held.retain(|what| match what {
+            What::CallEnds { .. } | What::ControllerWakes | What::ControllerStarts | What::AgentStarts { .. } => true,
+            What::Deliver { message, .. } => matches!(message, Message::Answer { .. }),
+            _ => false,
+        });
+        place.in_hand.clear();
+        place.gate = false;
+        place.deadline = None;
+        place.leash = None;
+        place.fencing_until = None;
+        place.attempts.clear();
+        place.instances = 0;
+        place.scaling += 1;
+        place.wakes = None;
+    }
+
+    pub fn agent_starts(&mut self, site: usize) {
+        if self.sites[site].frozen {
+            return self.sites[site].held.push(What::AgentStarts { site });
+        }
+        if self.sites[site].alive && !self.sites[site].agent_up {
+            self.start_agent(site);
+        }
+    }
+
+    pub fn start_agent(&mut self, site: usize) {
+        let (topology, weakness) = (self.topology.clone(), self.weakness);
+        let now = self.sites[site].local(self.now);
+        let place = &mut self.sites[site];
+        place.agent_up = true;
+        place.incarnation += 1;
+        place.receipt = None;
+        place.generation = 0;
+        place.probes.clear();
+        place.suspect = false;
+        place.fenced = false;
+        place.alone_since = None;
+        let terms = Terms::new(&topology.timing);
+        if weakness.voter_forgets {
+            place.disk.promises = Promises::default();
+        }
+        let was = place.disk.promises.clone();
+        place.voter = Voter::start(terms, was.clone(), now);
+        if weakness.voter_in_a_hurry {
+            // As if the promise had been seen to lapse.
+            let long_ago = Time(now.0.saturating_sub(60_000_000));
+            place.voter = Voter::start(terms, was, long_ago);
+        }
+        let standby = place.database.copy;
+        if place.writer.is_some() {
+            place.writer = Some(Writer::new(rules(&topology, &place.id), place.disk.writer.clone()));
+            let instances = place.disk.instances;
+            self.writer(site, Event::Restarted { standby });
+            self.scale(site, instances, None);
+        }
+        self.say(|| format!("site {site}: the agent starts"));
+        self.serve_on_return(site);
+    }
+
+    /// Taken away by [`crate::guards::Weakness::serves_on_return`]: nothing writes without a lease.
+    fn serve_on_return(&mut self, site: usize) {
+        let place = &mut self.sites[site];
+        let wrote = place.disk.writer.written.clone();
+        if self.weakness.serves_on_return && place.database.server == Server::Stopped && !place.database.copy {
+            place.database.server = Server::Writing;
+            place.deadline = Some(Time::MAX);
+            self.open_gate(site, &wrote);
+            self.sites[site].deadline = Some(Time::MAX);
+        }
+    }
+}

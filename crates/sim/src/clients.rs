@@ -1,0 +1,150 @@
+//! Clients with numbered writes, and the ledger of what they were told.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use model::Time;
+
+use crate::scenario::OUTSIDE;
+use crate::world::{Message, What, World};
+
+/// How a client finds its region.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Habit {
+    /// Asks the zone again when its answer is too old.
+    Honours,
+    /// Believes an answer ten times as long as it should.
+    Stretches,
+    /// Keeps the address that it had first.
+    Pinned,
+    /// Lives inside the preferred region and talks to that only.
+    Inside,
+}
+
+#[derive(Clone, Debug)]
+struct Client {
+    habit: Habit,
+    /// The region it talks to, and since when.
+    answer: Option<(usize, Time)>,
+}
+
+/// What a client knows of one write.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Told {
+    Pending,
+    Acknowledged(Time),
+    Refused,
+    Unknown,
+}
+
+#[derive(Clone, Debug)]
+pub struct Write {
+    client: usize,
+    pub told: Told,
+}
+
+#[derive(Clone, Debug)]
+pub struct Clients {
+    clients: Vec<Client>,
+    pub ledger: BTreeMap<u64, Write>,
+    next: u64,
+}
+
+const EVERY_MS: (u64, u64) = (120, 400);
+const PATIENCE: Duration = Duration::from_secs(3);
+
+impl Clients {
+    pub fn new(inside: bool) -> Self {
+        let mut habits = vec![Habit::Honours, Habit::Stretches, Habit::Pinned];
+        if inside {
+            habits.push(Habit::Inside);
+        }
+        let clients = habits.into_iter().map(|habit| Client { habit, answer: None }).collect();
+        Self { clients, ledger: BTreeMap::new(), next: 1 }
+    }
+    pub fn count(&self) -> usize {
+        self.clients.len()
+    }
+    /// Where the client of a write is.
+    pub fn home(&self, write: u64) -> usize {
+        match self.ledger.get(&write).map(|write| self.clients[write.client].habit) {
+            Some(Habit::Inside) => 0,
+            _ => OUTSIDE,
+        }
+    }
+    pub fn acknowledged(&self) -> BTreeSet<u64> {
+        let acknowledged = self.ledger.iter().filter(|(_, write)| matches!(write.told, Told::Acknowledged(_)));
+        acknowledged.map(|(id, _)| *id).collect()
+    }
+    pub fn in_flight(&self) -> usize {
+        self.ledger.values().rev().take(40).filter(|write| write.told == Told::Pending).count()
+    }
+}
+
+impl World {
+    pub fn client_writes(&mut self, client: usize) {
+        let pause = self.rng.millis(EVERY_MS.0, EVERY_MS.1);
+        self.after(pause, What::ClientWrites { client });
+        let Some(region) = self.resolve(client) else { return };
+        let write = self.clients.next;
+        self.clients.next += 1;
+        self.clients.ledger.insert(write, Write { client, told: Told::Pending });
+        let from = self.clients.home(write);
+        self.send(from, region, Message::Write { write });
+        self.after(PATIENCE, What::ClientGivesUp { write });
+    }
+
+    /// The region that the client believes in.
+    fn resolve(&mut self, client: usize) -> Option<usize> {
+        let Client { habit, answer } = self.clients.clients[client].clone();
+        if habit == Habit::Inside {
+            return Some(0);
+        }
+        let ttl = self.topology.dns().1.ttl;
+        let fresh = |(_, at): &(usize, Time)| match habit {
+            Habit::Honours => self.now.since(*at) < ttl,
+            Habit::Stretches => self.now.since(*at) < ttl * 10,
+            _ => true,
+        };
+        if let Some((region, _)) = answer.filter(fresh) {
+            return Some(region);
+        }
+        let asked = self.rng.below(3);
+        let answer = self.zone_answer(asked).map(|region| (region, self.now));
+        if answer.is_some() {
+            self.clients.clients[client].answer = answer;
+        }
+        answer.or(self.clients.clients[client].answer).map(|(region, _)| region)
+    }
+
+    /// What one site's DNS server says to a client outside; nothing when it cannot be reached or refuses.
+    fn zone_answer(&self, site: usize) -> Option<usize> {
+        let place = &self.sites[site];
+        if !place.runs() || !self.net.both(OUTSIDE, site) {
+            return None;
+        }
+        let zone = place.disk.zone.as_ref()?;
+        let targets = zone.names.values().next()?.targets.iter().filter(|target| target.enabled);
+        let region = self.number(&targets.min_by_key(|target| target.rank)?.site);
+        (region != site || !place.fenced).then_some(region)
+    }
+
+    pub fn client_told(&mut self, write: u64, done: bool) {
+        let now = self.now;
+        let Some(entry) = self.clients.ledger.get_mut(&write).filter(|entry| entry.told == Told::Pending) else {
+            return;
+        };
+        entry.told = if done { Told::Acknowledged(now) } else { Told::Refused };
+        let client = entry.client;
+        if !done && self.clients.clients[client].habit == Habit::Honours {
+            self.clients.clients[client].answer = None;
+        }
+    }
+
+    /// No answer in time says nothing of the write.
+    pub fn client_gives_up(&mut self, write: u64) {
+        if let Some(entry) = self.clients.ledger.get_mut(&write).filter(|entry| entry.told == Told::Pending) {
+            entry.told = Told::Unknown;
+        }
+    }
+}

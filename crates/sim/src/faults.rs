@@ -1,0 +1,157 @@
+//! Breaking things, and mending them.
+
+use engine::Event;
+use model::Person;
+
+use crate::control::Death;
+use crate::scenario::{Fault, WITNESS};
+use crate::world::{What, World};
+
+impl World {
+    pub fn fault(&mut self, number: usize) {
+        let fault = self.scenario.faults[number].1.clone();
+        self.say(|| format!("fault: {fault:?}"));
+        let busy = self.clients.in_flight() > 0;
+        let hit = self.strike(fault);
+        // What happens to nobody proves nothing.
+        self.hits += u32::from(hit && busy);
+    }
+
+    /// Whether anything changed by it.
+    fn strike(&mut self, fault: Fault) -> bool {
+        match fault {
+            Fault::Cut(from, to) => return self.net.cut(from, to, true),
+            Fault::Mend(from, to) => drop(self.net.cut(from, to, false)),
+            Fault::Lossy(from, to, permille) => {
+                self.net.lose(from, to, permille);
+                return true;
+            }
+            Fault::Isolate(site) => return self.net.isolate(site, true),
+            Fault::Rejoin(site) => drop(self.net.isolate(site, false)),
+            Fault::Kill(site) => return self.kill(site),
+            Fault::Return(site) => self.bring_back(site),
+            Fault::FreezeAgent(site) => {
+                let place = &mut self.sites[site];
+                let hit = place.alive && place.agent_up && !place.agent_frozen;
+                place.agent_frozen |= hit;
+                return hit;
+            }
+            Fault::ThawAgent(site) => self.thaw_agent(site),
+            Fault::FreezeSite(site) => return !std::mem::replace(&mut self.sites[site].frozen, true),
+            Fault::ThawSite(site) => self.thaw_site(site),
+            Fault::CrashAgent(site) => {
+                let hit = self.sites[site].agent_up;
+                self.crash_agent(site);
+                return hit;
+            }
+            Fault::CrashDatabase(site) => return self.crash_database(site),
+            Fault::CrashController => return self.doom_controller(),
+            Fault::Noise => return !std::mem::replace(&mut self.net.noisy, true),
+            Fault::Ask(request) => {
+                let by = Person::new("ada");
+                let asked = self.tell(&Event::Requested { request, by });
+                return asked.is_some_and(|decision| decision.refused.is_none());
+            }
+            Fault::Abort => {
+                let Some(run) = self.control.state.run.as_ref().map(|run| run.id) else { return false };
+                let aborted = self.tell(&Event::Aborted { run, by: Person::new("bob"), why: "rehearsed".into() });
+                return aborted.is_some_and(|decision| decision.refused.is_none());
+            }
+            Fault::Heal => self.heal(),
+        }
+        false
+    }
+
+    fn kill(&mut self, site: usize) -> bool {
+        if !self.sites[site].alive {
+            return false;
+        }
+        self.sites[site].alive = false;
+        self.sites[site].frozen = false;
+        self.lose_memory(site);
+        if site == WITNESS {
+            self.kill_controller();
+        }
+        true
+    }
+
+    fn bring_back(&mut self, site: usize) {
+        if self.sites[site].alive {
+            return;
+        }
+        self.sites[site].alive = true;
+        let delay = self.rng.millis(100, 2_000);
+        self.after(delay, What::AgentStarts { site });
+        if site == WITNESS {
+            self.after(delay, What::ControllerStarts);
+        }
+    }
+
+    fn thaw_agent(&mut self, site: usize) {
+        if !std::mem::replace(&mut self.sites[site].agent_frozen, false) {
+            return;
+        }
+        // What the gate had in hand goes out before anything else is looked at.
+        for passing in std::mem::take(&mut self.sites[site].in_hand) {
+            if self.sites[site].gate && self.sites[site].opening == passing.opening {
+                self.acknowledge(site, &passing);
+            }
+        }
+        if !self.sites[site].frozen {
+            self.catch_up(site);
+        }
+    }
+
+    fn thaw_site(&mut self, site: usize) {
+        if std::mem::replace(&mut self.sites[site].frozen, false) {
+            self.catch_up(site);
+        }
+    }
+
+    /// What came meanwhile, in its order.
+    fn catch_up(&mut self, site: usize) {
+        for what in std::mem::take(&mut self.sites[site].held) {
+            self.at(self.now, what);
+        }
+    }
+
+    fn crash_database(&mut self, site: usize) -> bool {
+        use crate::database::Server;
+        let place = &mut self.sites[site];
+        let hit = place.alive && matches!(place.database.server, Server::Standby | Server::Writing);
+        if hit {
+            let (server, work) = (Server::Stopped, place.database.work);
+            place.database.kill();
+            // Orders under way go on: it is the server that died, not the agent.
+            (place.database.server, place.database.work) = (server, work);
+        }
+        hit
+    }
+
+    fn doom_controller(&mut self) -> bool {
+        if !self.control.up {
+            return false;
+        }
+        let death = match self.rng.range(0, 4) {
+            0 => {
+                self.kill_controller();
+                return true;
+            }
+            1 => Death::BeforeRecords,
+            2 => Death::BeforeEffects,
+            _ => Death::Among(self.rng.below(3)),
+        };
+        self.control.doomed = Some(death);
+        true
+    }
+
+    fn heal(&mut self) {
+        self.net.mend();
+        for site in 0..3 {
+            self.bring_back(site);
+            self.thaw_agent(site);
+            self.thaw_site(site);
+        }
+        self.control.doomed = None;
+    }
+}

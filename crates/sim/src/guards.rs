@@ -1,0 +1,27 @@
+//! Guards of the modelled world that can be taken away, to show that each is needed: a simulator that finds nothing
+//! then would find nothing ever. The engine itself is never changed.
+
+/// What is wrong with the world. Nothing, by default.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Weakness {
+    /// A voter that restarts has lost what it promised.
+    pub voter_forgets: bool,
+    /// A voter that restarts grants at once, without waiting out a promise that may still run.
+    pub voter_in_a_hurry: bool,
+    /// The gate passes bytes for as long as nobody shuts it, and the watchdog sleeps.
+    pub gate_without_deadline: bool,
+    /// Nothing kills what a frozen agent leaves running.
+    pub no_watchdog: bool,
+    /// Clocks run apart by up to this much either way, parts per million.
+    pub drift_ppm: Option<u32>,
+    /// A returning region is rewound without keeping what only it has.
+    pub no_export: bool,
+    /// An agent promotes as it is told, without asking the voters.
+    pub promotes_without_lease: bool,
+    /// A synchronous writer's commits wait for nobody.
+    pub waits_for_nobody: bool,
+    /// The controller's journal loses its last record when it is killed.
+    pub journal_forgets: bool,
+    /// The old writer's server starts as a writer, gate open, when its machine comes back.
+    pub serves_on_return: bool,
+}

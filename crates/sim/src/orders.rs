@@ -1,0 +1,232 @@
+//! What an agent does with the controller's calls: admits or refuses them, carries each out once, and tells its end.
+
+use std::time::Duration;
+
+use engine::Inquiry;
+use engine::writer::Event;
+use model::action::Evidence;
+use model::{ActError, Action, Attempt, AttemptId, Lsn, Outcome, Verb};
+
+use crate::control::{Answer, Call};
+use crate::database::{Entry, Server};
+use crate::scenario::WITNESS;
+use crate::site::Told;
+use crate::world::{Message, What, Work, World};
+
+impl World {
+    pub fn called(&mut self, site: usize, id: u64, call: Call) {
+        match call {
+            Call::Poll => {
+                let report = self.report(site);
+                self.answer(site, id, Answer::Report(Box::new(report)));
+            }
+            Call::Act { attempt, action } => self.act(site, id, attempt, action),
+            Call::Inquire { attempt } => {
+                let known = self.sites[site].attempts.get(&attempt);
+                let answer = match known.map(|told| told.end.clone()) {
+                    None => Inquiry::NeverSeen,
+                    Some(None) => Inquiry::Running,
+                    Some(Some(outcome)) => Inquiry::Ended(outcome),
+                };
+                self.answer(site, id, Answer::Inquired(answer));
+            }
+            Call::Cancel { attempt } => {
+                let known = self.sites[site].attempts.contains_key(&attempt);
+                if !known {
+                    let outcome = Outcome::Refused { why: "cancelled before it arrived".into() };
+                    let told = Told { end: Some(outcome), waiting: Vec::new() };
+                    self.sites[site].attempts.insert(attempt, told);
+                }
+                self.writer(site, Event::Cancel { attempt });
+            }
+        }
+    }
+
+    fn answer(&mut self, site: usize, id: u64, answer: Answer) {
+        self.send(site, WITNESS, Message::Answer { id, answer: Box::new(answer) });
+    }
+
+    fn act(&mut self, site: usize, id: u64, attempt: Attempt, action: Action) {
+        if let Err(why) = self.admit(site, &attempt, &action) {
+            return self.answer(site, id, Answer::Ended(Outcome::Refused { why }));
+        }
+        if let Some(told) = self.sites[site].attempts.get_mut(&attempt.id) {
+            return match told.end.clone() {
+                Some(outcome) => self.answer(site, id, Answer::Ended(outcome)),
+                None => told.waiting.push(id),
+            };
+        }
+        self.sites[site].attempts.insert(attempt.id, Told { end: None, waiting: vec![id] });
+        self.say(|| format!("site {site}: order {}: {}", attempt.id, engine::record::action_text(&action)));
+        self.carry_out(site, attempt, action);
+    }
+
+    fn admit(&mut self, site: usize, attempt: &Attempt, action: &Action) -> Result<(), String> {
+        let place = &mut self.sites[site];
+        if attempt.generation < place.generation {
+            return Err(format!("the order is of controller start {}", attempt.generation));
+        }
+        place.generation = attempt.generation;
+        let highest = &place.voter.promises().granted;
+        let data = matches!(action.verb, Verb::Follow { .. } | Verb::Initialise);
+        if data && *highest > attempt.epoch {
+            return Err(format!("the order was given in epoch {}, {highest} is known", attempt.epoch));
+        }
+        Ok(())
+    }
+
+    fn carry_out(&mut self, site: usize, attempt: Attempt, action: Action) {
+        let id = attempt.id;
+        match action.verb {
+            Verb::Fence { clean } => self.writer(site, Event::Fence { attempt, clean }),
+            Verb::Promote { receipts, at_least, accept_loss } => {
+                if accept_loss.is_some() {
+                    self.judge.overridden = true;
+                }
+                if self.weakness.promotes_without_lease {
+                    return self.promote_at_once(site, id);
+                }
+                let received = Lsn(self.sites[site].database.end() as u64);
+                self.writer(site, Event::Promote { attempt, receipts, at_least, accept_loss, received });
+            }
+            Verb::Initialise => {
+                let (delay, count) = (self.rng.millis(100, 900), self.sites[site].database.work);
+                self.after(delay, What::Worked { site, count, work: Work::Initialise { attempt: id } });
+            }
+            Verb::Follow { upstream } => self.begin_follow(site, id, self.number(&upstream)),
+            Verb::Scale { instances } => self.scale(site, instances, Some(id)),
+            Verb::Exercise { write } => {
+                let delay = self.rng.millis(5, 200);
+                self.after(delay, What::Exercised { site, attempt: id, write });
+            }
+            Verb::Route { zone } => {
+                let served = self.sites[site].disk.zone.as_ref();
+                let outcome = match served.map(|served| served.version().cmp(&zone.version())) {
+                    Some(std::cmp::Ordering::Greater) => Outcome::Refused { why: "a newer zone is served".into() },
+                    Some(std::cmp::Ordering::Equal) => Outcome::AlreadyDone(Evidence::default()),
+                    _ => {
+                        self.invariant_traffic_moves_to_what_is_verified(site, &zone);
+                        self.sites[site].disk.zone = Some(zone);
+                        Outcome::Done(Evidence::default())
+                    }
+                };
+                self.attempt_ended(site, id, outcome);
+            }
+            Verb::Suspect { on } => {
+                self.sites[site].suspect = on;
+                self.attempt_ended(site, id, Outcome::Done(Evidence::default()));
+            }
+        }
+    }
+
+    /// Taken away by [`crate::guards::Weakness::promotes_without_lease`]: the epoch is the voters' to give.
+    fn promote_at_once(&mut self, site: usize, id: AttemptId) {
+        let me = self.sites[site].id.clone();
+        let known = self.sites.iter().map(|s| s.disk.writer.written.clone()).max();
+        let epoch = known.unwrap_or_else(model::Epoch::none).next(&me);
+        let at = self.now;
+        let place = &mut self.sites[site];
+        place.disk.writer.written = epoch.clone();
+        place.database.server = Server::Writing;
+        (place.database.copy, place.gate, place.deadline) = (false, true, Some(model::Time::MAX));
+        place.opening += 1;
+        self.marks += 1;
+        let mark = self.marks;
+        place.database.append(Entry { mark, write: None, epoch: epoch.clone(), at });
+        self.invariant_one_open_gate(site, &epoch);
+        let evidence = Evidence { epoch: Some(epoch), ..Evidence::default() };
+        self.attempt_ended(site, id, Outcome::Done(evidence));
+    }
+
+    /// The first end counts; whoever waits for it hears.
+    pub fn attempt_ended(&mut self, site: usize, id: AttemptId, outcome: Outcome) {
+        let Some(told) = self.sites[site].attempts.get_mut(&id) else { return };
+        if told.end.is_some() {
+            return;
+        }
+        told.end = Some(outcome.clone());
+        for call in std::mem::take(&mut told.waiting) {
+            self.answer(site, call, Answer::Ended(outcome.clone()));
+        }
+    }
+
+    pub fn scale(&mut self, site: usize, instances: u32, attempt: Option<AttemptId>) {
+        let delay = self.rng.millis(50, 1_500);
+        let place = &mut self.sites[site];
+        place.disk.instances = instances;
+        place.scaling += 1;
+        let count = place.scaling;
+        self.after(delay, What::Scaled { site, count, instances, attempt });
+    }
+
+    pub fn scaled(&mut self, site: usize, count: u64, instances: u32, attempt: Option<AttemptId>) {
+        let place = &mut self.sites[site];
+        if !place.alive || !place.agent_up {
+            return;
+        }
+        if !place.runs() {
+            return place.held.push(What::Scaled { site, count, instances, attempt });
+        }
+        let overtaken = place.scaling != count;
+        if !overtaken {
+            place.instances = instances;
+        }
+        if let Some(attempt) = attempt {
+            let outcome = match overtaken {
+                true => Outcome::Failed(ActError::Transient("another order to scale came".into())),
+                false => Outcome::Done(Evidence::note(format!("{instances} instances"))),
+            };
+            self.attempt_ended(site, attempt, outcome);
+        }
+    }
+
+    /// A request through the regional load balancer. A write waits for its standby like any other.
+    pub fn exercised(&mut self, site: usize, attempt: AttemptId, write: bool) {
+        let now = self.now;
+        let place = &self.sites[site];
+        if !place.alive || !place.agent_up {
+            return;
+        }
+        let well = place.ready(now) > 0;
+        let database = &place.database;
+        let accompanied = database.stream.as_ref().is_some_and(|s| database.waits_for == Some(s.to));
+        let acknowledged = database.waits_for.is_none() || accompanied;
+        let outcome = if well && (acknowledged || !write) {
+            Outcome::Done(Evidence::note("answered"))
+        } else {
+            Outcome::Failed(ActError::Transient("no good answer".into()))
+        };
+        self.attempt_ended(site, attempt, outcome);
+    }
+
+    pub fn probe(&mut self, site: usize) {
+        let every = self.topology.timing.probe_every;
+        self.after(every, What::Probe { site });
+        if !self.sites[site].runs() {
+            return;
+        }
+        let now = self.sites[site].local(self.now);
+        for other in (0..3).filter(|other| *other != site) {
+            let lost = self.rng.permille(self.net.lossy(site, other) + self.net.lossy(other, site));
+            let there = self.net.both(site, other) && self.sites[other].alive && !lost;
+            let answers = there && self.sites[other].runs();
+            let ready = match self.sites[other].ready(self.now) {
+                _ if other == WITNESS => model::observe::Readiness::Unknown,
+                0 => model::observe::Readiness::NotReady { why: "not ready".into() },
+                _ if !there => model::observe::Readiness::NotReady { why: "no answer in time".into() },
+                _ => model::observe::Readiness::Ready,
+            };
+            let id = self.sites[other].id.clone();
+            let tries = self.sites[site].probes.entry(id).or_default();
+            if answers {
+                tries.good(now)
+            } else {
+                tries.bad(now)
+            }
+            tries.ready = ready;
+        }
+    }
+}
+
+/// What a call may take beside the act itself.
+pub const CONNECT: Duration = Duration::from_millis(3);

@@ -1,0 +1,322 @@
+//! The modelled world: three sites, their links, a controller, people and clients, and one queue of what happens next.
+//!
+//! Every event is taken from the queue in order of (time, sequence); nothing else moves. So a seed is a whole history.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use model::{LeaseReply, LeaseRequest, Time, Topology};
+
+use crate::clients::Clients;
+use crate::control::{Answer, Call, Control};
+use crate::database::Entry;
+use crate::guards::Weakness;
+use crate::invariants::Judge;
+use crate::net::Net;
+use crate::operator::People;
+use crate::rng::Rng;
+use crate::scenario::{OUTSIDE, Scenario, WITNESS};
+use crate::site::{Clock, Passing, Site};
+
+/// What one process says to another.
+#[derive(Clone, Debug)]
+pub enum Message {
+    LeaseAsk { request: LeaseRequest, sent: Time, incarnation: u64 },
+    LeaseTold { voter: usize, request: LeaseRequest, sent: Time, reply: LeaseReply, incarnation: u64 },
+    WalAsk { end: usize, mark: Option<u64> },
+    Wal { stream: u64, from: usize, entries: Vec<Entry>, timeline: u32 },
+    WalFlushed { stream: u64, upto: usize },
+    Call { id: u64, call: Box<Call> },
+    Answer { id: u64, answer: Box<Answer> },
+    Write { write: u64 },
+    Written { write: u64, done: bool },
+}
+
+/// How a piece of work on a database ends.
+#[derive(Clone, Debug)]
+pub enum Work {
+    Open { epoch: model::Epoch },
+    Stop { clean: bool, until: Time },
+    Synchronous { standby: Option<usize> },
+    Initialise { attempt: model::AttemptId },
+    Follow { attempt: model::AttemptId, upstream: usize },
+}
+
+/// What happens at a moment.
+#[derive(Clone, Debug)]
+pub enum What {
+    Deliver {
+        from: usize,
+        to: usize,
+        message: Message,
+    },
+    /// The writer's agent wakes.
+    Wake {
+        site: usize,
+        incarnation: u64,
+    },
+    Watchdog {
+        site: usize,
+        leash: Time,
+    },
+    /// The database looks after its streams, and the agent after the database.
+    Beat {
+        site: usize,
+    },
+    Probe {
+        site: usize,
+    },
+    Worked {
+        site: usize,
+        count: u64,
+        work: Work,
+    },
+    Scaled {
+        site: usize,
+        count: u64,
+        instances: u32,
+        attempt: Option<model::AttemptId>,
+    },
+    Exercised {
+        site: usize,
+        attempt: model::AttemptId,
+        write: bool,
+    },
+    /// A commit is done, and its answer reaches the gate.
+    AtGate {
+        site: usize,
+        passing: Passing,
+    },
+    AgentStarts {
+        site: usize,
+    },
+    Poll {
+        site: usize,
+    },
+    CallEnds {
+        id: u64,
+    },
+    ControllerWakes,
+    ControllerStarts,
+    ClientWrites {
+        client: usize,
+    },
+    ClientGivesUp {
+        write: u64,
+    },
+    People,
+    Fault {
+        number: usize,
+    },
+}
+
+struct Scheduled {
+    at: Time,
+    sequence: u64,
+    what: What,
+}
+
+impl PartialEq for Scheduled {
+    fn eq(&self, other: &Self) -> bool {
+        self.sequence == other.sequence
+    }
+}
+impl Eq for Scheduled {}
+impl PartialOrd for Scheduled {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl Ord for Scheduled {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (self.at, self.sequence).cmp(&(other.at, other.sequence))
+    }
+}
+
+pub struct World {
+    pub now: Time,
+    queue: BinaryHeap<Reverse<Scheduled>>,
+    sequence: u64,
+    pub events: u64,
+    pub rng: Rng,
+    pub topology: Arc<Topology>,
+    pub scenario: Scenario,
+    pub weakness: Weakness,
+    /// By number: the preferred region, the other region, the witness.
+    pub sites: Vec<Site>,
+    pub numbers: BTreeMap<model::SiteId, usize>,
+    pub net: Net,
+    pub control: Control,
+    pub people: People,
+    pub clients: Clients,
+    pub judge: Judge,
+    pub marks: u64,
+    /// Faults that met something.
+    pub hits: u32,
+    trace: Option<Vec<String>>,
+}
+
+impl World {
+    pub fn new(scenario: Scenario, rng: Rng, weakness: Weakness, trace: bool) -> Self {
+        let mut rng = rng;
+        let topology = scenario.shape.topology();
+        let preferred = topology.preferred().clone();
+        let ids: Vec<_> =
+            [&preferred].into_iter().chain(topology.others(&preferred)).chain([topology.witness()]).cloned().collect();
+        let drift = i64::from(weakness.drift_ppm.unwrap_or(topology.timing.clock_drift_ppm));
+        let clock = |rng: &mut Rng| {
+            let ppm = rng.range(0, 2 * drift as u64 + 1) as i64 - drift;
+            Clock::new(rng.range(1_000_000_000, 9_000_000_000), ppm)
+        };
+        let sites = ids.iter().map(|id| Site::new(&topology, id, clock(&mut rng))).collect();
+        let clients = Clients::new(scenario.inside);
+        let mut world = Self {
+            now: Time::ZERO,
+            queue: BinaryHeap::new(),
+            sequence: 0,
+            events: 0,
+            rng,
+            control: Control::new(topology.clone()),
+            topology,
+            people: People::new(&scenario),
+            scenario,
+            weakness,
+            sites,
+            numbers: ids.into_iter().enumerate().map(|(number, id)| (id, number)).collect(),
+            net: Net::default(),
+            clients,
+            judge: Judge::default(),
+            marks: 0,
+            hits: 0,
+            trace: trace.then(Vec::new),
+        };
+        world.begin();
+        world
+    }
+
+    fn begin(&mut self) {
+        for site in 0..3 {
+            self.start_agent(site);
+            self.after(Duration::ZERO, What::Poll { site });
+            self.after(Duration::from_millis(10), What::Probe { site });
+        }
+        for site in 0..2 {
+            self.after(Duration::from_millis(20), What::Beat { site });
+        }
+        self.after(Duration::ZERO, What::ControllerStarts);
+        self.after(Duration::from_millis(500), What::People);
+        for client in 0..self.clients.count() {
+            self.after(Duration::from_millis(700), What::ClientWrites { client });
+        }
+        for (number, (at, _)) in self.scenario.faults.clone().into_iter().enumerate() {
+            self.at(at, What::Fault { number });
+        }
+    }
+
+    pub fn at(&mut self, at: Time, what: What) {
+        self.sequence += 1;
+        self.queue.push(Reverse(Scheduled { at: at.max(self.now), sequence: self.sequence, what }));
+    }
+    pub fn after(&mut self, delay: Duration, what: What) {
+        self.at(self.now + delay, what);
+    }
+    pub fn number(&self, site: &model::SiteId) -> usize {
+        self.numbers[site]
+    }
+
+    pub fn say(&mut self, text: impl FnOnce() -> String) {
+        if let Some(lines) = &mut self.trace {
+            lines.push(format!("{:>11} {}", self.now.to_string(), text()));
+        }
+    }
+    pub fn take_trace(&mut self) -> Vec<String> {
+        self.trace.take().unwrap_or_default()
+    }
+
+    /// Takes events until the world is well again, or until it has had all the time that it may need.
+    pub fn run(&mut self) {
+        while let Some(Reverse(next)) = self.queue.pop() {
+            self.now = next.at;
+            self.events += 1;
+            self.happen(next.what);
+            self.check_always();
+            if self.is_over() {
+                break;
+            }
+        }
+        self.check_end();
+    }
+
+    fn happen(&mut self, what: What) {
+        match what {
+            What::Deliver { from, to, message } => self.deliver(from, to, message),
+            What::Wake { site, incarnation } => self.wake(site, incarnation),
+            What::Watchdog { site, leash } => self.watchdog(site, leash),
+            What::Beat { site } => self.beat(site),
+            What::Probe { site } => self.probe(site),
+            What::Worked { site, count, work } => self.worked(site, count, work),
+            What::Scaled { site, count, instances, attempt } => self.scaled(site, count, instances, attempt),
+            What::Exercised { site, attempt, write } => self.exercised(site, attempt, write),
+            What::AtGate { site, passing } => self.at_gate(site, passing),
+            What::AgentStarts { site } => self.agent_starts(site),
+            What::Poll { site } => self.poll(site),
+            What::CallEnds { id } => self.call_ends(id),
+            What::ControllerWakes => self.controller_wakes(),
+            What::ControllerStarts => self.controller_starts(),
+            What::ClientWrites { client } => self.client_writes(client),
+            What::ClientGivesUp { write } => self.client_gives_up(write),
+            What::People => self.people_act(),
+            What::Fault { number } => self.fault(number),
+        }
+    }
+
+    /// Messages reach a process if it is there; a frozen one finds them when it thaws.
+    fn deliver(&mut self, from: usize, to: usize, message: Message) {
+        let held = |message| What::Deliver { from, to, message };
+        match message {
+            Message::Written { write, done } => self.client_told(write, done),
+            Message::Answer { id, answer } => self.answered(id, *answer),
+            _ if !self.sites[to].alive => {}
+            _ if self.sites[to].frozen => self.sites[to].held.push(held(message)),
+            // The database's own processes run on while the agent is frozen.
+            Message::WalAsk { end, mark } => self.wal_asked(to, from, end, mark),
+            Message::Wal { stream, from: start, entries, timeline } => {
+                self.wal_came(to, from, stream, start, entries, timeline);
+            }
+            Message::WalFlushed { stream, upto } => self.wal_flushed(to, stream, upto),
+            _ if !self.sites[to].agent_up => {}
+            _ if self.sites[to].agent_frozen => self.sites[to].held.push(held(message)),
+            Message::LeaseAsk { request, sent, incarnation } => self.lease_asked(to, from, request, sent, incarnation),
+            Message::LeaseTold { voter, request, sent, reply, incarnation } => {
+                self.lease_told(to, voter, request, sent, reply, incarnation);
+            }
+            Message::Call { id, call } => self.called(to, id, *call),
+            Message::Write { write } => self.write_came(to, from, write),
+        }
+    }
+
+    /// Sends over a link that may lose, delay, double and reorder.
+    pub fn send(&mut self, from: usize, to: usize, message: Message) {
+        if !self.net.open(from, to) || (from != OUTSIDE && !self.sites[from].alive) {
+            self.judge.dropped += 1;
+            return;
+        }
+        if from != to && self.rng.permille(self.net.lossy(from, to)) {
+            return;
+        }
+        let delay = self.net.delay(&mut self.rng, from, to);
+        let twice = self.net.noisy && from != to && self.rng.permille(20);
+        if twice {
+            let again = delay + self.rng.millis(1, 5_000);
+            self.after(again, What::Deliver { from, to, message: message.clone() });
+        }
+        self.after(delay, What::Deliver { from, to, message });
+    }
+
+    /// The controller runs beside the witness.
+    pub fn controller_clock(&self) -> Time {
+        self.sites[WITNESS].local(self.now)
+    }
+}
