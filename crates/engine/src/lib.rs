@@ -9,6 +9,7 @@
 mod chores;
 pub mod fold;
 pub mod lease;
+pub mod outlook;
 pub mod protocol;
 pub mod record;
 pub mod routing;
@@ -20,6 +21,7 @@ pub mod workload;
 pub mod writer;
 
 pub use fold::apply;
+pub use outlook::Outlook;
 pub use protocol::{Decision, Effect, Event, Inquiry, Record, Refused, Request, RoutingAddresses};
 pub use runbook::Runbook;
 pub use runbook::plan::plan;

@@ -196,9 +196,9 @@ impl Record {
     fn run_text(&self) -> String {
         match self {
             Record::RunStarted { run, runbook, by, cause, .. } => {
-                let who = by.as_ref().map_or("proposed by the controller".to_owned(), |by| format!("asked by {by}"));
                 let way = runbook.from.as_ref().map_or(String::new(), |from| format!(" from {from}"));
-                format!("{run}: {}{way} to {}, {who}: {cause}", runbook.request, runbook.to)
+                let why = if by.is_some() { cause.clone() } else { format!("proposed by the controller: {cause}") };
+                format!("{run}: {}{way} to {}, {why}", runbook.request, runbook.to)
             }
             Record::Approved { run, by, accept_loss: false } => format!("{run}: approved by {by}"),
             Record::Approved { run, by, accept_loss: true } => format!("{run}: {by} accepts the loss"),

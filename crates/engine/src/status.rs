@@ -8,6 +8,7 @@ use model::topology::{SiteRole, WhenAlone};
 use model::{ComponentId, Epoch, Person, RunId, SiteId, Time};
 use serde::{Deserialize, Serialize};
 
+use crate::outlook::{Outlook, outlook};
 use crate::runbook::run::{End, Mode, Pause, Progress, Run};
 use crate::runbook::{Need, Phase};
 use crate::watch::loss::{estimate, sync_record};
@@ -21,6 +22,8 @@ pub struct Status {
     pub artifact: String,
     pub sites: Vec<SiteStatus>,
     pub writer: Option<WriterStatus>,
+    /// What a failover would meet now.
+    pub failover: Outlook,
     /// What a failover to each other region would lose now; `None` when that is unknown.
     pub estimated_loss: BTreeMap<SiteId, Option<LossEstimate>>,
     /// Regions recorded to hold every acknowledged write; `None` when fewer than a majority of voters told.
@@ -139,6 +142,7 @@ pub fn status(state: &Workload, now: Time) -> Status {
         artifact: state.topology.artifact.clone(),
         sites: state.topology.sites.iter().map(|s| site_status(state, &s.id, &s.role, now)).collect(),
         writer: writer_status(state, now),
+        failover: outlook(state, now),
         estimated_loss: losses.collect(),
         in_sync: sync_record(state, now).map(|record| record.in_sync),
         routing: routing_status(state),

@@ -165,3 +165,18 @@ fn the_writers_own_word_is_evidence_only_with_a_receipt_for_its_epoch() {
         assert_eq!(started, proposes, "receipt of epoch {epoch:?}");
     }
 }
+
+#[test]
+fn the_outlook_is_what_a_failover_would_meet() {
+    let mut world = World::established(topology());
+    let outlook = |world: &World| crate::status(&world.state, world.now).failover;
+    assert!(outlook(&world).works(), "{:?}", outlook(&world));
+    assert_eq!(outlook(&world).to, Some(site(B)));
+
+    world.kill(B);
+    world.run_for(Duration::from_secs(6));
+    let lost = outlook(&world);
+    assert!(!lost.works() && lost.to.is_none(), "{lost:?}");
+    assert!(lost.obstacles[0].contains("unreachable"), "{lost:?}");
+    assert!(outlook(&World::new(topology())).obstacles[0].contains("no region has written"));
+}
