@@ -13,6 +13,7 @@ use rusqlite::Connection;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use super::gate::Gate;
 use super::lease::{DatabaseOrder, Handle};
 use super::store;
 
@@ -23,6 +24,7 @@ pub struct DatabaseShell {
     upstreams: BTreeMap<SiteId, Upstream>,
     seen: Mutex<Option<Observed>>,
     disk: Mutex<Connection>,
+    gate: Arc<Gate>,
     /// Told whenever this site may no longer answer with itself, or may again.
     fenced: Box<dyn Fn(bool) + Send + Sync>,
     /// A stop under way: nothing else is started.
@@ -35,10 +37,20 @@ impl DatabaseShell {
         lease: Handle,
         upstreams: BTreeMap<SiteId, Upstream>,
         disk: Connection,
+        gate: Arc<Gate>,
         fenced: Box<dyn Fn(bool) + Send + Sync>,
         stopping: CancellationToken,
     ) -> Arc<Self> {
-        Arc::new(Self { driver, lease, upstreams, seen: Mutex::new(None), disk: Mutex::new(disk), fenced, stopping })
+        Arc::new(Self {
+            driver,
+            lease,
+            upstreams,
+            seen: Mutex::new(None),
+            disk: Mutex::new(disk),
+            gate,
+            fenced,
+            stopping,
+        })
     }
 
     /// The last observation.
@@ -65,7 +77,11 @@ impl DatabaseShell {
     pub async fn obey(self: Arc<Self>, mut orders: mpsc::UnboundedReceiver<DatabaseOrder>) {
         while let Some(order) = orders.recv().await {
             match order {
-                DatabaseOrder::Fenced { on } => (self.fenced)(on),
+                DatabaseOrder::OpenGate { ticket } => {
+                    self.gate.open(ticket);
+                    (self.fenced)(false);
+                }
+                DatabaseOrder::GateShut => (self.fenced)(true),
                 // Before the gate opens, and before anything that follows.
                 DatabaseOrder::Synchronous { standby } => {
                     let standbys: Vec<SiteId> = standby.into_iter().collect();
@@ -151,6 +167,7 @@ impl DatabaseShell {
         let stream = |s: &model::observe::StandbyReport| Stream {
             site: s.site.clone(),
             streaming: s.streaming,
+            synchronous: s.synchronous,
             flushed: s.flushed,
         };
         self.lease.tell(Event::Standbys { streams: observed.standbys.iter().map(stream).collect(), position });

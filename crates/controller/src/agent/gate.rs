@@ -35,31 +35,53 @@ impl Deadline {
 
 pub struct Gate {
     deadline: Arc<Deadline>,
-    /// The connections of the present opening; `None` while shut.
-    opening: watch::Sender<Option<CancellationToken>>,
+    state: watch::Sender<State>,
 }
+
+#[derive(Default)]
+struct State {
+    /// How often the gate was shut.
+    shuts: u64,
+    /// The connections of the present opening; `None` while shut.
+    opening: Option<CancellationToken>,
+}
+
+/// Leave to open the gate, void once it has been shut since.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Ticket(u64);
 
 impl Gate {
     pub fn new(deadline: Arc<Deadline>) -> Self {
-        Self { deadline, opening: watch::Sender::new(None) }
+        Self { deadline, state: watch::Sender::new(State::default()) }
     }
 
-    pub fn open(&self) {
-        let old = self.opening.send_replace(Some(CancellationToken::new()));
-        if let Some(token) = old {
-            token.cancel();
-        }
+    pub fn ticket(&self) -> Ticket {
+        Ticket(self.state.borrow().shuts)
+    }
+
+    /// Opens, unless the gate was shut after the ticket was given. Connections of an earlier opening end.
+    pub fn open(&self, ticket: Ticket) {
+        self.state.send_if_modified(|state| {
+            let valid = state.shuts == ticket.0;
+            if valid && let Some(old) = state.opening.replace(CancellationToken::new()) {
+                old.cancel();
+            }
+            valid
+        });
     }
 
     /// Ends every connection at once.
     pub fn shut(&self) {
-        if let Some(token) = self.opening.send_replace(None) {
-            token.cancel();
-        }
+        self.state.send_modify(|state| {
+            state.shuts += 1;
+            if let Some(token) = state.opening.take() {
+                token.cancel();
+            }
+        });
     }
 
     pub fn is_open(&self) -> bool {
-        self.opening.borrow().is_some() && !self.deadline.passed()
+        self.state.borrow().opening.is_some() && !self.deadline.passed()
     }
 
     /// Serves `listen` until cancelled. While shut, connections are closed at once.
@@ -76,7 +98,7 @@ impl Gate {
                 },
                 () = stop.cancelled() => return,
             };
-            let opening = self.opening.borrow().clone();
+            let opening = self.state.borrow().opening.clone();
             let Some(opening) = opening.filter(|_| !self.deadline.passed()) else { continue };
             let (socket, deadline) = (socket.clone(), self.deadline.clone());
             tokio::spawn(async move {
@@ -169,7 +191,7 @@ mod tests {
         let (gate, deadline, address, _folder) = echoing(Some(clock::now() + Duration::from_secs(60))).await;
         let mut early = TcpStream::connect(address).await.unwrap();
         assert!(!matches!(echo(&mut early).await, Ok(1)), "shut at first");
-        gate.open();
+        gate.open(gate.ticket());
         let mut client = TcpStream::connect(address).await.unwrap();
         assert_eq!(echo(&mut client).await.unwrap(), 1);
         deadline.set(Some(clock::now()));
@@ -182,10 +204,12 @@ mod tests {
     #[tokio::test]
     async fn shutting_ends_connections_that_are_open() {
         let (gate, _deadline, address, _folder) = echoing(Some(clock::now() + Duration::from_secs(60))).await;
-        gate.open();
+        gate.open(gate.ticket());
         let mut client = TcpStream::connect(address).await.unwrap();
         assert_eq!(echo(&mut client).await.unwrap(), 1);
+        let ticket = gate.ticket();
         gate.shut();
+        gate.open(ticket);
         assert!(!matches!(echo(&mut client).await, Ok(1)));
         assert!(!gate.is_open());
     }

@@ -17,7 +17,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::LocalSet;
 
 use super::attempts::Attempts;
-use super::gate::{Deadline, Gate};
+use super::gate::{Deadline, Gate, Ticket};
 use super::store::{self, StoreError};
 use super::voter::VoterStore;
 use super::watchdog::Leash;
@@ -56,10 +56,12 @@ pub enum DatabaseOrder {
     Stop {
         clean: bool,
     },
-    /// This site may no longer answer with itself, or may again.
-    Fenced {
-        on: bool,
+    /// After all orders before it: whom commits wait for must be settled when clients come in.
+    OpenGate {
+        ticket: Ticket,
     },
+    /// This site may no longer answer with itself.
+    GateShut,
 }
 
 enum Command {
@@ -235,12 +237,11 @@ impl Keeper {
             }
             Effect::OpenGate { .. } => {
                 self.receipt = None;
-                self.parts.gate.open();
-                self.order(DatabaseOrder::Fenced { on: false });
+                self.order(DatabaseOrder::OpenGate { ticket: self.parts.gate.ticket() });
             }
             Effect::ShutGate => {
                 self.parts.gate.shut();
-                self.order(DatabaseOrder::Fenced { on: true });
+                self.order(DatabaseOrder::GateShut);
             }
             Effect::Synchronous { standby } => {
                 self.waits_for = standby.clone();

@@ -237,7 +237,8 @@ async fn start_database(
         dns.set_fenced(on);
     });
     let disk = store::open(&config.state.join("database.sqlite"))?;
-    let shell = DatabaseShell::new(driver, handle.clone(), upstreams(config), disk, fenced, stop.child_token());
+    let shell =
+        DatabaseShell::new(driver, handle.clone(), upstreams(config), disk, gate.clone(), fenced, stop.child_token());
     handle.tell(Event::Restarted { standby });
     tokio::spawn(shell.clone().obey(database_orders));
     tokio::spawn(shell.clone().supervise(timing.check_every, stop.clone()));

@@ -22,6 +22,8 @@ use super::{Effect, Mode, Writer};
 pub struct Stream {
     pub site: SiteId,
     pub streaming: bool,
+    /// The server itself counts it as one that commits wait for.
+    pub synchronous: bool,
     pub flushed: Lsn,
 }
 
@@ -36,13 +38,26 @@ pub struct SyncRules {
 /// The present wait and what is being recorded.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(super) struct SyncState {
-    /// Whom commits wait for, and the end of the log when they began to.
-    waiting_for: Option<(SiteId, Lsn)>,
+    /// Whom commits were ordered to wait for.
+    waiting_for: Option<SiteId>,
+    confirmed: Confirmed,
     last_streamed: Option<Time>,
     proposed: Option<(SyncRecord, BTreeSet<SiteId>)>,
     /// The gate stays shut until an in-sync standby has this: a commit that was waiting when the server stopped is
     /// visible after recovery although it was never acknowledged.
     settling: Option<Lsn>,
+}
+
+/// Whether commits really wait. The order takes effect process by process: a commit between the order and its effect is
+/// acknowledged without the standby. So the log's end counts only from the second look in a row at which the server says
+/// that the standby is synchronous.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+enum Confirmed {
+    #[default]
+    No,
+    Once,
+    /// Everything acknowledged without the standby lies before this position.
+    Since(Lsn),
 }
 
 impl Writer {
@@ -53,7 +68,7 @@ impl Writer {
         self.sync_state = SyncState { last_streamed: Some(now), ..SyncState::default() };
         let held_back = rules.when_alone == WhenAlone::Block && self.sync.version > 0;
         let wait_for = others.first().cloned().or_else(|| held_back.then(|| self.partner()).flatten());
-        self.sync_state.waiting_for = wait_for.clone().map(|site| (site, end));
+        self.sync_state.waiting_for = wait_for.clone();
         effects.push(Effect::Synchronous { standby: wait_for });
         if others.is_empty() {
             return true;
@@ -92,14 +107,21 @@ impl Writer {
     }
 
     fn streaming(&mut self, stream: &Stream, position: Lsn, effects: &mut Vec<Effect>) {
-        let waiting = self.sync_state.waiting_for.as_ref().filter(|(site, _)| *site == stream.site);
-        let Some((_, since)) = waiting.cloned() else {
-            self.sync_state.waiting_for = Some((stream.site.clone(), position));
+        if self.sync_state.waiting_for.as_ref() != Some(&stream.site) {
+            self.sync_state.waiting_for = Some(stream.site.clone());
+            self.sync_state.confirmed = Confirmed::No;
             return effects.push(Effect::Synchronous { standby: Some(stream.site.clone()) });
+        }
+        self.sync_state.confirmed = match self.sync_state.confirmed {
+            _ if !stream.synchronous => Confirmed::No,
+            Confirmed::No => Confirmed::Once,
+            Confirmed::Once => Confirmed::Since(position),
+            since => since,
         };
         if self.sync_state.settling.is_some_and(|end| stream.flushed >= end) {
             self.settle(effects);
         }
+        let Confirmed::Since(since) = self.sync_state.confirmed else { return };
         if stream.flushed >= since && !self.sync.in_sync.contains(&stream.site) {
             self.propose(vec![stream.site.clone()], effects);
         }
@@ -110,6 +132,7 @@ impl Writer {
         if others {
             self.propose(vec![], effects);
         } else if self.sync_state.waiting_for.take().is_some() {
+            self.sync_state.confirmed = Confirmed::No;
             effects.push(Effect::Synchronous { standby: None });
         }
         if !others && self.sync_state.settling.is_some() {

@@ -192,7 +192,7 @@ impl World {
     }
 
     fn streams(&mut self, who: &str, standby: &str, streaming: bool, flushed: u64) {
-        let stream = Stream { site: site(standby), streaming, flushed: Lsn(flushed) };
+        let stream = Stream { site: site(standby), streaming, synchronous: streaming, flushed: Lsn(flushed) };
         self.send(who, Event::Standbys { streams: vec![stream], position: Lsn(200) });
     }
 
@@ -373,8 +373,10 @@ fn a_standby_is_waited_for_before_it_is_recorded_and_recorded_out_before_it_is_n
     assert_eq!(world.waits[&site("a")], None);
     world.streams("a", "b", true, 150);
     assert_eq!(world.waits[&site("a")], Some(site("b")), "waited for first");
-    world.streams("a", "b", true, 199);
-    world.advance(100 * MS);
+    for _ in 0..3 {
+        world.streams("a", "b", true, 199);
+        world.advance(100 * MS);
+    }
     assert!(world.writers[&site("a")].in_sync().is_empty(), "it lacks what was acknowledged before the wait began");
     world.streams("a", "b", true, 200);
     world.advance(100 * MS);
@@ -393,12 +395,29 @@ fn a_standby_is_waited_for_before_it_is_recorded_and_recorded_out_before_it_is_n
 }
 
 #[test]
+fn a_standby_is_not_recorded_before_the_server_was_twice_seen_to_wait_for_it() {
+    let mut world = World::new(true);
+    world.promote("a", 1);
+    world.advance(1_000 * MS);
+    let look = |world: &mut World, synchronous| {
+        let stream = Stream { site: site("b"), streaming: true, synchronous, flushed: Lsn(200) };
+        world.send("a", Event::Standbys { streams: vec![stream], position: Lsn(200) });
+        world.advance(100 * MS);
+        world.writers[&site("a")].in_sync().contains(&site("b"))
+    };
+    assert!(!look(&mut world, false), "ordered");
+    assert!(!look(&mut world, false), "not in effect");
+    assert!(!look(&mut world, true), "in effect in one process");
+    assert!(look(&mut world, true));
+}
+
+#[test]
 fn a_recorded_standby_is_promoted_without_an_override_and_a_dropped_one_is_not() {
     for dropped in [false, true] {
         let mut world = World::new(true);
         world.promote("a", 1);
         world.advance(1_000 * MS);
-        for _ in 0..2 {
+        for _ in 0..3 {
             world.streams("a", "b", true, 200);
             world.advance(100 * MS);
         }
@@ -420,7 +439,7 @@ fn after_a_restart_clients_wait_until_the_standby_has_what_recovery_brought_back
     let mut world = World::new(true);
     world.promote("a", 1);
     world.advance(1_000 * MS);
-    for _ in 0..2 {
+    for _ in 0..3 {
         world.streams("a", "b", true, 200);
         world.advance(100 * MS);
     }

@@ -12,6 +12,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 
 use super::*;
+use crate::clients::UnderWay;
 use crate::ledger::{End, Header, History, Ledger, Progress, now, read};
 
 const OLD: Ipv4Addr = Ipv4Addr::new(127, 0, 61, 1);
