@@ -109,6 +109,7 @@ pub async fn run(plan: Plan, say: &(dyn Fn(&str) + Sync), stop: CancellationToke
     say("stopping everything");
     let marks = leftover_marks(&world);
     keep_logs(scratch.path(), &logs);
+    keep_exports(scratch.path(), &plan.out.join("exports"));
     story.leftovers = world.down().await;
     story.leftovers.extend(left_behind(&marks, scratch));
     let watched = match told {
@@ -395,6 +396,22 @@ fn keep_logs(root: &Path, to: &Path) {
         let _ = std::fs::copy(site.path().join("postgres").join("server.log"), target.join("postgres.log"));
     }
     let _ = std::fs::copy(root.join("controller").join("controller.log"), to.join("controller.log"));
+}
+
+/// What says which transactions only the old writer had; the log segments themselves go with the world.
+fn keep_exports(root: &Path, to: &Path) {
+    let sites = std::fs::read_dir(root.join("sites")).into_iter().flatten().flatten();
+    for export in
+        sites.flat_map(|site| std::fs::read_dir(site.path().join("postgres/export")).into_iter().flatten().flatten())
+    {
+        let target = to.join(export.file_name());
+        for name in ["manifest.json", "commits.jsonl"] {
+            if export.path().join(name).exists() {
+                let _ = std::fs::create_dir_all(&target);
+                let _ = std::fs::copy(export.path().join(name), target.join(name));
+            }
+        }
+    }
 }
 
 /// The first line, the spec and everything that was found out.
