@@ -100,24 +100,54 @@ impl World {
                     self.open_server(site, epoch, true);
                 }
             }
-            Effect::OpenGate { epoch } => self.open_gate(site, &epoch),
+            Effect::OpenGate { epoch } => self.order_gate(site, epoch),
             Effect::ShutGate => {
                 let place = &mut self.sites[site];
                 (place.gate, place.fenced) = (false, true);
+                place.shuts += 1;
                 place.in_hand.clear();
                 place.database.waiting.clear();
             }
             Effect::Synchronous { standby } => {
                 let standby = standby.map(|standby| self.number(&standby));
-                let delay = self.rng.millis(1, 60);
-                let count = self.sites[site].database.work;
-                self.after(delay, What::Worked { site, count, work: Work::Synchronous { standby } });
+                // The server may be busy with something else when it is told.
+                let delay = match self.rng.range(0, 40) {
+                    _ if self.weakness.believes_its_orders => self.rng.millis(2_000, 20_000),
+                    0 => self.rng.millis(1_000, 10_000),
+                    1..8 => self.rng.millis(50, 1_500),
+                    _ => self.rng.millis(1, 60),
+                };
+                let database = &mut self.sites[site].database;
+                let (count, at) = (database.work, database.obeys_at.max(self.now) + delay);
+                database.obeys_at = at;
+                self.at(at, What::Worked { site, count, work: Work::Synchronous { standby } });
             }
             Effect::Stop { clean } => self.stop_server(site, clean),
             Effect::Certify { epoch, end, attempt } => self.certify(site, epoch, end, attempt),
             Effect::Answer { attempt, outcome } => self.attempt_ended(site, attempt, outcome),
             Effect::Say { text } => self.say(|| format!("site {site}: {text}")),
         }
+    }
+
+    /// The gate opens after the orders to the server that came before; and not at all if it was shut since.
+    fn order_gate(&mut self, site: usize, epoch: Epoch) {
+        let place = &self.sites[site];
+        let (at, shuts) = (place.database.obeys_at, place.shuts);
+        if at <= self.now || self.weakness.believes_its_orders {
+            return self.open_gate(site, &epoch);
+        }
+        self.at(at, What::GateOpens { site, shuts, epoch });
+    }
+
+    pub fn gate_opens(&mut self, site: usize, shuts: u64, epoch: Epoch) {
+        let place = &mut self.sites[site];
+        if !place.alive || !place.agent_up || place.shuts != shuts {
+            return;
+        }
+        if !place.runs() {
+            return place.held.push(What::GateOpens { site, shuts, epoch });
+        }
+        self.open_gate(site, &epoch);
     }
 
     fn open_gate(&mut self, site: usize, epoch: &Epoch) {
@@ -239,6 +269,7 @@ impl World {
         });
         place.in_hand.clear();
         place.gate = false;
+        place.shuts += 1;
         place.deadline = None;
         place.leash = None;
         place.fencing_until = None;

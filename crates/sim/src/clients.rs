@@ -50,7 +50,7 @@ pub struct Clients {
     next: u64,
 }
 
-const EVERY_MS: (u64, u64) = (120, 400);
+const EVERY_MS: (u64, u64) = (60, 260);
 const PATIENCE: Duration = Duration::from_secs(3);
 
 impl Clients {

@@ -77,6 +77,8 @@ impl World {
             database.copy = false;
         }
         database.server = Server::Writing;
+        // It is told anew whom to wait for.
+        database.waits_for = None;
         database.stopping = false;
         database.receiving = None;
         database.append(Entry { mark, write: None, epoch: epoch.clone(), at: now });
@@ -317,6 +319,9 @@ impl World {
         let seen = |stream: &Stream| Seen {
             site: self.sites[stream.to].id.clone(),
             streaming: true,
+            synchronous: self.weakness.believes_its_orders
+                || self.weakness.waits_for_nobody
+                || self.sites[site].database.waits_for == Some(stream.to),
             flushed: Lsn(stream.flushed as u64),
         };
         self.sites[site].database.stream.iter().map(seen).collect()

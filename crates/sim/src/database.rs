@@ -62,6 +62,8 @@ pub struct Database {
     /// Whom commits wait for.
     pub waits_for: Option<usize>,
     pub waiting: Vec<Waiting>,
+    /// When the server will have done all that it was told about whom to wait for.
+    pub obeys_at: Time,
 }
 
 impl Database {
@@ -78,6 +80,7 @@ impl Database {
             stream: None,
             waits_for: None,
             waiting: Vec::new(),
+            obeys_at: Time::ZERO,
         }
     }
 
@@ -95,6 +98,7 @@ impl Database {
         self.receiving = None;
         self.stream = None;
         self.waiting.clear();
+        self.obeys_at = Time::ZERO;
     }
 
     pub fn append(&mut self, entry: Entry) -> usize {

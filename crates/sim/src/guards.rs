@@ -20,6 +20,9 @@ pub struct Weakness {
     pub promotes_without_lease: bool,
     /// A synchronous writer's commits wait for nobody.
     pub waits_for_nobody: bool,
+    /// An agent takes an order to wait for a standby as carried out when it is given: commits that did not wait yet are
+    /// taken to be safe there.
+    pub believes_its_orders: bool,
     /// The controller's journal loses its last record when it is killed.
     pub journal_forgets: bool,
     /// The old writer's server starts as a writer, gate open, when its machine comes back.

@@ -76,7 +76,12 @@ pub fn trace(seed: u64) -> Report {
     run_with(seed, Weakness::default(), true)
 }
 
-/// Likewise, with guards taken away.
+/// Which kind of disaster a seed means.
+pub fn kind(seed: u64) -> Kind {
+    Scenario::draw(&mut Rng::new(seed)).kind
+}
+
+/// The disaster of one seed, with guards taken away.
 pub fn run_with(seed: u64, weakness: Weakness, trace: bool) -> Report {
     let mut rng = Rng::new(seed);
     let scenario = Scenario::draw(&mut rng);

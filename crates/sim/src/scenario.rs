@@ -185,6 +185,13 @@ impl Script<'_> {
         self.add(start, Fault::Isolate(site));
         let back = start + self.rng.millis(200, 40_000);
         self.add(back, Fault::Rejoin(site));
+        if self.rng.one_in(4) {
+            // Every other voter restarts while the promise to the one cut off still runs.
+            for voter in (0..3).filter(|voter| *voter != site) {
+                let at = start + self.rng.millis(0, 3_500);
+                self.add(at, Fault::CrashAgent(voter));
+            }
+        }
         if self.rng.one_in(3) {
             self.one_more(start);
         }
@@ -227,8 +234,13 @@ impl Script<'_> {
     }
 
     fn flapping(&mut self, start: Time) {
-        let (from, to) = self.pair();
+        let (from, to) = if self.rng.one_in(2) { (0, 1) } else { self.pair() };
         let both = self.rng.one_in(2);
+        if self.rng.one_in(3) {
+            // The writer dies just while its standby comes back into step.
+            let at = start + self.rng.millis(500, 25_000);
+            self.add(at, Fault::Kill(0));
+        }
         if self.rng.one_in(3) {
             let lost = self.rng.range(50, 400) as u32;
             self.add(start, Fault::Lossy(from, to, lost));

@@ -117,6 +117,8 @@ pub struct Site {
     pub gate: bool,
     /// Tells one opening of the gate from the next.
     pub opening: u64,
+    /// How often the gate was shut: an order to open it is void after that.
+    pub shuts: u64,
     /// As the gate reads it for every byte.
     pub deadline: Option<Time>,
     /// Answers that the gate had checked when the agent froze.
@@ -159,6 +161,7 @@ impl Site {
             database: Database::new(),
             gate: false,
             opening: 0,
+            shuts: 0,
             deadline: None,
             in_hand: Vec::new(),
             leash: None,

@@ -30,88 +30,102 @@ fn a_seed_is_the_same_disaster_every_time() {
     }
 }
 
-/// Which invariant the first of `count` seeds breaks when a guard is taken away, and at which seed.
-fn broken_by(weakness: Weakness, count: u64) -> Option<(u64, Vec<&'static str>)> {
-    let invariants = |report: &Report| report.violations.iter().map(|v| v.invariant).collect::<Vec<_>>();
-    (1..=count)
-        .map(|seed| run_with(seed, weakness, false))
-        .find(|report| !report.violations.is_empty())
-        .map(|report| (report.seed, invariants(&report)))
-}
-
-/// Some seed must break one of the invariants that the guard keeps.
-fn bites(weakness: Weakness, count: u64, kept: &[&str]) {
-    let Some((seed, broken)) = broken_by(weakness, count) else {
-        panic!("{weakness:?}: nothing found in {count} seeds")
+/// Some seed below `count` of the disasters that strain the guard must break an invariant that it keeps.
+fn bites(weakness: Weakness, kinds: &[Kind], count: u64, kept: &[&str]) {
+    let strains = |seed: &u64| kinds.is_empty() || kinds.contains(&kind(*seed));
+    let broken = (1..=count).filter(strains).map(|seed| run_with(seed, weakness, false));
+    let Some(report) = broken.into_iter().find(|report| !report.violations.is_empty()) else {
+        panic!("{weakness:?}: nothing is found in {count} seeds")
     };
-    println!("{weakness:?}: seed {seed}: {broken:?}");
-    assert!(broken.iter().any(|name| kept.contains(name)), "seed {seed}: {broken:?}");
+    let broken: Vec<_> = report.violations.iter().map(|violation| violation.invariant).collect();
+    assert!(broken.iter().any(|name| kept.contains(name)), "seed {}: {broken:?}", report.seed);
 }
 
-const TWO_WRITERS: &[&str] = &["invariant_one_holder", "invariant_one_open_gate", "invariant_no_late_acknowledgement"];
+const TWO_WRITERS: &[&str] = &[
+    "invariant_one_holder",
+    "invariant_one_open_gate",
+    "invariant_no_late_acknowledgement",
+    "invariant_writes_only_with_a_lease",
+];
 
 #[test]
 fn a_voter_that_forgets_its_promise_is_found() {
-    bites(Weakness { voter_forgets: true, ..Weakness::default() }, 1_500, TWO_WRITERS);
+    let weakness = Weakness { voter_forgets: true, ..Weakness::default() };
+    bites(weakness, &[Kind::RegionPartition], 4_000, TWO_WRITERS);
 }
 
 #[test]
 fn a_voter_that_does_not_wait_out_a_promise_is_found() {
-    bites(Weakness { voter_in_a_hurry: true, ..Weakness::default() }, 1_500, TWO_WRITERS);
+    let weakness = Weakness { voter_in_a_hurry: true, ..Weakness::default() };
+    bites(weakness, &[Kind::RegionPartition], 4_000, TWO_WRITERS);
 }
 
 #[test]
 fn a_gate_that_ignores_the_deadline_is_found() {
-    bites(Weakness { gate_without_deadline: true, ..Weakness::default() }, 1_500, TWO_WRITERS);
+    let weakness = Weakness { gate_without_deadline: true, ..Weakness::default() };
+    bites(weakness, &[Kind::AgentPause], 1_000, TWO_WRITERS);
 }
 
 #[test]
 fn a_frozen_agent_without_a_watchdog_is_found() {
-    bites(Weakness { no_watchdog: true, ..Weakness::default() }, 1_500, TWO_WRITERS);
+    let weakness = Weakness { no_watchdog: true, ..Weakness::default() };
+    bites(weakness, &[Kind::AgentPause], 1_000, TWO_WRITERS);
 }
 
 #[test]
 fn clocks_that_run_apart_beyond_the_assumption_are_found() {
-    bites(Weakness { drift_ppm: Some(500_000), ..Weakness::default() }, 500, TWO_WRITERS);
+    let weakness = Weakness { drift_ppm: Some(500_000), ..Weakness::default() };
+    bites(weakness, &[Kind::RegionPartition], 1_000, TWO_WRITERS);
 }
 
 #[test]
 fn a_rewind_without_export_is_found() {
-    let kept = ["invariant_nothing_discarded_silently"];
-    bites(Weakness { no_export: true, ..Weakness::default() }, 500, &kept);
+    let weakness = Weakness { no_export: true, ..Weakness::default() };
+    bites(weakness, &[], 200, &["invariant_nothing_discarded_silently"]);
 }
 
 #[test]
 fn a_promotion_without_a_lease_is_found() {
-    bites(
-        Weakness { promotes_without_lease: true, ..Weakness::default() },
-        100,
-        &[
-            "invariant_one_holder",
-            "invariant_one_open_gate",
-            "invariant_no_late_acknowledgement",
-            "invariant_writes_only_with_a_lease",
-        ],
-    );
+    bites(Weakness { promotes_without_lease: true, ..Weakness::default() }, &[], 100, TWO_WRITERS);
 }
 
 #[test]
 fn commits_that_wait_for_nobody_are_found() {
-    let kept = ["invariant_promoted_within_rpo"];
-    bites(Weakness { waits_for_nobody: true, ..Weakness::default() }, 1_500, &kept);
+    let weakness = Weakness { waits_for_nobody: true, ..Weakness::default() };
+    bites(weakness, &[Kind::RegionLoss, Kind::SecondDisaster], 1_000, &["invariant_promoted_within_rpo"]);
+}
+
+/// The engine once took a standby to be in sync from the moment that the server was ordered to wait for it; what was
+/// acknowledged before the server did wait was lost with the region. Found by seeds 5634, 6010 and 6868 of that time.
+#[test]
+fn an_order_to_wait_that_is_believed_before_it_works_is_found() {
+    let weakness = Weakness { believes_its_orders: true, ..Weakness::default() };
+    bites(weakness, &[Kind::SecondDisaster, Kind::Flapping], 2_000, &["invariant_promoted_within_rpo"]);
 }
 
 #[test]
 fn a_journal_that_forgets_is_found() {
-    let kept = ["invariant_state_is_the_fold_of_the_journal"];
-    bites(Weakness { journal_forgets: true, ..Weakness::default() }, 200, &kept);
+    let weakness = Weakness { journal_forgets: true, ..Weakness::default() };
+    bites(weakness, &[Kind::ControllerCrash], 200, &["invariant_state_is_the_fold_of_the_journal"]);
 }
 
 #[test]
 fn an_old_writer_that_serves_on_its_return_is_found() {
-    bites(
-        Weakness { serves_on_return: true, ..Weakness::default() },
-        300,
-        &["invariant_writes_only_with_a_lease", "invariant_one_open_gate", "invariant_no_late_acknowledgement"],
-    );
+    bites(Weakness { serves_on_return: true, ..Weakness::default() }, &[], 200, TWO_WRITERS);
+}
+
+/// Not part of the bounded run: `SEEDS=20000 cargo test --release -p antipode-sim -- --ignored --nocapture`.
+#[test]
+#[ignore = "as long as one likes"]
+fn as_many_as_one_likes() {
+    let number = |name: &str, other| std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(other);
+    let sweep = seeds(number("FIRST", 1), number("SEEDS", 10_000));
+    if let Some(worst) = sweep.failed.first() {
+        trace(worst.seed).trace.iter().for_each(|line| println!("{line}"));
+    }
+    for report in &sweep.failed {
+        println!("{} {:?} {:?} {:?}", report.seed, report.kind, report.shape, report.violations);
+    }
+    println!("{:?}", Sweep { failed: vec![], ..sweep.clone() });
+    assert!(sweep.failed.is_empty());
 }

@@ -84,6 +84,11 @@ pub enum What {
         attempt: model::AttemptId,
         write: bool,
     },
+    GateOpens {
+        site: usize,
+        shuts: u64,
+        epoch: model::Epoch,
+    },
     /// A commit is done, and its answer reaches the gate.
     AtGate {
         site: usize,
@@ -259,6 +264,7 @@ impl World {
             What::Worked { site, count, work } => self.worked(site, count, work),
             What::Scaled { site, count, instances, attempt } => self.scaled(site, count, instances, attempt),
             What::Exercised { site, attempt, write } => self.exercised(site, attempt, write),
+            What::GateOpens { site, shuts, epoch } => self.gate_opens(site, shuts, epoch),
             What::AtGate { site, passing } => self.at_gate(site, passing),
             What::AgentStarts { site } => self.agent_starts(site),
             What::Poll { site } => self.poll(site),
