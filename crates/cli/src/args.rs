@@ -39,6 +39,10 @@ pub struct Globals {
 }
 
 impl Globals {
+    /// The state folder, when it was named.
+    pub fn given_state(&self) -> Option<&Path> {
+        self.state.as_deref()
+    }
     /// As root the default is a folder that PostgreSQL's own account may pass through.
     pub fn state_dir(&self, workload: &str) -> PathBuf {
         let home = || match std::env::var_os("HOME") {

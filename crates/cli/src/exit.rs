@@ -23,12 +23,12 @@ impl Exit {
         (Exit::Failed, "the run or the drill failed"),
         (Exit::Usage, "wrong arguments"),
         (Exit::InvalidSpec, "the spec is missing, unreadable or contradictory"),
-        (Exit::Refused, "refused by a safety rule; nothing was changed"),
+        (Exit::Refused, "refused; nothing was changed"),
         (Exit::NotReachable, "not running, or not reachable"),
         (Exit::Environment, "this machine lacks something: a port, PostgreSQL, a permission"),
         (Exit::EvidenceBroken, "the evidence does not verify"),
         (Exit::AwaitingApproval, "the run waits for approval"),
-        (Exit::Interrupted, "interrupted; everything that was started has been stopped"),
+        (Exit::Interrupted, "interrupted; what the command had started was stopped, a run that was asked for goes on"),
     ];
 
     /// The section of `--help` and of the man page.

@@ -1,5 +1,7 @@
 //! What an operator is told when a command cannot do what was asked.
 
+use std::borrow::Cow;
+
 use model::spec::Problem;
 use serde_json::{Value, json};
 
@@ -19,11 +21,20 @@ pub enum Code {
     NoPostgres,
     UnknownDrill,
     Interrupted,
+    NotRunning,
+    ControllerNoAnswer,
+    NoPerson,
+    NotAnApprover,
+    RunFailed,
+    Identity,
+    JournalLocked,
+    JournalCorrupted,
+    JournalNewer,
 }
 
 impl Code {
     #[cfg(test)]
-    pub const ALL: [Code; 11] = [
+    pub const ALL: [Code; 20] = [
         Code::Usage,
         Code::SpecNotFound,
         Code::SpecUnreadable,
@@ -35,8 +46,18 @@ impl Code {
         Code::NoPostgres,
         Code::UnknownDrill,
         Code::Interrupted,
+        Code::NotRunning,
+        Code::ControllerNoAnswer,
+        Code::NoPerson,
+        Code::NotAnApprover,
+        Code::RunFailed,
+        Code::Identity,
+        Code::JournalLocked,
+        Code::JournalCorrupted,
+        Code::JournalNewer,
     ];
 
+    #[cfg(test)]
     pub fn name(self) -> &'static str {
         self.row().0
     }
@@ -53,14 +74,32 @@ impl Code {
             Code::NoPostgres => ("no-postgres", Exit::Environment),
             Code::UnknownDrill => ("unknown-drill", Exit::Usage),
             Code::Interrupted => ("interrupted", Exit::Interrupted),
+            Code::NotRunning => ("not-running", Exit::NotReachable),
+            Code::ControllerNoAnswer => ("controller-no-answer", Exit::NotReachable),
+            Code::NoPerson => ("no-person", Exit::Usage),
+            Code::NotAnApprover => ("not-an-approver", Exit::Refused),
+            Code::RunFailed => ("run-failed", Exit::Failed),
+            Code::Identity => ("identity", Exit::Environment),
+            Code::JournalLocked => ("journal-locked", Exit::Environment),
+            Code::JournalCorrupted => ("journal-corrupted", Exit::Environment),
+            Code::JournalNewer => ("journal-newer", Exit::Environment),
         }
+    }
+}
+
+/// The exit status of a refusal by its code.
+fn refusal(code: &str) -> Exit {
+    match code {
+        "old-region-unreachable" | "target-unreachable" | "controller-stopping" | "journal" => Exit::NotReachable,
+        _ => Exit::Refused,
     }
 }
 
 /// Printed as `error: …` and `hint: …`, or as one JSON object.
 #[derive(Debug)]
 pub struct Failure {
-    code: Code,
+    code: Cow<'static, str>,
+    exit: Exit,
     /// Lower case, no period.
     message: String,
     /// What to do next.
@@ -71,7 +110,14 @@ pub struct Failure {
 
 impl Failure {
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), hint: None, problems: Vec::new() }
+        let (name, exit) = code.row();
+        Self { code: name.into(), exit, message: message.into(), hint: None, problems: Vec::new() }
+    }
+    /// What the controller refuses, under the engine's own code.
+    pub fn refused(code: String, why: impl Into<String>, hint: impl Into<String>) -> Self {
+        let exit = refusal(&code);
+        let hint = Some(hint.into()).filter(|hint| !hint.is_empty());
+        Self { code: code.into(), exit, message: why.into(), hint, problems: Vec::new() }
     }
     pub fn hint(self, hint: impl Into<String>) -> Self {
         Self { hint: Some(hint.into()), ..self }
@@ -80,15 +126,14 @@ impl Failure {
         Self { problems, ..self }
     }
     pub fn exit(&self) -> Exit {
-        self.code.row().1
+        self.exit
     }
     pub fn text(&self) -> String {
         let hint = self.hint.as_ref().map(|hint| format!("hint: {hint}\n")).unwrap_or_default();
-        let code = self.code.name();
-        format!("error: {}\n{hint}more: docs/errors/{code}.md\n", self.message)
+        format!("error: {}\n{hint}more: docs/errors/{}.md\n", self.message, self.code)
     }
     pub fn json(&self) -> Value {
-        let mut error = json!({ "code": self.code.name(), "message": self.message, "hint": self.hint });
+        let mut error = json!({ "code": self.code, "message": self.message, "hint": self.hint });
         if !self.problems.is_empty() {
             error["problems"] = json!(self.problems);
         }
@@ -104,19 +149,50 @@ pub fn causes(error: &dyn std::error::Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
     use super::*;
+
+    fn has_a_page(name: &str, exit: Exit) {
+        let docs = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/errors");
+        let index = std::fs::read_to_string(format!("{docs}/README.md")).unwrap();
+        let page = std::fs::read_to_string(format!("{docs}/{name}.md")).unwrap_or_default();
+        assert!(page.starts_with(&format!("# {name}\n")), "{name} has no page");
+        let status = format!("Exit status {}.", exit as u8);
+        assert!(page.contains(&status), "{name}: the page does not say {status:?}");
+        assert!(index.contains(&format!("]({name}.md)")), "{name} is not in the index");
+    }
 
     #[test]
     fn every_code_has_a_page() {
-        let docs = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/errors");
-        let index = std::fs::read_to_string(format!("{docs}/README.md")).unwrap();
         for code in Code::ALL {
-            let name = code.name();
-            let page = std::fs::read_to_string(format!("{docs}/{name}.md")).unwrap_or_default();
-            assert!(page.starts_with(&format!("# {name}\n")), "{name} has no page");
-            let status = format!("Exit status {}.", code.row().1 as u8);
-            assert!(page.contains(&status), "{name}: the page does not say {status:?}");
-            assert!(index.contains(&format!("]({name}.md)")), "{name} is not in the index");
+            has_a_page(code.name(), code.row().1);
+        }
+    }
+
+    /// The first string after each `opening` in the sources below `folder`, tests left out.
+    fn codes_after(opening: &str, folder: &Path, found: &mut BTreeSet<String>) {
+        for entry in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            if entry.is_dir() && !entry.ends_with("tests") {
+                codes_after(opening, &entry, found);
+            } else if entry.extension().is_some_and(|e| e == "rs") {
+                let text = std::fs::read_to_string(&entry).unwrap();
+                let code = |rest: &str| rest.trim_start().strip_prefix('"')?.split('"').next().map(str::to_owned);
+                found.extend(text.split(opening).skip(1).filter_map(code));
+            }
+        }
+    }
+
+    #[test]
+    fn every_refusal_of_the_engine_and_the_controller_has_a_page() {
+        let crates = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+        let mut codes = BTreeSet::new();
+        codes_after("Refused::new(", Path::new(&format!("{crates}/engine/src")), &mut codes);
+        assert!(codes.len() > 10 && codes.contains("not-approved-for-data-class"), "{codes:?}");
+        codes.extend(["not-permitted", "controller-stopping", "journal"].map(str::to_owned));
+        for code in codes {
+            has_a_page(&code, refusal(&code));
         }
     }
 

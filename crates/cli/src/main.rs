@@ -4,12 +4,19 @@
 //! ended; what went wrong is a [`Failure`], printed here in one way for all of them.
 
 mod args;
+mod ask_dns;
 mod commands;
 mod exit;
 mod failure;
+mod following;
 mod logs;
+mod operator;
 mod output;
+mod plan_text;
+mod request;
 mod spec_file;
+mod status_text;
+mod table;
 
 use std::process::ExitCode;
 

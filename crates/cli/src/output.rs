@@ -14,6 +14,14 @@ impl Output {
     pub fn new(json: bool) -> Self {
         Self { json }
     }
+    pub fn is_json(&self) -> bool {
+        self.json
+    }
+    /// One JSON document on one line, of many.
+    pub fn line(&self, value: &impl Serialize) {
+        let text = serde_json::to_string(value).expect("results have text keys only");
+        self.text(&format!("{text}\n"));
+    }
     /// A command's result: `value` when JSON was asked for, else `text`.
     pub fn result(&self, value: &impl Serialize, text: impl FnOnce() -> String) {
         if self.json { self.value(value) } else { self.text(&text()) }

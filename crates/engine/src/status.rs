@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use model::observe::{DatabaseState, Readiness};
-use model::topology::{SiteRole, WhenAlone};
+use model::topology::{Replication, SiteRole, WhenAlone};
 use model::{ComponentId, Epoch, Person, RunId, SiteId, Time};
 use serde::{Deserialize, Serialize};
 
@@ -33,7 +33,8 @@ pub struct Status {
     pub frozen: Option<RunId>,
     pub run: Option<RunStatus>,
     pub last_run: Option<RunStatus>,
-    /// What a writer that is left alone does, by the spec; and what it does now.
+    pub replication: Replication,
+    /// What a writer that is left alone does, by the spec (asynchronous writers never wait); and what it does now.
     pub when_alone: WhenAlone,
     pub alone: Option<String>,
 }
@@ -149,6 +150,7 @@ pub fn status(state: &Workload, now: Time) -> Status {
         frozen: state.frozen,
         run: state.run.as_ref().map(|run| run_status(run, now)),
         last_run: state.last.as_ref().map(|run| run_status(run, now)),
+        replication: postgres.replication,
         when_alone: postgres.when_alone,
         alone: alone.map(|alone| alone.says.clone()),
     }

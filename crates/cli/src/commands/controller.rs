@@ -1,6 +1,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use controller::journal::JournalError;
 use controller::shell::{self, ControllerConfig, ControllerError};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -52,5 +53,13 @@ async fn until_told(config: &std::path::Path, tied: bool) -> Result<(), Controll
 }
 
 fn failure(error: ControllerError) -> Failure {
-    Failure::new(Code::CannotStart, format!("the controller stopped: {}", causes(&error))).hint(error.hint())
+    let code = match &error {
+        ControllerError::Identity(_) => Code::Identity,
+        ControllerError::Listen { .. } => Code::PortInUse,
+        ControllerError::Journal(JournalError::Locked { .. }) => Code::JournalLocked,
+        ControllerError::Journal(JournalError::Corrupted { .. }) => Code::JournalCorrupted,
+        ControllerError::Journal(JournalError::Newer { .. } | JournalError::UnknownRecord { .. }) => Code::JournalNewer,
+        _ => Code::CannotStart,
+    };
+    Failure::new(code, format!("the controller stopped: {}", causes(&error))).hint(error.hint())
 }

@@ -1,12 +1,20 @@
 //! One file for each command: its arguments, and what it prints.
 
+mod abort;
 mod agent;
+mod approve;
 mod completions;
 mod controller;
 mod drill;
 mod evidence;
+mod failback;
+mod failover;
+mod journal;
 mod man;
+mod probe;
 mod schema;
+mod status;
+mod switchover;
 mod up;
 mod validate;
 
@@ -20,6 +28,14 @@ use crate::output::Output;
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Up(up::Up),
+    Status(status::Status),
+    Probe(probe::Probe),
+    Switchover(switchover::Switchover),
+    Failover(failover::Failover),
+    Failback(failback::Failback),
+    Approve(approve::Approve),
+    Abort(abort::Abort),
+    Journal(journal::Journal),
     Drill(drill::Drill),
     Schema(schema::Schema),
     Validate(validate::Validate),
@@ -35,6 +51,14 @@ pub enum Command {
 pub fn run(command: Command, globals: &Globals, output: &Output) -> Result<Exit, Failure> {
     match command {
         Command::Up(args) => args.run(globals, output),
+        Command::Status(args) => args.run(globals, output),
+        Command::Probe(args) => args.run(globals, output),
+        Command::Switchover(args) => args.run(globals, output),
+        Command::Failover(args) => args.run(globals, output),
+        Command::Failback(args) => args.run(globals, output),
+        Command::Approve(args) => args.run(globals, output),
+        Command::Abort(args) => args.run(globals, output),
+        Command::Journal(args) => args.run(globals, output),
         Command::Drill(args) => args.run(globals, output),
         Command::Schema(args) => args.run(output),
         Command::Validate(args) => args.run(globals, output),

@@ -1,0 +1,31 @@
+use clap::Args;
+use engine::Request;
+use model::SiteId;
+
+use crate::args::Globals;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::output::Output;
+use crate::request::{self, How};
+
+/// Move the writer to another region without the help of the one that is lost
+///
+/// Acknowledged writes that were not yet copied are lost: within the recovery point objective without a question, beyond
+/// it only when two different people accept it. Asking for the failover that the controller proposes approves it.
+#[derive(Debug, Args)]
+pub struct Failover {
+    /// Where to; the best other region by default
+    #[arg(long, value_name = "REGION")]
+    to: Option<SiteId>,
+    /// Your own consent to lose the acknowledged writes that the run estimates
+    #[arg(long)]
+    accept_loss: bool,
+    #[command(flatten)]
+    how: How,
+}
+
+impl Failover {
+    pub fn run(self, globals: &Globals, output: &Output) -> Result<Exit, Failure> {
+        request::run(Request::Failover { to: self.to, accept_loss: self.accept_loss }, self.how, globals, output)
+    }
+}
