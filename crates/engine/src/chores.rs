@@ -35,10 +35,18 @@ impl Turn<'_> {
             if let Some(zone) = self.missed_zone(&served) {
                 self.chore(index * KINDS + ROUTE, &site, Verb::Route { zone });
             }
-            if served.suspect != suspect && self.state.zone.is_some() {
+            let known = self.state.zone.is_some();
+            if known && served.suspect != suspect && (suspect || self.may_cache(&served)) {
                 self.chore(index * KINDS + SUSPECT, &site, Verb::Suspect { on: suspect });
             }
         }
+    }
+
+    /// Whether answers may be cached again: the server has the present zone, and no run is about to change it. An answer
+    /// with a TTL that is given just before the zone changes sends clients to the lost region for that long.
+    fn may_cache(&self, served: &ZoneReport) -> bool {
+        let moving = self.run().is_some_and(|run| run.pause.is_none());
+        !moving && self.state.zone.as_ref().is_some_and(|zone| (&served.epoch, served.serial) >= zone.version())
     }
 
     /// The zone that a server should have and has not. While a run works, it routes itself.

@@ -334,7 +334,13 @@ impl World {
             Verb::Follow { upstream } => place.database = standby(upstream),
             Verb::Scale { instances } => place.instances = *instances,
             Verb::Route { zone } => place.zone = Some(zone.clone()),
-            Verb::Suspect { on } => place.suspect = *on,
+            Verb::Suspect { on } => {
+                // Else a client could keep an old answer for a whole TTL after the zone changed: a run may be about to
+                // change it, and the order to do so may arrive after this one.
+                let working = self.state.run.as_ref().is_some_and(|run| run.pause.is_none());
+                assert!(*on || !working, "{name} may cache answers again while a run works");
+                place.suspect = *on;
+            }
             Verb::Exercise { .. } => {}
         }
         evidence

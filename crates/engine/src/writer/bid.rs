@@ -228,7 +228,9 @@ impl Writer {
         reply: LeaseReply,
         effects: &mut Vec<Effect>,
     ) {
-        if !reply.granted() {
+        // A voter may be free to grant although another site wrote since: then what is here is not the newest.
+        let deposed = self.highest > self.durable.written && self.highest.site != self.rules.me;
+        if !reply.granted() || deposed {
             return;
         }
         let gives_up = now + self.rules.renew_every * 4;
@@ -238,7 +240,7 @@ impl Writer {
         if let Stage::Sounding(willing) = &mut bid.stage {
             willing.insert(voter.clone(), now);
         }
-        self.mode = Mode::Bidding(bid);
+        self.mode = Mode::Bidding(Box::new(bid));
         self.bid_tick(now, effects);
     }
 }

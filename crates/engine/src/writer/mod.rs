@@ -183,7 +183,7 @@ pub enum Effect {
 pub enum Mode {
     /// Nothing to write with, or a running copy.
     Standby,
-    Bidding(Bid),
+    Bidding(Box<Bid>),
     /// Holds the lease, not yet writable.
     Opening {
         order: Option<AttemptId>,

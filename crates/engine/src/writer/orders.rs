@@ -40,13 +40,14 @@ impl Writer {
             return answer(Outcome::Failed(ActError::Transient(why)));
         }
         self.withdraw(Outcome::Refused { why: "a newer order replaced this one".into() }, effects);
-        let known = self.highest.clone().max(order.attempt.epoch.clone());
+        // Above what was given up too: a receipt for it may still be on its way, and must release nothing newer.
+        let known = self.highest.clone().max(order.attempt.epoch.clone()).max(self.durable.fenced.clone());
         let gives_up = now + order.attempt.deadline;
         let from = std::mem::replace(&mut self.mode, Mode::Standby);
         let mut bid = Bid::new(Some(order.attempt), known.next(&self.rules.me), from, now, gives_up);
         bid.receipts = order.receipts;
         bid.accept_loss = order.accept_loss;
-        self.mode = Mode::Bidding(bid);
+        self.mode = Mode::Bidding(Box::new(bid));
     }
 
     pub(super) fn fence(&mut self, attempt: Attempt, clean: bool, effects: &mut Vec<Effect>) {

@@ -499,3 +499,40 @@ proptest! {
         }
     }
 }
+
+/// The voter that elected another site is free again by now, and answers before this site's own.
+#[test]
+fn a_lapsed_writer_does_not_bid_above_another_sites_epoch_whoever_answers_first() {
+    let mut world = World::started();
+    world.cut(&[("a", "b"), ("a", "w")]);
+    world.promote("b", 2);
+    world.advance(6_000 * MS);
+    let elected = world.voters[&site("w")].promises().granted.clone();
+    assert_eq!(elected.site, site("b"));
+    let sound = LeaseRequest::Sound { epoch: elected.next(&site("a")), receipts: vec![] };
+    let reply = LeaseReply { highest: elected, sync: SyncRecord::default(), refused: None };
+    world.send("a", Event::Voted { voter: site("w"), request: sound, sent: world.now, reply });
+    assert!(matches!(world.writers[&site("a")].mode(), Mode::Fenced { .. }));
+}
+
+/// A receipt may cover an epoch that was asked for and never granted. Were that epoch won later, the receipt, late,
+/// would release its promise under a healthy writer.
+#[test]
+fn no_epoch_is_won_that_an_own_receipt_covers() {
+    let mut world = World::started();
+    let asked = Epoch { number: 7, site: site("a") };
+    let writer = world.writers.get_mut(&site("a")).unwrap();
+    writer.asked = asked.clone();
+    let attempt = world.attempt(2);
+    world.send("a", Event::Fence { attempt, clean: false });
+    assert!(world.receipts.iter().any(|receipt| receipt.covers(&asked)));
+    world.promote("b", 3);
+    world.advance(1_000 * MS);
+    let attempt = world.attempt(4);
+    world.send("b", Event::Fence { attempt, clean: true });
+    world.promote("a", 5);
+    world.advance(1_000 * MS);
+    assert!(world.serving(&site("a")));
+    let won = world.writers[&site("a")].epoch().unwrap();
+    assert!(!world.receipts.iter().any(|receipt| receipt.covers(won)), "{won}");
+}
