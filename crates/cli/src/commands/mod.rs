@@ -13,6 +13,7 @@ mod journal;
 mod man;
 mod probe;
 mod schema;
+mod sim;
 mod status;
 mod switchover;
 mod up;
@@ -37,6 +38,7 @@ pub enum Command {
     Abort(abort::Abort),
     Journal(journal::Journal),
     Drill(drill::Drill),
+    Sim(sim::Sim),
     Schema(schema::Schema),
     Validate(validate::Validate),
     Evidence(evidence::Evidence),
@@ -60,6 +62,7 @@ pub fn run(command: Command, globals: &Globals, output: &Output) -> Result<Exit,
         Command::Abort(args) => args.run(globals, output),
         Command::Journal(args) => args.run(globals, output),
         Command::Drill(args) => args.run(globals, output),
+        Command::Sim(args) => args.run(output),
         Command::Schema(args) => args.run(output),
         Command::Validate(args) => args.run(globals, output),
         Command::Completions(args) => args.run(output),
