@@ -13,7 +13,7 @@ use rusqlite::Connection;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::gate::Gate;
+use super::gate::{Gate, Ticket};
 use super::lease::{DatabaseOrder, Handle};
 use super::store;
 
@@ -25,10 +25,20 @@ pub struct DatabaseShell {
     seen: Mutex<Option<Observed>>,
     disk: Mutex<Connection>,
     gate: Arc<Gate>,
+    waits: Mutex<Waits>,
     /// Told whenever this site may no longer answer with itself, or may again.
     fenced: Box<dyn Fn(bool) + Send + Sync>,
     /// A stop under way: nothing else is started.
     stopping: CancellationToken,
+}
+
+/// What stands between a writable server and its clients.
+#[derive(Default)]
+struct Waits {
+    /// Whom commits are to wait for, as ordered and not yet done.
+    ordered: Option<Option<SiteId>>,
+    /// Leave to open the gate afterwards.
+    ticket: Option<Ticket>,
 }
 
 impl DatabaseShell {
@@ -47,6 +57,7 @@ impl DatabaseShell {
             upstreams,
             seen: Mutex::new(None),
             disk: Mutex::new(disk),
+            waits: Mutex::default(),
             gate,
             fenced,
             stopping,
@@ -78,22 +89,44 @@ impl DatabaseShell {
         while let Some(order) = orders.recv().await {
             match order {
                 DatabaseOrder::OpenGate { ticket } => {
-                    self.gate.open(ticket);
-                    (self.fenced)(false);
+                    self.waits().ticket = Some(ticket);
+                    self.settle_waits().await;
                 }
                 DatabaseOrder::GateShut => (self.fenced)(true),
-                // Before the gate opens, and before anything that follows.
                 DatabaseOrder::Synchronous { standby } => {
-                    let standbys: Vec<SiteId> = standby.into_iter().collect();
-                    if let Err(error) = self.driver.set_synchronous(&standbys).await {
-                        tracing::warn!(%error, "cannot change whom commits wait for");
-                    }
+                    self.waits().ordered = Some(standby);
+                    self.settle_waits().await;
                 }
                 DatabaseOrder::Stop { clean } => drop(tokio::spawn(self.clone().stop(clean))),
                 DatabaseOrder::Open { epoch } => drop(tokio::spawn(self.clone().open(epoch))),
                 DatabaseOrder::Restart { epoch } => drop(tokio::spawn(self.clone().restart(epoch))),
             }
         }
+    }
+
+    /// Changes whom commits wait for, then opens the gate if it may be opened. What fails is tried again at the next look:
+    /// clients stay out until commits wait as the voters' record says.
+    async fn settle_waits(&self) {
+        let ordered = self.waits().ordered.clone();
+        if let Some(standby) = ordered {
+            let standbys: Vec<SiteId> = standby.iter().cloned().collect();
+            match self.driver.set_synchronous(&standbys).await {
+                Ok(Act::Done(()) | Act::AlreadyDone(())) => {}
+                other => return tracing::warn!(?other, "cannot change whom commits wait for; trying again"),
+            }
+            let mut waits = self.waits();
+            if waits.ordered == Some(standby) {
+                waits.ordered = None;
+            }
+        }
+        if let Some(ticket) = self.waits().ticket.take() {
+            self.gate.open(ticket);
+            (self.fenced)(false);
+        }
+    }
+
+    fn waits(&self) -> std::sync::MutexGuard<'_, Waits> {
+        self.waits.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
     async fn open(self: Arc<Self>, epoch: Epoch) {
@@ -145,6 +178,9 @@ impl DatabaseShell {
             tokio::select! {
                 _ = beat.tick() => {}
                 () = stop.cancelled() => return,
+            }
+            if self.waits().ordered.is_some() {
+                self.settle_waits().await;
             }
             let before = self.lease.view();
             let observed = self.look().await;
@@ -218,10 +254,10 @@ impl DatabaseShell {
         })
     }
 
-    /// Stops politely when the agent is told to end; never leaves a process.
-    pub async fn shut_down(&self) {
+    /// Ends the server when the agent ends; never leaves a process.
+    pub async fn shut_down(&self, politely: bool) {
         self.stopping.cancel();
-        if self.driver.stop().await.is_err() {
+        if !politely || self.driver.stop().await.is_err() {
             let _ = self.driver.kill_all().await;
         }
     }

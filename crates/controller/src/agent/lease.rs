@@ -4,7 +4,6 @@
 //! statement of PostgreSQL stands between a renewal and its voter. Each question to a voter is a call of its own with its
 //! own time-out, so that none waits behind another's retransmission (SAFETY.md item 2).
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -19,11 +18,10 @@ use tokio::task::LocalSet;
 use super::attempts::Attempts;
 use super::gate::{Deadline, Gate, Ticket};
 use super::store::{self, StoreError};
-use super::voter::VoterStore;
+use super::voter::Lease;
 use super::watchdog::Leash;
 use crate::clock;
 use crate::identity::Signer;
-use crate::rpc::AgentClient;
 
 /// What the rest of the agent may see of the writer.
 #[derive(Clone, Debug)]
@@ -65,8 +63,14 @@ pub enum DatabaseOrder {
 }
 
 enum Command {
-    Event(Event),
+    Event(Box<Event>),
     BeginFollow(oneshot::Sender<Result<(), String>>),
+}
+
+impl Command {
+    fn event(event: Event) -> Self {
+        Self::Event(Box::new(event))
+    }
 }
 
 /// How the rest of the agent talks to the thread.
@@ -78,7 +82,7 @@ pub struct Handle {
 
 impl Handle {
     pub fn tell(&self, event: Event) {
-        let _ = self.commands.send(Command::Event(event));
+        let _ = self.commands.send(Command::event(event));
     }
     /// See `Writer::begin_follow`.
     pub async fn begin_follow(&self) -> Result<(), String> {
@@ -94,11 +98,10 @@ impl Handle {
 pub struct Parts {
     pub rules: Rules,
     pub workload: String,
-    pub renew_timeout: Duration,
     pub stop_margin: Duration,
     pub fence_within: Duration,
-    pub voter: Arc<VoterStore>,
-    pub peers: BTreeMap<SiteId, AgentClient>,
+    /// Where the lease is kept.
+    pub store: Arc<dyn Lease>,
     pub signer: Signer,
     pub gate: Arc<Gate>,
     pub deadline: Arc<Deadline>,
@@ -174,10 +177,10 @@ impl Keeper {
                 biased;
                 command = inbox.recv() => match command {
                     None => return Ok(()),
-                    Some(Command::Event(event)) => self.step(event)?,
+                    Some(Command::Event(event)) => self.step(*event)?,
                     Some(Command::BeginFollow(answer)) => {
                         let begun = self.writer.begin_follow();
-                        let effects = begun.as_ref().map(Clone::clone).unwrap_or_default();
+                        let effects = begun.clone().unwrap_or_default();
                         self.settle(effects)?;
                         let _ = answer.send(begun.map(drop));
                     }
@@ -259,20 +262,11 @@ impl Keeper {
     }
 
     fn ask(&self, voter: SiteId, request: LeaseRequest) {
-        let (commands, sent) = (self.commands.clone(), clock::now());
-        if voter == self.parts.rules.me {
-            match self.parts.voter.answer(&request) {
-                Ok(reply) => drop(commands.send(Command::Event(Event::Voted { voter, request, sent, reply }))),
-                Err(error) => tracing::error!(%error, "this site's voter cannot answer"),
-            }
-            return;
-        }
-        let Some(client) = self.parts.peers.get(&voter).cloned() else { return };
-        let within = self.parts.renew_timeout;
+        let (commands, sent, store) = (self.commands.clone(), clock::now(), self.parts.store.clone());
         tokio::task::spawn_local(async move {
-            match client.lease(&request, within).await {
-                Ok(reply) => drop(commands.send(Command::Event(Event::Voted { voter, request, sent, reply }))),
-                Err(error) => tracing::debug!(%error, "no vote"),
+            match store.ask(&voter, &request).await {
+                Ok(reply) => drop(commands.send(Command::event(Event::Voted { voter, request, sent, reply }))),
+                Err(error) => tracing::debug!(%voter, %error, "no vote"),
             }
         });
     }

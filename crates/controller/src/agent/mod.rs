@@ -52,7 +52,7 @@ use config::{AgentConfig, DatabasePlace, FleetPlace};
 use database::DatabaseShell;
 use gate::{Deadline, Gate};
 use probes::{Probes, Target};
-use voter::VoterStore;
+use voter::{EmbeddedVoters, VoterStore};
 use watchdog::Leash;
 
 /// Why an agent does not start or cannot go on.
@@ -168,7 +168,8 @@ pub async fn run(config: AgentConfig) -> Result<(), AgentError> {
     stop.cancel();
     if let Some(data) = &data {
         data.gate.shut();
-        data.shell.shut_down().await;
+        // Politely only when told to: without a lease or a watchdog nothing may go on for as long as a stop can take.
+        data.shell.shut_down(ended.is_ok()).await;
     }
     // Fleets end their instances when dropped.
     drop(desk);
@@ -217,11 +218,14 @@ async fn start_database(
     let parts = lease::Parts {
         rules: rules(config),
         workload: config.topology.workload.clone(),
-        renew_timeout: timing.renew_timeout,
         stop_margin: timing.stop_margin,
         fence_within: timing.step_deadlines.fence,
-        voter: voter.clone(),
-        peers: clients.clone(),
+        store: Arc::new(EmbeddedVoters {
+            me: config.site.clone(),
+            mine: voter.clone(),
+            others: clients.clone(),
+            within: timing.renew_timeout,
+        }),
         signer: Signer::new(identity)?,
         gate: gate.clone(),
         deadline,
@@ -254,7 +258,7 @@ fn rules(config: &AgentConfig) -> Rules {
         terms: Terms::new(timing),
         renew_every: timing.renew_every,
         sync: (postgres.replication == Replication::Synchronous)
-            .then(|| SyncRules { when_alone: postgres.when_alone, lost_after: timing.unreachable_after }),
+            .then_some(SyncRules { when_alone: postgres.when_alone, lost_after: timing.unreachable_after }),
         partners: config.topology.others(&config.site).cloned().collect(),
         restart_after_crash: postgres.on_crash == OnCrash::Restart,
     }

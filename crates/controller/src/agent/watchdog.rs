@@ -22,6 +22,8 @@ use crate::clock;
 
 /// Pause before a dead agent is started again, so that one that dies at once does not spin.
 const RESTART_PAUSE: Duration = Duration::from_millis(200);
+/// How long to look for newer words of the agent before its end is decided; a part of the margin of half `stop_margin`.
+const GLANCE: Duration = Duration::from_millis(2);
 /// How long a polite stop may take before everything is killed.
 const STOP_WITHIN: Duration = Duration::from_secs(5);
 
@@ -68,7 +70,10 @@ async fn guard(config_file: &Path, config: &AgentConfig, tied: bool) -> std::io:
     let untied = crate::tie::untied(tied);
     tokio::pin!(untied);
     loop {
-        kill_database(config);
+        // The agent takes it for granted that nobody serves before it does.
+        while !kill_database(config) {
+            tokio::time::sleep(RESTART_PAUSE).await;
+        }
         let mut agent = spawn(config_file)?;
         let ended = tokio::select! {
             ended = watch(&mut agent, config) => ended?,
@@ -79,10 +84,11 @@ async fn guard(config_file: &Path, config: &AgentConfig, tied: bool) -> std::io:
         if ended == Ended::Told {
             stop(&mut agent).await;
             kill_database(config);
+            kill_orphans();
             return Ok(ExitCode::SUCCESS);
         }
         kill_database(config);
-        reap_orphans(None);
+        kill_orphans();
         tokio::time::sleep(RESTART_PAUSE).await;
     }
 }
@@ -110,22 +116,29 @@ async fn watch(agent: &mut Child, config: &AgentConfig) -> std::io::Result<Ended
     let mut deadline: Option<Time> = None;
     let mut reap = tokio::time::interval(Duration::from_millis(500));
     loop {
-        tokio::select! {
-            line = next(&mut lines) => match line {
-                Some(told) => deadline = told,
-                None => {
-                    let _ = agent.kill().await;
-                    return Ok(Ended::Died);
-                }
-            },
-            () = lapse(deadline) => {
+        let told = tokio::select! {
+            told = next(&mut lines) => Some(told),
+            // After a freeze of our own the pipe may hold what a healthy agent told meanwhile, and a timer that was
+            // due may come before it.
+            () = lapse(deadline) => tokio::time::timeout(GLANCE, next(&mut lines)).await.ok(),
+            _ = reap.tick() => {
+                reap_orphans(agent.id());
+                continue;
+            }
+        };
+        match told {
+            Some(Some(told)) => deadline = told,
+            Some(None) => {
+                let _ = agent.kill().await;
+                return Ok(Ended::Died);
+            }
+            None => {
                 tracing::warn!("the lease ended and the agent did not fence: killing its database and it");
                 // The database first: while it lives it may still commit. Then the agent, which may hold its answers.
                 kill_database(config);
                 agent.kill().await?;
                 return Ok(Ended::Died);
             }
-            _ = reap.tick() => reap_orphans(agent.id()),
         }
     }
 }
@@ -151,13 +164,41 @@ async fn stop(agent: &mut Child) {
     }
 }
 
-fn kill_database(config: &AgentConfig) {
-    let Some(database) = &config.database else { return };
+/// Whether no process of the database is left.
+fn kill_database(config: &AgentConfig) -> bool {
+    let Some(database) = &config.database else { return true };
     match drivers::process::kill_directory(&database.data(), config.topology.timing.step_deadlines.fence) {
         Ok(gone) if !gone.killed().is_empty() => tracing::warn!(killed = ?gone.killed(), "processes of the database"),
         Ok(_) => {}
-        Err(error) => tracing::error!(%error, "processes of the database survive"),
+        Err(error) => {
+            tracing::error!(%error, "processes of the database survive");
+            return false;
+        }
     }
+    true
+}
+
+/// What a dead agent leaves, such as instances of its fleets, came to us; the next agent starts its own. Their children
+/// come to us in turn.
+fn kill_orphans() {
+    for _ in 0..100 {
+        reap_orphans(None);
+        let orphans = children();
+        if orphans.is_empty() {
+            return;
+        }
+        for orphan in orphans.into_iter().filter_map(|pid| Pid::from_raw(pid as i32)) {
+            let _ = rustix::process::kill_process(orphan, rustix::process::Signal::KILL);
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    tracing::error!(left = ?children(), "processes of the last agent survive");
+}
+
+fn children() -> Vec<u32> {
+    let me = std::process::id();
+    let listed = std::fs::read_to_string(format!("/proc/{me}/task/{me}/children")).unwrap_or_default();
+    listed.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
 }
 
 /// Waits for children that are not ours by birth: PostgreSQL's, after its agent died.
@@ -173,13 +214,9 @@ fn reap_orphans(agent: Option<u32>) {
 
 /// A dead child other than the agent, which tokio itself waits for.
 fn zombie_child(agent: Option<u32>) -> Option<Pid> {
-    let me = std::process::id();
-    let children = std::fs::read_to_string(format!("/proc/{me}/task/{me}/children")).ok()?;
-    children.split_whitespace().filter_map(|pid| pid.parse().ok()).filter(|pid| Some(*pid) != agent).find_map(
-        |pid: u32| {
-            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-            let dead = stat.rsplit(')').next()?.trim_start().starts_with('Z');
-            dead.then(|| Pid::from_raw(pid as i32)).flatten()
-        },
-    )
+    children().into_iter().filter(|pid| Some(*pid) != agent).find_map(|pid| {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        let dead = stat.rsplit(')').next()?.trim_start().starts_with('Z');
+        dead.then(|| Pid::from_raw(pid as i32)).flatten()
+    })
 }
