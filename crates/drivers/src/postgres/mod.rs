@@ -97,6 +97,7 @@ pub enum ServerState {
     Absent,
     /// A data directory that a rewind or copy left unfinished; only `follow` repairs it.
     Unfinished,
+    /// Without its first process it is stopped, also while orphans of it still run; whoever starts it kills them first.
     Stopped,
     /// Processes exist and it does not accept sessions yet.
     Starting,

@@ -211,6 +211,11 @@ impl Server {
         Ok(Ready::NotYet)
     }
 
+    /// Whether the first process of the server that we started has ended, whatever became of its children.
+    pub(super) fn postmaster_died(&self) -> bool {
+        self.processes().postmaster.as_mut().is_some_and(|child| matches!(child.try_wait(), Ok(Some(_))))
+    }
+
     /// Reaps it on the way.
     fn postmaster_lives(&self) -> bool {
         self.processes().postmaster.as_mut().is_some_and(|child| matches!(child.try_wait(), Ok(None)))

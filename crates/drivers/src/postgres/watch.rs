@@ -53,6 +53,10 @@ impl Server {
                 ServerState::Absent
             });
         }
+        // Its children may live on and even answer, but nobody reaps, restarts or sends for them any more.
+        if self.postmaster_died() {
+            return nothing(ServerState::Stopped);
+        }
         let limit = self.config.limits.query;
         let error = match self.ask("observe", STATE, limit).await {
             Ok(rows) if !rows.is_empty() => {
