@@ -55,7 +55,7 @@ impl World {
         let ready = place.ready(self.now);
         let instance = |n: u32| InstanceReport {
             name: n.to_string(),
-            zone: if n % 2 == 0 { "a" } else { "b" }.into(),
+            zone: if n.is_multiple_of(2) { "a" } else { "b" }.into(),
             alive: true,
             ready: n < ready,
         };

@@ -47,6 +47,7 @@ impl Writer {
         let mut bid = Bid::new(Some(order.attempt), known.next(&self.rules.me), from, now, gives_up);
         bid.receipts = order.receipts;
         bid.accept_loss = order.accept_loss;
+        bid.received = order.received;
         self.mode = Mode::Bidding(Box::new(bid));
     }
 

@@ -452,6 +452,22 @@ fn after_a_restart_clients_wait_until_the_standby_has_what_recovery_brought_back
 }
 
 #[test]
+fn a_copy_that_reaches_the_end_of_a_cleanly_stopped_writer_needs_no_record() {
+    for (received, promoted) in [(99, false), (100, true)] {
+        let mut world = World::new(true);
+        world.promote("a", 1);
+        world.advance(1_000 * MS);
+        let attempt = world.attempt(2);
+        world.send("a", Event::Fence { attempt, clean: true });
+        let (attempt, receipts) = (world.attempt(3), world.receipts.clone());
+        let received = Lsn(received);
+        world.send("b", Event::Promote { attempt, receipts, at_least: None, accept_loss: None, received });
+        world.advance(1_000 * MS);
+        assert_eq!(world.done(3), promoted, "the writer's log ended at 100, the copy's at {received}");
+    }
+}
+
+#[test]
 fn a_log_that_ends_too_early_is_not_promoted() {
     let mut world = World::started();
     let attempt = world.attempt(2);
