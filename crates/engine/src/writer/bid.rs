@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use model::action::AcceptLoss;
-use model::{ActError, Attempt, Epoch, LeaseReply, LeaseRequest, Outcome, Receipt, Refusal, SiteId, SyncRecord, Time};
+use model::{
+    ActError, Attempt, Epoch, LeaseReply, LeaseRequest, Lsn, Outcome, Receipt, Refusal, SiteId, SyncRecord, Time,
+};
 
 use super::{Effect, Mode, Writer};
 use crate::lease::Holder;
@@ -21,6 +23,8 @@ pub struct Bid {
     pub(super) epoch: Epoch,
     pub(super) receipts: Vec<Receipt>,
     pub(super) accept_loss: Option<AcceptLoss>,
+    /// How far this site's copy reaches.
+    pub(super) received: Lsn,
     pub(super) started: Time,
     pub(super) gives_up: Time,
     pub(super) asks: Time,
@@ -46,6 +50,7 @@ impl Bid {
             epoch,
             receipts: vec![],
             accept_loss: None,
+            received: Lsn::default(),
             started: now,
             gives_up,
             asks: now,
@@ -164,7 +169,11 @@ impl Writer {
         // SAFETY.md item 8: past this rule only with two people's recorded consent to lose acknowledged writes. The
         // last writer itself has everything.
         let wrote_last = self.highest == self.durable.written;
-        if self.rules.sync.is_some() && !wrote_last && !known_in_sync && bid.accept_loss.is_none() {
+        // So has a copy that reaches the end of a writer that was stopped cleanly, by that writer's own receipt.
+        let reaches = |receipt: &Receipt| receipt.end.is_some_and(|end| bid.received >= end);
+        let complete = bid.receipts.iter().any(|receipt| receipt.covers(&self.highest) && reaches(receipt));
+        let has_all = wrote_last || known_in_sync || complete;
+        if self.rules.sync.is_some() && !has_all && bid.accept_loss.is_none() {
             let why = format!(
                 "the voters' record (version {}) does not say that {me} holds every acknowledged write",
                 bid.in_sync.0
