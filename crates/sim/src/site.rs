@@ -216,7 +216,8 @@ pub fn rules(topology: &Topology, me: &SiteId) -> Rules {
         voters: topology.sites.iter().map(|site| site.id.clone()).collect(),
         terms: Terms::new(timing),
         renew_every: timing.renew_every,
-        sync: synchronous.then_some(SyncRules { when_alone: postgres.when_alone, lost_after: timing.unreachable_after }),
+        sync: synchronous
+            .then_some(SyncRules { when_alone: postgres.when_alone, lost_after: timing.unreachable_after }),
         partners: topology.others(me).cloned().collect(),
         restart_after_crash: postgres.on_crash == OnCrash::Restart,
     }

@@ -232,8 +232,7 @@ mod tests {
 
     #[test]
     fn the_sync_record_moves_forward_only_and_only_for_the_holder() {
-        let record =
-            |version, sites: &[&str]| SyncRecord { version, in_sync: sites.iter().map(SiteId::new).collect() };
+        let record = |version, sites: &[&str]| SyncRecord { version, in_sync: sites.iter().map(SiteId::new).collect() };
         let ask = |epoch, record| LeaseRequest::RecordSync { epoch, record };
         let (reply, voter) = promised().answer(at(1), &ask(epoch(1, "a"), record(2, &["b"])));
         assert!(reply.granted());

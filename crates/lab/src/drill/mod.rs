@@ -99,7 +99,11 @@ pub async fn run(plan: Plan, say: &(dyn Fn(&str) + Sync), stop: CancellationToke
     let scratch = scratch()?;
     say(&format!("{}: {}", plan.drill.name(), plan.drill.what()));
     say("starting two regions and a witness");
-    let world = World::up(plan.topology.clone(), &plan.beside, scratch.path(), None, &plan.program).await?;
+    let up = World::up(plan.topology.clone(), &plan.beside, scratch.path(), None, &plan.program).await;
+    let world = up.inspect_err(|_| {
+        // Only when it is empty.
+        let _ = std::fs::remove_dir(&plan.out);
+    })?;
     let mut story = Story::default();
     let told = tokio::select! {
         told = act(&plan, &world, &mut story, say) => told,
