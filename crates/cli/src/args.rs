@@ -33,7 +33,7 @@ pub struct Globals {
     /// ~/.local/state/antipode/WORKLOAD]
     #[arg(long, global = true, value_name = "DIR")]
     state: Option<PathBuf>,
-    /// Who asks or approves: one of the spec's approvers
+    /// Who asks or approves: one of the spec's approvers [default: $ANTIPODE_AS, or the only one]
     #[arg(long = "as", global = true, value_name = "PERSON")]
     pub person: Option<String>,
 }

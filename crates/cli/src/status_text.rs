@@ -1,7 +1,5 @@
 //! The status as people read it at three in the morning: the answer first, then what it rests on, then what to type.
 
-use std::time::Duration;
-
 use engine::Status;
 use engine::runbook::Need;
 use engine::status::{RunStatus, SiteStatus, StepStatus, WriterStatus};
@@ -15,7 +13,7 @@ use crate::operator::Operator;
 use crate::table;
 
 pub fn whole(status: &Status, operator: &Operator) -> String {
-    let parts = [headline(status), sites(status), facts(status), run(status, operator)];
+    let parts = [headline(status), sites(status), facts(status, operator), run(status, operator)];
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n")
 }
 
@@ -100,7 +98,12 @@ fn sites(status: &Status) -> String {
 fn row(status: &Status, site: &SiteStatus) -> [String; 9] {
     let none = || "-".to_owned();
     let region = site.role == "region";
-    let preferred = if site.preferred { " (preferred)" } else { "" };
+    let mark = if site.preferred { "*" } else { "" };
+    // The last that was heard of a site that is not heard now.
+    let was = |text: String| match site.verdict {
+        Verdict::Unreachable | Verdict::Unknown => format!("was: {text}"),
+        Verdict::Up | Verdict::Suspected => text,
+    };
     let ready = match (&site.ready, region) {
         (_, false) => none(),
         (Readiness::Ready, _) => "ready".to_owned(),
@@ -121,12 +124,16 @@ fn row(status: &Status, site: &SiteStatus) -> [String; 9] {
         format!("{}.{serial}{ttl}{}", epoch.number, if old { ", old" } else { "" })
     });
     [
-        format!("{}{preferred}", site.site),
+        format!("{}{mark}", site.site),
         site.verdict.to_string(),
         ready,
-        if region { site.database.clone().unwrap_or_else(|| "unknown".to_owned()) } else { none() },
+        match &site.database {
+            Some(database) => was(database.clone()),
+            None if region => "unknown".to_owned(),
+            None => none(),
+        },
         behind,
-        if fleets.is_empty() { none() } else { fleets },
+        if fleets.is_empty() { none() } else { was(fleets) },
         zone,
         site.promise_remaining.map_or_else(none, human),
         site.reported.map_or_else(|| "never".to_owned(), |age| format!("{} ago", human(age))),
@@ -150,13 +157,20 @@ fn reasons(site: &SiteStatus) -> Vec<String> {
 }
 
 /// What else somebody must know before deciding.
-fn facts(status: &Status) -> String {
+fn facts(status: &Status, operator: &Operator) -> String {
     let mut lines = Vec::new();
     if let Some(writer) = &status.writer {
-        let left = |of: Option<Duration>| of.map_or("unknown".to_owned(), human);
-        let lease =
-            format!("{} left, at renewals never below {}", left(writer.lease_remaining), left(writer.lowest_margin));
+        let lease = match (writer.lease_remaining, writer.lowest_margin) {
+            (Some(left), Some(lowest)) => format!("{} left, at renewals never below {}", human(left), human(lowest)),
+            (Some(left), None) => format!("{} left", human(left)),
+            (None, _) => "what is left of it is not known".to_owned(),
+        };
         lines.push(("lease", format!("epoch {}, {lease}", writer.epoch)));
+    }
+    let away = |site: &&SiteStatus| site.preferred && status.writer.as_ref().is_some_and(|w| w.site != site.site);
+    if let Some(site) = status.sites.iter().find(away) {
+        let how = operator.command("failback");
+        lines.push(("* preferred", format!("`{how}` returns to {}", site.site)));
     }
     lines.push(("if alone", alone(status)));
     if let Some(in_sync) = status.in_sync.as_ref().filter(|_| status.replication == Replication::Synchronous) {

@@ -185,6 +185,59 @@ fn completions_and_manual_know_every_command() {
     assert!(manual.contains("waits for approval"), "the manual lists the exit statuses");
 }
 
+#[test]
+fn the_operators_commands_explain_themselves() {
+    let shell = Shell::new();
+    for command in ["status", "probe", "switchover", "failover", "failback", "approve", "abort", "journal"] {
+        insta::assert_snapshot!(format!("help_{command}"), shell.transcript(&[command, "-h"]));
+    }
+}
+
+#[test]
+fn nothing_is_running() {
+    let shell = Shell::new();
+    insta::assert_snapshot!("not_up", shell.transcript(&["status", "--state", "state"]));
+    insta::assert_snapshot!(
+        "not_up_json",
+        shell.transcript(&["switchover", "--state", "state", "--as", "ana", "--json"])
+    );
+    shell.edit("rto: 30m", "rto: 30");
+    insta::assert_snapshot!("not_up_invalid_spec", shell.transcript(&["status"]));
+}
+
+/// A state folder with everybody's certificates, whose controller is gone.
+#[test]
+fn the_controller_is_away() {
+    use controller::identity::{Authority, Peer};
+    let shell = Shell::new();
+    let identity = shell.dir.path().join("state/identity");
+    std::fs::create_dir_all(&identity).unwrap();
+    let authority = Authority::create(&identity, "case-api").unwrap();
+    for person in ["ana", "budi"] {
+        authority.issue(&Peer::Operator(model::Person::new(person))).unwrap();
+    }
+    let lab = serde_json::json!({
+        "workload": "case-api", "lab": "1-1", "addresses": { "base": 20000, "numbers": {} },
+        "controller": "127.0.0.1:1", "identity": identity,
+    });
+    shell.write("state/lab.json", &lab.to_string());
+    insta::assert_snapshot!("away", shell.transcript(&["status", "--state", "state"]));
+    insta::assert_snapshot!("away_json", shell.transcript(&["probe", "--state", "state", "--json"]));
+    insta::assert_snapshot!("who_asks", shell.transcript(&["failback", "--state", "state"]));
+    insta::assert_snapshot!(
+        "who_is_that",
+        shell.transcript(&["abort", "3", "--why", "x", "--state", "state", "--as", "eve"])
+    );
+    for key in ["ana", "budi"] {
+        std::fs::remove_file(identity.join(format!("{key}.operator.antipode.key"))).unwrap();
+    }
+    let nobody = shell.output(&["status", "--state", "state"]);
+    assert_eq!(nobody.status.code(), Some(6));
+    // The spec is not read when the folder is named.
+    shell.write("antipode.yaml", "not a spec");
+    assert_eq!(shell.output(&["status", "--state", "state"]).status.code(), Some(6));
+}
+
 /// A closed pipe is how `| head` ends a program, not an error to report.
 #[test]
 fn a_closed_pipe_is_quiet() {

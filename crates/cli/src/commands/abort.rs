@@ -12,6 +12,7 @@ use crate::request::{self, Detach};
 /// Stop a run before its commit point, and take back what it did
 #[derive(Debug, Args)]
 pub struct Abort {
+    /// As in `run-3`; `antipode status` names it
     #[arg(value_name = "RUN", value_parser = request::run_id)]
     run: RunId,
     /// The reason, for the journal

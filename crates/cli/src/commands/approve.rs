@@ -12,6 +12,7 @@ use crate::request::{self, Detach};
 /// Agree to what a run waits for, or to another try of what failed
 #[derive(Debug, Args)]
 pub struct Approve {
+    /// As in `run-3`; `antipode status` names it
     #[arg(value_name = "RUN", value_parser = request::run_id)]
     run: RunId,
     /// Agree also to lose the acknowledged writes that the run estimates

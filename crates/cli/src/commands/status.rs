@@ -56,7 +56,8 @@ async fn watch(operator: &Operator, output: &Output) {
                 output.text(&format!("\x1b[H{text}\x1b[J"));
             }
             (_, false) => {
-                let line = text(&seen, operator, |status, _| status_text::changes(status, operator));
+                let text = text(&seen, operator, status_text::changes);
+                let line = format!("{}\n", text.lines().next().unwrap_or_default());
                 if line != last {
                     output.text(&format!("{:.0}  {line}", jiff::Timestamp::now()));
                     last = line;

@@ -48,7 +48,7 @@ pub fn one_run(state: &Workload, request: &Request) -> Result<(), Refused> {
         return Ok(());
     }
     let hint = match before_commit(run) {
-        true => format!("wait for it, or `antipode abort {}` first", run.id.0),
+        true => format!("wait for it, or `antipode abort {} --why REASON` first", run.id),
         false => "it has passed its commit point and goes only forward; see `antipode status`".to_owned(),
     };
     Err(Refused::new("run-active", format!("{} ({}) is active", run.id, run.runbook.request), hint))

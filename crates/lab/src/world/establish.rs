@@ -20,24 +20,34 @@ pub async fn establish(world: &World, say: impl Fn(&str)) -> Result<(), WorldErr
     let api = world.operator(&world.somebody()?)?;
     world.wait_until_reported(&api).await?;
     let status = api.status().await.map_err(|error| WorldError::Refused(error.to_string()))?;
-    if status.writer.is_none() {
+    let first = status.writer.is_none();
+    if first {
         let granted = api.request(&Request::Establish).await.map_err(|error| WorldError::Refused(error.to_string()))?;
         let run = granted.run.ok_or_else(|| WorldError::Refused("no run was started".into()))?;
         follow(&api, granted.seq.saturating_sub(granted.said.len() as u64) + 1, run, &say).await?;
     }
-    say("waiting for the writer, its standby and the fleets");
+    // After a failover the other region stays fenced until a failback: whoever starts the workload again must be able to
+    // ask for that.
+    let (what, enough): (_, fn(&Status) -> bool) =
+        if first { ("the writer, its standby and the fleets", serves) } else { ("the writer and its fleets", writes) };
+    say(&format!("waiting for {what}"));
     wait_for("a workload that serves in its region", ESTABLISH_WITHIN, async || {
-        api.status().await.is_ok_and(|status| serves(&status))
+        api.status().await.is_ok_and(|status| enough(&status))
     })
     .await
 }
 
-/// A confirmed writer, and ready instances beside it.
+/// A confirmed writer with a standby, and ready instances beside it.
 pub fn serves(status: &Status) -> bool {
+    let writer = status.writer.as_ref().map(|writer| &writer.site);
+    writes(status) && status.sites.iter().any(|site| site.upstream.is_some() && site.upstream.as_ref() == writer)
+}
+
+/// A confirmed writer, and ready instances beside it.
+fn writes(status: &Status) -> bool {
     let Some(writer) = status.writer.as_ref().filter(|writer| writer.confirmed) else { return false };
     let home = status.sites.iter().find(|site| site.site == writer.site);
-    let standby = status.sites.iter().any(|site| site.upstream.as_ref() == Some(&writer.site));
-    standby && home.is_some_and(|home| home.fleets.values().all(|fleet| fleet.ready > 0 && fleet.ready >= fleet.wanted))
+    home.is_some_and(|home| home.fleets.values().all(|fleet| fleet.ready > 0 && fleet.ready >= fleet.wanted))
 }
 
 /// Tells every record of `run` until it ends; a run that does not succeed is an error.
