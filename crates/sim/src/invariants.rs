@@ -17,6 +17,9 @@ use crate::database::{Entry, Server};
 use crate::scenario::WITNESS;
 use crate::world::World;
 
+/// A hundred times what a disaster needs.
+const MOST_EVENTS: u64 = 1_000_000;
+
 /// One broken promise.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct Violation {
@@ -247,6 +250,15 @@ impl World {
         if let Some(id) = back.map(|run| run.id) {
             self.violated("invariant_only_forward_after_the_commit_point", format!("{id} is being undone"));
         }
+    }
+
+    /// Invariant 5: nobody begets work for ever within a moment. True when somebody does.
+    pub fn invariant_time_goes_on(&mut self) -> bool {
+        let busy = self.events > MOST_EVENTS;
+        if busy {
+            self.violated("invariant_time_goes_on", format!("{MOST_EVENTS} events, and no end"));
+        }
+        busy
     }
 
     /// When the world has had all the time that it needs.

@@ -114,6 +114,14 @@ fn an_old_writer_that_serves_on_its_return_is_found() {
     bites(Weakness { serves_on_return: true, ..Weakness::default() }, &[], 200, TWO_WRITERS);
 }
 
+/// Seeds whose disasters once broke something, each by what it was.
+#[test]
+fn seeds_that_once_failed_pass() {
+    // A lapsed writer whose bid was refused at once began another upon every answer, and asked every voter each time.
+    let storm = run(1_722);
+    assert!(storm.violations.is_empty() && storm.events < 100_000, "{storm:?}");
+}
+
 /// Not part of the bounded run: `SEEDS=20000 cargo test --release -p antipode-sim -- --ignored --nocapture`.
 #[test]
 #[ignore = "as long as one likes"]

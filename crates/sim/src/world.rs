@@ -247,7 +247,7 @@ impl World {
             self.events += 1;
             self.happen(next.what);
             self.check_always();
-            if self.is_over() {
+            if self.is_over() || self.invariant_time_goes_on() {
                 break;
             }
         }

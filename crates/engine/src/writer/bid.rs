@@ -239,9 +239,12 @@ impl Writer {
     ) {
         // A voter may be free to grant although another site wrote since: then what is here is not the newest.
         let deposed = self.highest > self.durable.written && self.highest.site != self.rules.me;
-        if !reply.granted() || deposed {
+        // One bid each interval: a bid that is refused at once asks every voter anew, and were each answer to begin the
+        // next one, answers and questions would beget each other without end.
+        if !reply.granted() || deposed || now < self.bids_after {
             return;
         }
+        self.bids_after = now + self.rules.renew_every;
         let gives_up = now + self.rules.renew_every * 4;
         let from = std::mem::replace(&mut self.mode, Mode::Standby);
         let mut bid = Bid::new(None, epoch.clone(), from, now, gives_up);

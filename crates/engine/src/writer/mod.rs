@@ -234,6 +234,8 @@ pub struct Writer {
     sync: SyncRecord,
     sync_state: SyncState,
     next_renewal: Time,
+    /// A lapsed writer begins no new bid before this.
+    bids_after: Time,
     lowest_margin: Option<Duration>,
     /// Of the server, in this epoch.
     crashes: u32,
@@ -254,6 +256,7 @@ impl Writer {
             sync: SyncRecord::default(),
             sync_state: SyncState::default(),
             next_renewal: Time::ZERO,
+            bids_after: Time::ZERO,
             lowest_margin: None,
             crashes: 0,
             following: false,
