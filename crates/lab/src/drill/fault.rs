@@ -153,8 +153,15 @@ pub async fn crash_controller(world: &World, watcher: &Arc<Watcher>, run: RunId)
             if attempt.run == run && matches!(action.verb, model::Verb::Promote { .. }))
     };
     watcher.wait_for_record(std::time::Duration::from_secs(30), ordered).await?;
+    let before = watcher.last_seq();
     world.kill_controller().await;
-    world.start_controller(&[]).await
+    world.start_controller(&[]).await?;
+    // By its own word in the journal: a controller that lives on would finish the run as well, and prove nothing.
+    crate::world::wait_for("a controller that started anew", std::time::Duration::from_secs(30), async || {
+        let started = |record: &engine::Record| matches!(record, engine::Record::Restarted { .. });
+        watcher.lines().iter().any(|(line, record)| line.seq > before && started(record))
+    })
+    .await
 }
 
 /// The fault as the evidence has it.
