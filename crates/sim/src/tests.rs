@@ -10,11 +10,13 @@ fn seeds(first: u64, count: u64) -> Sweep {
 
 #[test]
 fn many_disasters_break_no_invariant() {
-    let sweep = seeds(1, 300);
+    // Unoptimised code gets fewer, for the time that it takes.
+    let count = if cfg!(debug_assertions) { 150 } else { 1_000 };
+    let sweep = seeds(1, count);
     let told = |report: &Report| (report.seed, report.kind, report.shape, report.violations.clone());
     let failed: Vec<_> = sweep.failed.iter().map(told).collect();
     assert!(failed.is_empty(), "{failed:#?}");
-    assert_eq!(sweep.seeds, 300);
+    assert_eq!(sweep.seeds, count);
     assert_eq!(sweep.by_kind.len(), Kind::ALL.len(), "every kind is drawn: {:?}", sweep.by_kind);
     assert!(sweep.vacuous * 10 < sweep.seeds, "{} of {} hit nothing", sweep.vacuous, sweep.seeds);
     assert!(sweep.promotions > sweep.seeds && sweep.lost > 0, "{sweep:?}");
@@ -119,7 +121,7 @@ fn an_old_writer_that_serves_on_its_return_is_found() {
 fn seeds_that_once_failed_pass() {
     // A lapsed writer whose bid was refused at once began another upon every answer, and asked every voter each time.
     let storm = run(1_722);
-    assert!(storm.violations.is_empty() && storm.events < 100_000, "{storm:?}");
+    assert!(storm.violations.is_empty() && storm.events < 300_000, "{storm:?}");
 }
 
 /// Not part of the bounded run: `SEEDS=20000 cargo test --release -p antipode-sim -- --ignored --nocapture`.
