@@ -18,7 +18,7 @@ fn many_disasters_break_no_invariant() {
     assert!(failed.is_empty(), "{failed:#?}");
     assert_eq!(sweep.seeds, count);
     assert_eq!(sweep.by_kind.len(), Kind::ALL.len(), "every kind is drawn: {:?}", sweep.by_kind);
-    assert!(sweep.vacuous * 10 < sweep.seeds, "{} of {} hit nothing", sweep.vacuous, sweep.seeds);
+    assert!(sweep.vacuous * 6 < sweep.seeds, "{} of {} hit nothing", sweep.vacuous, sweep.seeds);
     assert!(sweep.promotions > sweep.seeds && sweep.lost > 0, "{sweep:?}");
 }
 
