@@ -122,6 +122,9 @@ fn seeds_that_once_failed_pass() {
     // A lapsed writer whose bid was refused at once began another upon every answer, and asked every voter each time.
     let storm = run(1_722);
     assert!(storm.violations.is_empty() && storm.events < 300_000, "{storm:?}");
+    // A renewal of the fenced writer came after its release, and bound a voter that its healthy successor needed.
+    let bound = run(24_449);
+    assert!(bound.violations.is_empty(), "{bound:?}");
 }
 
 /// Not part of the bounded run: `SEEDS=20000 cargo test --release -p antipode-sim -- --ignored --nocapture`.

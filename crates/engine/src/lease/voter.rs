@@ -27,6 +27,8 @@ pub struct Voter {
     promised_until: Time,
     /// After a restart: a promise from before may still run.
     quiet_until: Time,
+    /// The newest epoch that its own site gave up with a receipt.
+    released: Option<Epoch>,
 }
 
 impl Voter {
@@ -34,7 +36,7 @@ impl Voter {
     /// waits out a whole promise before it grants a new epoch.
     pub fn start(terms: Terms, promises: Promises, now: Time) -> Self {
         let quiet_until = if promises.granted.is_none() { now } else { now + terms.promise() };
-        Self { terms, promises, promised_until: Time::ZERO, quiet_until }
+        Self { terms, promises, promised_until: Time::ZERO, quiet_until, released: None }
     }
 
     pub fn promises(&self) -> &Promises {
@@ -61,7 +63,7 @@ impl Voter {
                 refused
             }
             LeaseRequest::Renew { epoch } => {
-                let refused = if *epoch == self.promises.granted { None } else { self.refuse_new(now, epoch, &[]) };
+                let refused = self.refuse_new(now, epoch, &[]);
                 if refused.is_none() {
                     next.promise(epoch, now);
                 }
@@ -71,6 +73,7 @@ impl Voter {
                 if receipt.covers(&self.promises.granted) {
                     next.promised_until = Time::ZERO;
                     next.quiet_until = Time::ZERO;
+                    next.released = Some(receipt.epoch.clone());
                 }
                 None
             }
@@ -95,6 +98,10 @@ impl Voter {
     /// it is one writer, whatever its number.
     fn refuse_new(&self, now: Time, epoch: &Epoch, receipts: &[Receipt]) -> Option<Refusal> {
         let granted = &self.promises.granted;
+        // A renewal that the release overtook must not bind this voter to a writer that is gone.
+        if self.released.as_ref().is_some_and(|released| released.site == epoch.site && epoch <= released) {
+            return Some(Refusal::OldEpoch { highest: granted.clone() });
+        }
         if epoch == granted {
             return None;
         }
@@ -228,6 +235,17 @@ mod tests {
                 .granted(),
             "an older epoch's"
         );
+    }
+
+    #[test]
+    fn a_renewal_that_comes_after_its_release_binds_nobody() {
+        let release = LeaseRequest::Release { receipt: receipt(&epoch(1, "a")) };
+        let (_, voter) = promised().answer(at(1), &release);
+        for late in [renew(&epoch(1, "a")), acquire(&epoch(1, "a"))] {
+            assert!(!voter.answer(at(2), &late).0.granted());
+        }
+        assert!(voter.answer(at(3), &acquire(&epoch(2, "b"))).0.granted());
+        assert!(voter.answer(at(3), &acquire(&epoch(2, "a"))).0.granted(), "the same site may write anew");
     }
 
     #[test]
