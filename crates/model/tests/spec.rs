@@ -102,11 +102,12 @@ fn the_example_means_what_it_says() {
     insta::assert_debug_snapshot!("example", checked.topology.unwrap());
 }
 
+/// It degrades rather than blocks: whoever takes over stands alone, and a blocked one would serve nobody.
 #[test]
 fn the_synchronous_example_never_loses() {
     let topology = spec::parse(&read("../../examples/case-api/antipode-sync.yaml")).unwrap();
     let (_, postgres) = topology.database();
-    assert_eq!((postgres.replication, postgres.when_alone), (Replication::Synchronous, WhenAlone::Block));
+    assert_eq!((postgres.replication, postgres.when_alone), (Replication::Synchronous, WhenAlone::Degrade));
     assert_eq!(topology.objectives.rpo, Duration::ZERO);
 }
 
