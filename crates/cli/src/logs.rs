@@ -3,7 +3,7 @@
 use tracing_subscriber::EnvFilter;
 
 pub fn to_stderr() {
-    let filter = EnvFilter::try_from_env("ANTIPODE_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_from_env("ANTIPODE_LOG").unwrap_or_else(|_| EnvFilter::new("info,hickory_server=warn"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
 }
 

@@ -283,14 +283,20 @@ async fn stop(name: &str, mut child: Child) -> Option<String> {
     }
 }
 
-/// Certificates for everybody, made once; a workload that was brought up before keeps its own.
+/// Certificates for everybody. Whoever has one keeps it; who is new in the spec gets one.
 fn certify(topology: &Topology, layout: &Layout) -> Result<(), WorldError> {
     let identity = layout.identity();
-    if identity.join("ca.pem").exists() {
+    let has_one = |peer: &Peer| identity.join(format!("{}.pem", peer.name())).exists();
+    let new: Vec<Peer> = Peer::everybody(topology).into_iter().filter(|peer| !has_one(peer)).collect();
+    if new.is_empty() {
+        // The authority's key may be where it should be by now: elsewhere.
         return Ok(());
     }
-    let authority = Authority::create(&identity, &topology.workload)?;
-    for peer in Peer::everybody(topology) {
+    let authority = match identity.join("ca.pem").exists() {
+        true => Authority::open(&identity, &topology.workload)?,
+        false => Authority::create(&identity, &topology.workload)?,
+    };
+    for peer in new {
         authority.issue(&peer)?;
     }
     Ok(())
