@@ -216,6 +216,10 @@ impl Turn<'_> {
             Gate::Open => {}
             Gate::Wait(why) => return self.hold(run, number, why),
             Gate::Ask(why) => return asks.loss.push(why),
+            Gate::Failed(why) => {
+                let step = number as u32;
+                return self.emit(Record::CheckEnded { run: run.id, step, passed: false, why, at: self.now });
+            }
             Gate::Shut(why) => {
                 if !matches!(run.pause, Some(Pause::Trouble { .. })) {
                     self.pause(run, Pause::Trouble { step: number as u32, why });

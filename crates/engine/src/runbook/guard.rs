@@ -20,6 +20,8 @@ pub enum Gate {
     /// People must accept this first.
     Ask(String),
     Shut(String),
+    /// The step has failed by it: before the commit point the run is taken back.
+    Failed(String),
 }
 
 /// Static stability: a failover requires nothing that is homed in the region being left.
@@ -87,8 +89,13 @@ pub fn may_promote(state: &Workload, run: &Run, now: Time) -> Gate {
     }
     let Some(from) = &run.runbook.from else { return Gate::Open };
     if !matches!(run.runbook.request, Request::Failover { .. }) {
-        let receipt = run.receipts.iter().any(|receipt| receipt.site == *from);
-        return if receipt { Gate::Open } else { Gate::Shut(format!("{from} has given no fence receipt")) };
+        return match run.receipts.iter().find(|receipt| receipt.site == *from) {
+            None => Gate::Shut(format!("{from} has given no fence receipt")),
+            Some(receipt) if receipt.end.is_none() => {
+                Gate::Failed(format!("{from} did not stop cleanly, so that {to} may lack what it acknowledged last"))
+            }
+            Some(_) => Gate::Open,
+        };
     }
     match within_rpo(state, run, from, to, now) {
         Finding::Pass(_) => Gate::Open,

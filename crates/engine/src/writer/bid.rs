@@ -8,7 +8,7 @@ use model::{
     ActError, Attempt, Epoch, LeaseReply, LeaseRequest, Lsn, Outcome, Receipt, Refusal, SiteId, SyncRecord, Time,
 };
 
-use super::{Effect, Mode, Writer};
+use super::{Effect, Mode, Rules, Writer};
 use crate::lease::Holder;
 
 /// How often an unanswered question is asked again, at least.
@@ -25,6 +25,8 @@ pub struct Bid {
     pub(super) accept_loss: Option<AcceptLoss>,
     /// How far this site's copy reaches.
     pub(super) received: Lsn,
+    /// Has every acknowledged write, whatever the voters' record says.
+    pub(super) complete: bool,
     pub(super) started: Time,
     pub(super) gives_up: Time,
     pub(super) asks: Time,
@@ -51,6 +53,7 @@ impl Bid {
             receipts: vec![],
             accept_loss: None,
             received: Lsn::default(),
+            complete: false,
             started: now,
             gives_up,
             asks: now,
@@ -68,6 +71,16 @@ impl Bid {
             Stage::Sounding(_) => LeaseRequest::Sound { epoch, receipts },
             Stage::Acquiring(_) => LeaseRequest::Acquire { epoch, receipts },
         }
+    }
+    /// SAFETY.md item 8: past this rule only with two people's recorded consent to lose acknowledged writes.
+    fn may_win(&self, rules: &Rules) -> Result<(), String> {
+        let (version, in_sync) = &self.in_sync;
+        let has_all = self.complete || in_sync.contains(&rules.me);
+        if rules.sync.is_none() || has_all || self.accept_loss.is_some() {
+            return Ok(());
+        }
+        let me = &rules.me;
+        Err(format!("the voters' record (version {version}) does not say that {me} holds every acknowledged write"))
     }
     fn why_not(&self) -> String {
         let said = self.refusals.iter().map(|(voter, refusal)| format!("{voter}: {refusal}"));
@@ -129,7 +142,7 @@ impl Writer {
             (Stage::Acquiring(holder), LeaseRequest::Acquire { .. }) => {
                 holder.granted(voter, sent);
                 if holder.holds(now) {
-                    self.won(now, effects);
+                    self.judge_and_win(now, effects);
                 }
             }
             _ => {}
@@ -159,25 +172,22 @@ impl Writer {
             }
             Refusal::SyncMoved { .. } => {}
         }
+        if let Stage::Sounding(willing) = &mut bid.stage {
+            // It was willing once, and is no longer.
+            willing.remove(voter);
+        }
         bid.refusals.insert(voter.clone(), refusal);
     }
 
     fn acquire(&mut self, now: Time, effects: &mut Vec<Effect>) {
-        let me = self.rules.me.clone();
         let Mode::Bidding(bid) = &mut self.mode else { return };
-        let known_in_sync = bid.in_sync.1.contains(&me);
-        // SAFETY.md item 8: past this rule only with two people's recorded consent to lose acknowledged writes. The
-        // last writer itself has everything.
+        // The last writer itself has everything.
         let wrote_last = self.highest == self.durable.written;
         // So has a copy that reaches the end of a writer that was stopped cleanly, by that writer's own receipt.
         let reaches = |receipt: &Receipt| receipt.end.is_some_and(|end| bid.received >= end);
         let complete = bid.receipts.iter().any(|receipt| receipt.covers(&self.highest) && reaches(receipt));
-        let has_all = wrote_last || known_in_sync || complete;
-        if self.rules.sync.is_some() && !has_all && bid.accept_loss.is_none() {
-            let why = format!(
-                "the voters' record (version {}) does not say that {me} holds every acknowledged write",
-                bid.in_sync.0
-            );
+        bid.complete = wrote_last || complete;
+        if let Err(why) = bid.may_win(&self.rules) {
             return self.withdraw(Outcome::Refused { why }, effects);
         }
         bid.stage = Stage::Acquiring(Holder::new(bid.epoch.clone(), self.rules.terms, self.rules.voters.len() / 2 + 1));
@@ -185,6 +195,16 @@ impl Writer {
         self.asked = self.asked.clone().max(bid.epoch.clone());
         let request = bid.request();
         self.ask_all(&request, effects);
+    }
+
+    /// The record may have moved on since the voters were sounded. Now it cannot: those who granted the epoch take no
+    /// change of it from an older writer any more, and one of them has the newest.
+    fn judge_and_win(&mut self, now: Time, effects: &mut Vec<Effect>) {
+        let Mode::Bidding(bid) = &self.mode else { return };
+        match bid.may_win(&self.rules) {
+            Ok(()) => self.won(now, effects),
+            Err(why) => self.withdraw(Outcome::Refused { why }, effects),
+        }
     }
 
     /// The commit point: a majority granted the epoch.
