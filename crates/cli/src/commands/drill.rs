@@ -52,7 +52,7 @@ impl Drill {
         let result = runtime.block_on(carry_out(plan, output))?;
         output.result(&result, || table(&result));
         let page = PathBuf::from(&result.evidence).with_file_name("report.html");
-        output.notice(&format!("report: {}\nevidence: {}\n", page.display(), result.evidence));
+        output.notice(&format!("report: {}\n", page.display()));
         Ok(exit(&result))
     }
 }
