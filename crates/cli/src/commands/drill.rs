@@ -95,14 +95,17 @@ fn failure(error: DrillError) -> Failure {
 }
 
 fn unknown(name: &str) -> Failure {
-    let names: Vec<&str> = catalogue().into_iter().map(Kind::name).collect();
+    let names: Vec<&str> = catalogue().iter().map(|drill| drill.name()).collect();
     Failure::new(Code::UnknownDrill, format!("there is no drill `{name}`"))
         .hint(format!("the drills are {}", names.join(", ")))
 }
 
 fn list(output: &Output) -> Exit {
-    let drills = catalogue().map(|drill| json!({ "name": drill.name(), "what": drill.what() }));
-    output.result(&drills, || catalogue().map(|drill| format!("{:18} {}\n", drill.name(), drill.what())).concat());
+    let drills: Vec<_> =
+        catalogue().iter().map(|drill| json!({ "name": drill.name(), "what": drill.what() })).collect();
+    output.result(&drills, || {
+        catalogue().iter().map(|drill| format!("{:18} {}\n", drill.name(), drill.what())).collect::<String>()
+    });
     Exit::Ok
 }
 

@@ -3,29 +3,32 @@
 //! A drill proves nothing when its fault hit nothing, when no client saw it, when no write was under way, or when
 //! clean-up left something: each of these is a check that fails it.
 
+mod catalogue;
 mod checks;
-mod fault;
+mod days;
 mod plans;
 mod result;
+mod stage;
+mod story;
 mod watcher;
+mod wound;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use controller::api::ApiClient;
-use engine::Request;
-use engine::runbook::run::End;
-use model::{RunId, SiteId, Time, Topology};
+use model::{SiteId, Topology};
 use tokio_util::sync::CancellationToken;
 
-pub use fault::{Drill, catalogue};
+pub use catalogue::{Course, Drill, catalogue};
 
-use crate::clients::{ClientKind, Clients, UnderWay};
+use crate::clients::Clients;
 use crate::evidence::{self, Kind, Opening};
-use crate::ledger::{self, Audit, Header, Ledger};
+use crate::ledger::{self, Header, Ledger};
 use crate::report::DrillResult;
-use crate::world::{self, World, WorldError, wait_for};
+use crate::world::{self, World, WorldError};
+use stage::Stage;
+use story::Story;
 use watcher::Watcher;
 
 /// What a drill is told.
@@ -60,35 +63,8 @@ pub enum DrillError {
     Interrupted,
 }
 
-/// Longest that a failover or failback may take before the drill gives up on it.
-const RECOVER_WITHIN: Duration = Duration::from_secs(60);
-/// Acknowledged writes of every client before anything is broken.
-const WARM_UP_WRITES: u64 = 60;
-/// How long the workload is watched after each recovery.
-const SETTLE: Duration = Duration::from_secs(2);
 /// Longest that a client's last writes may take when it stops.
 const DRAIN: Duration = Duration::from_secs(4);
-
-/// What happened, in the order it did; filled in as far as the drill came.
-#[derive(Default)]
-pub(crate) struct Story {
-    pub fault_at: Option<Time>,
-    pub healed_at: Option<Time>,
-    /// When the measuring of the failover ended.
-    pub until: Option<Time>,
-    pub old_epoch: u64,
-    /// What the fault hit, and in words.
-    pub hit: Option<(bool, String)>,
-    pub failover: Option<RunId>,
-    pub failback: Option<RunId>,
-    pub after_failover: Option<Audit>,
-    pub after_failback: Option<Audit>,
-    /// Why the drill did not get further.
-    pub stopped: Option<String>,
-    pub back_home: Option<Result<(), String>>,
-    pub leftovers: Vec<String>,
-    pub controller_killed_in: Option<RunId>,
-}
 
 /// Runs one drill from nothing to nothing. `say` hears every line of progress.
 ///
@@ -147,207 +123,35 @@ async fn act(
     let ledger = Ledger::create(&plan.out.join("ledger.jsonl"), &header)?;
     let clients = Clients::start(&header.clients, &ledger.log())?;
     say(&format!("{} clients write through DNS and the load balancers", header.clients.len()));
-    if let Err(error) = rehearse(
-        plan,
+    let mut stage = Stage {
+        drill: plan.drill,
         world,
+        home: world.topology.preferred().clone(),
+        away: away(&world.topology),
+        ledger: &ledger,
+        out: &plan.out,
+        under_way: clients.under_way(),
+        api: &api,
+        watcher: &watcher,
         story,
-        &Stage { ledger: &ledger, under_way: clients.under_way(), api: &api, watcher: &watcher },
         say,
-    )
-    .await
-    {
+    };
+    let rehearsed = async {
+        stage.warm_up(&header.clients).await?;
+        days::rehearse(plan.drill, &mut stage).await
+    };
+    if let Err(error) = rehearsed.await {
         say(&format!("stopped: {error}"));
-        story.stopped = Some(error.to_string());
+        stage.story.stopped = Some(error.to_string());
     }
-    story.until.get_or_insert_with(ledger::now);
+    stage.story.until.get_or_insert_with(ledger::now);
     clients.stop(DRAIN).await;
-    if story.after_failover.is_some() && story.stopped.is_none() {
-        story.after_failback = audit(plan, world, say, "after failback").await;
+    if stage.story.after_failover.is_some() && stage.story.stopped.is_none() {
+        stage.story.after_failback = stage.audit("at the end").await;
     }
     ledger.close()?;
     watcher.finish().await;
     Ok(watcher)
-}
-
-/// What a rehearsal works with.
-struct Stage<'a> {
-    ledger: &'a Ledger,
-    under_way: UnderWay,
-    api: &'a ApiClient,
-    watcher: &'a Arc<Watcher>,
-}
-
-async fn rehearse(
-    plan: &Plan,
-    world: &World,
-    story: &mut Story,
-    stage: &Stage<'_>,
-    say: &(dyn Fn(&str) + Sync),
-) -> Result<(), WorldError> {
-    let Stage { ledger, under_way, api, watcher } = stage;
-    let (home, away) = (world.topology.preferred().clone(), away(&world.topology));
-    warm_up(ledger, &plans::clients(world, plan.drill)).await?;
-    story.old_epoch = epoch(api).await?;
-
-    say(&format!("breaking: {}", plan.drill.what()));
-    let before = watcher.last_seq();
-    watcher.mark_calm(false);
-    // A fault between two writes would prove little: wait for an instant at which some are on their way.
-    wait_for_instant(under_way).await?;
-    let mut wound = fault::inject(plan.drill, world, api, &home, &away).await?;
-    story.fault_at = Some(wound.at);
-    let failover = watcher.wait_for_run(before, RECOVER_WITHIN).await?;
-    story.failover = Some(failover);
-    if plan.drill == Drill::ControllerCrash {
-        fault::crash_controller(world, watcher, failover).await?;
-        story.controller_killed_in = Some(failover);
-        say(&format!("the controller was killed in the middle of {failover} and started again"));
-    }
-    let end = watcher.wait_for_end(failover, RECOVER_WITHIN).await?;
-    say(&format!("{failover} {end}, {} after the fault", model::time::human(ledger::now().since(wound.at))));
-    if end != End::Succeeded {
-        return Err(WorldError::Refused(format!("{failover} ended: {end}")));
-    }
-    wait_for_clients(ledger, &away).await?;
-    wait_for_stretching(ledger).await?;
-    tokio::time::sleep(SETTLE).await;
-    story.until = Some(ledger::now());
-    story.after_failover = audit(plan, world, say, "after failover").await;
-
-    story.hit = Some(wound.hit());
-    wound.heal(world, &home).await?;
-    story.healed_at = Some(ledger::now());
-    say(&format!("{home} is back; failing back to it"));
-    let failback = fail_back(world, api, watcher, &home).await?;
-    story.failback = Some(failback);
-    let end = watcher.wait_for_end(failback, RECOVER_WITHIN).await?;
-    say(&format!("{failback} {end}"));
-    if end != End::Succeeded {
-        return Err(WorldError::Refused(format!("{failback} ended: {end}")));
-    }
-    story.back_home = Some(back_home(api, &home).await);
-    tokio::time::sleep(SETTLE).await;
-    Ok(())
-}
-
-/// Every client has had writes acknowledged, so that nothing is broken before it works.
-async fn warm_up(ledger: &Ledger, clients: &[crate::clients::ClientPlan]) -> Result<(), WorldError> {
-    let progress = ledger.progress();
-    let enough = WARM_UP_WRITES * clients.len() as u64;
-    wait_for("acknowledged writes of every client", RECOVER_WITHIN, async || {
-        let progress = progress.borrow();
-        progress.total.acknowledged >= enough
-            && progress.by_kind.values().all(|counts| counts.acknowledged > WARM_UP_WRITES / 2)
-    })
-    .await
-}
-
-/// Clients are served by `region`; how long that took, the ledger knows.
-async fn wait_for_clients(ledger: &Ledger, region: &SiteId) -> Result<(), WorldError> {
-    let progress = ledger.progress();
-    wait_for("clients served by the other region", RECOVER_WITHIN, async || {
-        progress.borrow().acknowledged_by_site.get(region.as_str()).is_some_and(|count| *count > 0)
-    })
-    .await
-}
-
-/// The client that stretches TTLs follows at last; one that is pinned may never.
-async fn wait_for_stretching(ledger: &Ledger) -> Result<(), WorldError> {
-    let progress = ledger.progress();
-    let count = || progress.borrow().by_kind.get(&ClientKind::TtlStretching).map_or(0, |counts| counts.acknowledged);
-    let before = count();
-    let within = RECOVER_WITHIN + plans::STRETCH;
-    wait_for("the stretching client's next acknowledged writes", within, async || count() > before + 5).await
-}
-
-/// Returns while some attempt is on its way.
-async fn wait_for_instant(under_way: &UnderWay) -> Result<(), WorldError> {
-    let until = std::time::Instant::now() + RECOVER_WITHIN;
-    while under_way.now() == 0 {
-        if std::time::Instant::now() > until {
-            return Err(WorldError::Late { what: "a write under way".into(), within: RECOVER_WITHIN });
-        }
-        tokio::task::yield_now().await;
-    }
-    Ok(())
-}
-
-async fn epoch(api: &ApiClient) -> Result<u64, WorldError> {
-    let status = api.status().await.map_err(|error| WorldError::Refused(error.to_string()))?;
-    Ok(status.writer.map_or(0, |writer| writer.epoch.number))
-}
-
-/// Asks for the failback, again while it is refused because the region has not reported long enough, and approves it
-/// with as many people as the spec wants.
-async fn fail_back(world: &World, api: &ApiClient, watcher: &Arc<Watcher>, home: &SiteId) -> Result<RunId, WorldError> {
-    wait_for("the healed region's reports", RECOVER_WITHIN, async || {
-        api.status().await.is_ok_and(|s| {
-            s.run.is_none() && s.sites.iter().any(|s| s.site == *home && s.verdict == engine::watch::Verdict::Up)
-        })
-    })
-    .await?;
-    let before = watcher.last_seq();
-    let mut refusal = String::new();
-    let asked = wait_for("a failback that is not refused", RECOVER_WITHIN, async || {
-        match api.request(&Request::Failback).await {
-            Ok(_) => true,
-            Err(error) => {
-                refusal = error.to_string();
-                false
-            }
-        }
-    });
-    if asked.await.is_err() {
-        return Err(WorldError::Refused(format!("the failback was refused: {refusal}")));
-    }
-    let run = watcher.wait_for_run(before, RECOVER_WITHIN).await?;
-    for person in world.topology.approvals.approvers.iter().take(world.topology.approvals.failback as usize) {
-        // The one who asked has agreed already; that this is refused changes nothing.
-        let _ = world.operator(person)?.approve(run, false).await;
-    }
-    Ok(run)
-}
-
-/// The first topology: the writer at home, its standby streaming, traffic there.
-async fn back_home(api: &ApiClient, home: &SiteId) -> Result<(), String> {
-    let mut last = String::from("no status");
-    let so = wait_for("the first topology", RECOVER_WITHIN, async || match api.status().await {
-        Err(error) => {
-            last = error.to_string();
-            false
-        }
-        Ok(status) => {
-            let writer = status.writer.as_ref().is_some_and(|writer| writer.site == *home && writer.confirmed);
-            let routed = status.routing.as_ref().is_some_and(|routing| {
-                routing.behind.is_empty() && routing.to.iter().all(|to| to.contains(home.as_str()))
-            });
-            last = format!("writer at home: {writer}; traffic at home: {routed}; serves: {}", world::serves(&status));
-            writer && routed && world::serves(&status)
-        }
-    });
-    so.await.map_err(|_| last)
-}
-
-async fn audit(plan: &Plan, world: &World, say: &(dyn Fn(&str) + Sync), when: &str) -> Option<Audit> {
-    let found = async {
-        let history = ledger::read(&plan.out.join("ledger.jsonl")).map_err(|error| error.to_string())?;
-        let api = world.operator(&world.somebody().map_err(|e| e.to_string())?).map_err(|e| e.to_string())?;
-        let status = api.status().await.map_err(|error| error.to_string())?;
-        let writer = status.writer.ok_or("nobody writes")?;
-        let rows =
-            ledger::fetch(&plans::database(world, &writer.site), RECOVER_WITHIN).await.map_err(|e| e.to_string())?;
-        Ok::<_, String>(ledger::audit(&history, &rows))
-    };
-    match found.await {
-        Ok(audit) => {
-            say(&format!("{when}: {} acknowledged, {} of them lost", audit.acknowledged, audit.lost.len()));
-            Some(audit)
-        }
-        Err(why) => {
-            say(&format!("{when}: the audit failed: {why}"));
-            None
-        }
-    }
 }
 
 /// The region that takes over.

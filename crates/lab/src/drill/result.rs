@@ -9,8 +9,9 @@ use model::observe::Readiness;
 use model::{ActError, AttemptId, Outcome, RunId, Time, Verb};
 use serde_json::json;
 
+use super::story::Story;
 use super::watcher::Watcher;
-use super::{DrillError, Plan, Story, checks, fault, open_evidence};
+use super::{Course, DrillError, Plan, checks, open_evidence, wound};
 use crate::evidence::Kind;
 use crate::ledger::{self, Fault, History, Measurement, Recovery};
 use crate::report::{
@@ -31,7 +32,10 @@ pub fn assemble(
     let history = ledger::read(&plan.out.join("ledger.jsonl"))?;
     let fault_at = story.fault_at.unwrap_or_else(ledger::now);
     let until = story.until.unwrap_or_else(ledger::now);
-    let recovery = Recovery::NewEpoch { above: story.old_epoch };
+    let recovery = match plan.drill.course() {
+        Course::Failover | Course::Move => Recovery::NewEpoch { above: story.old_epoch },
+        Course::Stay => Recovery::SameWriter,
+    };
     let measured = ledger::measure(&history, &Fault { at: fault_at, until, recovery });
     let clients: Vec<Client> = measured.clients.iter().map(Client::from).collect();
     let writes = Writes::new(
@@ -240,7 +244,7 @@ fn write_evidence(
     result: &DrillResult,
 ) -> Result<crate::evidence::Seal, DrillError> {
     let mut writer = open_evidence(plan)?;
-    writer.append(Kind::Fault, &fault::describe(plan.drill, &story.hit))?;
+    writer.append(Kind::Fault, &wound::describe(plan.drill, &story.hit))?;
     writer.append_all(Kind::Record, lines.iter().map(|(line, _)| line))?;
     writer.append(Kind::Ledger, &json!({ "measured": measured, "writes": result.writes }))?;
     writer

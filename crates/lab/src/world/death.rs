@@ -13,17 +13,7 @@ pub const MARK: &str = "ANTIPODE_SITE";
 
 /// Processes that carry the mark, and those that stand in the data directory.
 pub fn members(mark: &str, data: Option<&Path>) -> Vec<i32> {
-    let entry = format!("{MARK}={mark}");
-    let mut found: Vec<i32> = std::fs::read_dir("/proc")
-        .into_iter()
-        .flatten()
-        .flatten()
-        .filter_map(|process| process.file_name().to_str()?.parse().ok())
-        .filter(|pid: &i32| {
-            let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-            environment.split(|byte| *byte == 0).any(|variable| variable == entry.as_bytes())
-        })
-        .collect();
+    let mut found = with_environment(&[(MARK, mark)]);
     if let Some(data) = data {
         found.extend(drivers::process::of_directory(data).unwrap_or_default());
     }
@@ -31,6 +21,23 @@ pub fn members(mark: &str, data: Option<&Path>) -> Vec<i32> {
     found.dedup();
     found.retain(|pid| *pid != std::process::id() as i32);
     found
+}
+
+/// The service's instances in one zone of the site with this mark.
+pub fn in_zone(mark: &str, zone: &str) -> Vec<i32> {
+    with_environment(&[(MARK, mark), ("ZONE", zone)])
+}
+
+/// Processes whose environment has all of these variables.
+fn with_environment(wanted: &[(&str, &str)]) -> Vec<i32> {
+    let wanted: Vec<String> = wanted.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = processes.filter_map(|process| process.file_name().to_str()?.parse::<i32>().ok());
+    pids.filter(|pid| {
+        let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        wanted.iter().all(|entry| environment.split(|byte| *byte == 0).any(|variable| variable == entry.as_bytes()))
+    })
+    .collect()
 }
 
 #[derive(Debug, thiserror::Error)]

@@ -1,0 +1,82 @@
+//! Every drill there is: its name, what it breaks, and the course that the workload must take.
+
+/// One disaster, or one planned move, that can be rehearsed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Drill {
+    RegionLoss,
+    RegionPartition,
+    DatabaseCrash,
+    ControllerCrash,
+    Switchover,
+    ZoneLoss,
+}
+
+/// What must come of a fault. It decides how recovery is measured and which checks apply.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Course {
+    /// The writer is lost: another region takes over, and the drill ends with the failback.
+    Failover,
+    /// Nothing is broken: the writer moves as people asked, and comes back.
+    Move,
+    /// The region deals with it: no failover, the same writer in the same epoch.
+    Stay,
+}
+
+/// Every drill there is, in the order of `drill --all`: what people know best comes first.
+pub fn catalogue() -> &'static [Drill] {
+    &[
+        Drill::RegionLoss,
+        Drill::RegionPartition,
+        Drill::DatabaseCrash,
+        Drill::ControllerCrash,
+        Drill::Switchover,
+        Drill::ZoneLoss,
+    ]
+}
+
+impl Drill {
+    pub fn name(self) -> &'static str {
+        self.card().0
+    }
+    pub fn what(self) -> &'static str {
+        self.card().1
+    }
+    pub fn course(self) -> Course {
+        self.card().2
+    }
+    pub fn named(name: &str) -> Option<Self> {
+        catalogue().iter().copied().find(|drill| drill.name() == name)
+    }
+
+    /// Name, what happens, and what must come of it.
+    fn card(self) -> (&'static str, &'static str, Course) {
+        match self {
+            Drill::RegionLoss => (
+                "region-loss",
+                "every process of the writing region is killed and its links fall silent, at once",
+                Course::Failover,
+            ),
+            Drill::RegionPartition => (
+                "region-partition",
+                "the writing region is cut off but alive, and clients inside it go on writing",
+                Course::Failover,
+            ),
+            Drill::DatabaseCrash => {
+                ("database-crash", "the writer's PostgreSQL is killed and cannot be started again", Course::Failover)
+            }
+            Drill::ControllerCrash => (
+                "controller-crash",
+                "the writing region is lost, and the controller is killed in the middle of the failover",
+                Course::Failover,
+            ),
+            Drill::Switchover => {
+                ("switchover", "the writer moves to the other region as planned, under load", Course::Move)
+            }
+            Drill::ZoneLoss => (
+                "zone-loss",
+                "every instance in one zone of the writing region is killed, and each new one that starts there",
+                Course::Stay,
+            ),
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! The game days, one module for each family of disasters: what is broken, and what must come of it.
+
+mod outage;
+mod zone;
+
+use super::Drill;
+use super::stage::Stage;
+use crate::world::WorldError;
+
+/// Rehearses the drill, from the first fault to the first topology.
+pub(super) async fn rehearse(drill: Drill, stage: &mut Stage<'_>) -> Result<(), WorldError> {
+    match drill {
+        Drill::RegionLoss => outage::region_loss(stage).await,
+        Drill::RegionPartition => outage::region_partition(stage).await,
+        Drill::DatabaseCrash => outage::database_crash(stage).await,
+        Drill::ControllerCrash => outage::controller_crash(stage).await,
+        Drill::Switchover => outage::switchover(stage).await,
+        Drill::ZoneLoss => zone::zone_loss(stage).await,
+    }
+}
