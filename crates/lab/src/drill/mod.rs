@@ -8,10 +8,10 @@ mod checks;
 mod days;
 mod plans;
 mod result;
-mod stage;
+pub(crate) mod stage;
 mod story;
 mod watcher;
-mod wound;
+pub(crate) mod wound;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -70,6 +70,17 @@ const DRAIN: Duration = Duration::from_secs(4);
 ///
 /// A drill that fails is a result, not an error; an error means that it could not be run or reported.
 pub async fn run(plan: Plan, say: &(dyn Fn(&str) + Sync), stop: CancellationToken) -> Result<DrillResult, DrillError> {
+    let drill = plan.drill;
+    perform(plan, say, stop, async |stage: &mut Stage<'_>| days::rehearse(drill, stage).await).await
+}
+
+/// A world for `play`, from nothing to nothing, judged as the plan's drill is.
+pub(crate) async fn perform(
+    plan: Plan,
+    say: &(dyn Fn(&str) + Sync),
+    stop: CancellationToken,
+    play: impl AsyncFnOnce(&mut Stage<'_>) -> Result<(), WorldError>,
+) -> Result<DrillResult, DrillError> {
     let (began, began_wall) = (ledger::now(), jiff::Timestamp::now().to_string());
     make_folder(&plan.out)?;
     let scratch = scratch()?;
@@ -82,7 +93,7 @@ pub async fn run(plan: Plan, say: &(dyn Fn(&str) + Sync), stop: CancellationToke
     })?;
     let mut story = Story::default();
     let told = tokio::select! {
-        told = act(&plan, &world, &mut story, say) => told,
+        told = act(&plan, &world, &mut story, say, play) => told,
         () = stop.cancelled() => Err(DrillError::Interrupted),
     };
     let logs = plan.out.join("logs");
@@ -115,6 +126,7 @@ async fn act(
     world: &World,
     story: &mut Story,
     say: &(dyn Fn(&str) + Sync),
+    play: impl AsyncFnOnce(&mut Stage<'_>) -> Result<(), WorldError>,
 ) -> Result<Arc<Watcher>, DrillError> {
     world::establish(world, |_| {}).await?;
     let api = world.operator(&world.somebody()?)?;
@@ -138,7 +150,7 @@ async fn act(
     };
     let rehearsed = async {
         stage.warm_up(&header.clients).await?;
-        days::rehearse(plan.drill, &mut stage).await
+        play(&mut stage).await
     };
     if let Err(error) = rehearsed.await {
         say(&format!("stopped: {error}"));
