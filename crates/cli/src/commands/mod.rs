@@ -3,6 +3,7 @@
 mod abort;
 mod agent;
 mod approve;
+mod bench;
 mod completions;
 mod controller;
 mod drill;
@@ -38,6 +39,7 @@ pub enum Command {
     Abort(abort::Abort),
     Journal(journal::Journal),
     Drill(drill::Drill),
+    Bench(bench::Bench),
     Sim(sim::Sim),
     Schema(schema::Schema),
     Validate(validate::Validate),
@@ -62,6 +64,7 @@ pub fn run(command: Command, globals: &Globals, output: &Output) -> Result<Exit,
         Command::Abort(args) => args.run(globals, output),
         Command::Journal(args) => args.run(globals, output),
         Command::Drill(args) => args.run(globals, output),
+        Command::Bench(args) => args.run(output),
         Command::Sim(args) => args.run(output),
         Command::Schema(args) => args.run(output),
         Command::Validate(args) => args.run(globals, output),

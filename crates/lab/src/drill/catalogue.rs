@@ -9,6 +9,8 @@ pub enum Drill {
     ControllerCrash,
     Switchover,
     ZoneLoss,
+    /// Of the benchmark alone.
+    Calm,
 }
 
 /// What must come of a fault. It decides how recovery is measured and which checks apply.
@@ -72,6 +74,7 @@ impl Drill {
             Drill::Switchover => {
                 ("switchover", "the writer moves to the other region as planned, under load", Course::Move)
             }
+            Drill::Calm => ("calm", "processors are starved and links blink for less than half a lease", Course::Stay),
             Drill::ZoneLoss => (
                 "zone-loss",
                 "every instance in one zone of the writing region is killed, and each new one that starts there",

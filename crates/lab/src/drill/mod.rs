@@ -6,7 +6,7 @@
 mod catalogue;
 mod checks;
 mod days;
-mod plans;
+pub(crate) mod plans;
 mod result;
 pub(crate) mod stage;
 mod story;

@@ -16,5 +16,6 @@ pub(super) async fn rehearse(drill: Drill, stage: &mut Stage<'_>) -> Result<(), 
         Drill::ControllerCrash => outage::controller_crash(stage).await,
         Drill::Switchover => outage::switchover(stage).await,
         Drill::ZoneLoss => zone::zone_loss(stage).await,
+        Drill::Calm => Err(WorldError::Refused("`antipode bench calm` runs this".into())),
     }
 }
