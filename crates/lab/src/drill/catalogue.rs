@@ -9,6 +9,8 @@ pub enum Drill {
     ControllerCrash,
     Switchover,
     ZoneLoss,
+    SecretMissing,
+    StandbyTooSmall,
     /// Of the benchmark alone.
     Calm,
 }
@@ -33,6 +35,8 @@ pub fn catalogue() -> &'static [Drill] {
         Drill::ControllerCrash,
         Drill::Switchover,
         Drill::ZoneLoss,
+        Drill::SecretMissing,
+        Drill::StandbyTooSmall,
     ]
 }
 
@@ -75,6 +79,16 @@ impl Drill {
                 ("switchover", "the writer moves to the other region as planned, under load", Course::Move)
             }
             Drill::Calm => ("calm", "processors are starved and links blink for less than half a lease", Course::Stay),
+            Drill::SecretMissing => (
+                "secret-missing",
+                "a secret is missing in the other region when the writing region is lost",
+                Course::Failover,
+            ),
+            Drill::StandbyTooSmall => (
+                "standby-too-small",
+                "the writing region is lost when the other one has no instance left, and new ones start slowly",
+                Course::Failover,
+            ),
             Drill::ZoneLoss => (
                 "zone-loss",
                 "every instance in one zone of the writing region is killed, and each new one that starts there",

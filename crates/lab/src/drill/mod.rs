@@ -159,7 +159,8 @@ async fn act(
     stage.story.until.get_or_insert_with(ledger::now);
     clients.stop(DRAIN).await;
     if stage.story.after_failover.is_some() && stage.story.stopped.is_none() {
-        stage.story.after_failback = stage.audit("at the end").await;
+        let when = if plan.drill.course() == Course::Stay { "at the end" } else { "after failback" };
+        stage.story.after_failback = stage.audit(when).await;
     }
     ledger.close()?;
     watcher.finish().await;

@@ -12,7 +12,7 @@ use model::{RunId, SiteId};
 use super::story::Story;
 use super::watcher::Watcher;
 use super::wound::Wound;
-use super::{Drill, plans};
+use super::{Course, Drill, plans};
 use crate::clients::{ClientKind, ClientPlan, UnderWay};
 use crate::ledger::{self, Audit, Ledger};
 use crate::report::Check;
@@ -117,7 +117,8 @@ impl Stage<'_> {
     pub async fn measure_here(&mut self, wound: &Wound) {
         self.settle().await;
         self.story.until = Some(ledger::now());
-        self.story.after_failover = self.audit("after the recovery").await;
+        let when = if self.drill.course() == Course::Stay { "after the fault" } else { "after failover" };
+        self.story.after_failover = self.audit(when).await;
         self.story.hit = Some(wound.hit());
     }
 

@@ -15,8 +15,10 @@ use super::fault::{Direction, Fault};
 use super::pipe::time_for;
 use super::table::View;
 
-/// How long an opener's onward socket lives without an answer; longer than any resolver waits.
-const IDLE: Duration = Duration::from_secs(30);
+/// How long an opener's onward socket lives without an answer; longer than any resolver waits. Not much longer: a
+/// resolver opens from a new port for each question, and while TTLs are zero a full table would silence name servers that
+/// answer, for an outage that nobody ordered.
+const IDLE: Duration = Duration::from_secs(5);
 /// Openers remembered at a time; above it datagrams of new ones are dropped, as by a full address-translation table.
 const OPENERS: usize = 1024;
 /// The largest datagram there is.

@@ -1,5 +1,6 @@
 //! The game days, one module for each family of disasters: what is broken, and what must come of it.
 
+mod blocked;
 mod outage;
 mod zone;
 
@@ -16,6 +17,8 @@ pub(super) async fn rehearse(drill: Drill, stage: &mut Stage<'_>) -> Result<(), 
         Drill::ControllerCrash => outage::controller_crash(stage).await,
         Drill::Switchover => outage::switchover(stage).await,
         Drill::ZoneLoss => zone::zone_loss(stage).await,
+        Drill::SecretMissing => blocked::secret_missing(stage).await,
+        Drill::StandbyTooSmall => blocked::standby_too_small(stage).await,
         Drill::Calm => Err(WorldError::Refused("`antipode bench calm` runs this".into())),
     }
 }
