@@ -25,19 +25,18 @@ impl Turn<'_> {
     }
 
     pub(crate) fn chores(&mut self) {
-        let sites: Vec<SiteId> = self.state.topology.sites.iter().map(|s| s.id.clone()).collect();
-        let suspect = suspect_wanted(&self.state);
-        let dns = self.state.topology.dns().0.clone();
-        for (index, site) in sites.into_iter().enumerate() {
-            let Some(served) = fresh(&self.state, &site, self.now).and_then(|r| r.zones.get(&dns)).cloned() else {
-                continue;
-            };
-            if let Some(zone) = self.missed_zone(&served) {
-                self.chore(index * KINDS + ROUTE, &site, Verb::Route { zone });
-            }
+        let topology = self.state.topology.clone();
+        let (suspect, dns) = (suspect_wanted(&self.state), topology.dns().0);
+        for (index, site) in topology.sites.iter().map(|site| &site.id).enumerate() {
+            let Some(served) = fresh(&self.state, site, self.now).and_then(|r| r.zones.get(dns)) else { continue };
+            let missed = self.missed_zone(served);
             let known = self.state.zone.is_some();
-            if known && served.suspect != suspect && (suspect || self.may_cache(&served)) {
-                self.chore(index * KINDS + SUSPECT, &site, Verb::Suspect { on: suspect });
+            let changes = known && served.suspect != suspect && (suspect || self.may_cache(served));
+            if let Some(zone) = missed {
+                self.chore(index * KINDS + ROUTE, site, Verb::Route { zone });
+            }
+            if changes {
+                self.chore(index * KINDS + SUSPECT, site, Verb::Suspect { on: suspect });
             }
         }
     }

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 
 use model::{Action, Attempt, AttemptId, Outcome, Person, RunId, SiteId, SiteReport, Time};
 use serde::{Deserialize, Serialize};
@@ -28,7 +29,7 @@ pub enum Event {
         rebooted: bool,
     },
     Reported {
-        report: Box<SiteReport>,
+        report: Arc<SiteReport>,
     },
     /// A poll of the site's agent failed.
     Unanswered {

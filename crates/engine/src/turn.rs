@@ -44,7 +44,7 @@ impl<'a> Turn<'a> {
     }
 
     pub fn take(mut self, event: &Event) -> Decision {
-        self.beat = *event == Event::Tick;
+        self.beat = matches!(event, Event::Tick);
         if let Event::Started { generation, rebooted } = event {
             self.emit(Record::Restarted { generation: *generation, rebooted: *rebooted, at: self.now });
         }
@@ -121,11 +121,12 @@ impl<'a> Turn<'a> {
         }
         let writing = self.state.topology.regions().filter_map(|site| {
             match &fresh(&self.state, &site.id, self.now)?.database.as_ref()?.state {
-                DatabaseState::Writing { epoch, .. } => Some(epoch.clone()),
+                DatabaseState::Writing { epoch, .. } => Some(epoch),
                 _ => None,
             }
         });
-        if let Some(epoch) = writing.max() {
+        let news = writing.max().filter(|epoch| self.state.writer.as_ref().is_none_or(|known| **epoch > known.epoch));
+        if let Some(epoch) = news.cloned() {
             self.saw_epoch(&epoch, "seen in the site's report");
         }
     }
@@ -148,12 +149,12 @@ impl<'a> Turn<'a> {
 
     /// Without being asked: only with a majority's evidence or the writer's own word, only when no run is active.
     fn propose(&mut self) {
-        let Some(home) = self.state.writer.as_ref().map(|w| w.site.clone()) else { return };
         if self.state.run.is_some() {
             return;
         }
-        let Some(cause) = proposes_failover(&self.state, &home) else { return };
-        if self.state.held.as_ref() == Some(&home) {
+        let Some(home) = self.state.writer.as_ref().map(|writer| &writer.site) else { return };
+        let Some(cause) = proposes_failover(&self.state, home) else { return };
+        if self.state.held.as_ref() == Some(home) {
             self.why.push(format!("{cause}; the last proposal did not succeed, so the next is for people to make"));
             return;
         }

@@ -1,6 +1,5 @@
 //! Clients with numbered writes, and the ledger of what they were told.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use model::Time;
@@ -32,25 +31,30 @@ struct Client {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Told {
     Pending,
-    Acknowledged(Time),
+    Acknowledged,
     Refused,
+    /// The answer came too late to be read.
     Unknown,
 }
 
 #[derive(Clone, Debug)]
 pub struct Write {
     client: usize,
+    sent: Time,
     pub told: Told,
 }
 
 #[derive(Clone, Debug)]
 pub struct Clients {
     clients: Vec<Client>,
-    pub ledger: BTreeMap<u64, Write>,
-    next: u64,
+    /// Write number 1 comes first.
+    ledger: Vec<Write>,
 }
 
-const EVERY_MS: (u64, u64) = (60, 260);
+/// While something happens, and while nothing does.
+const BUSY_MS: (u64, u64) = (60, 260);
+const IDLE_MS: (u64, u64) = (300, 1_200);
+/// No answer within this says nothing of the write.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 impl Clients {
@@ -60,38 +64,38 @@ impl Clients {
             habits.push(Habit::Inside);
         }
         let clients = habits.into_iter().map(|habit| Client { habit, answer: None }).collect();
-        Self { clients, ledger: BTreeMap::new(), next: 1 }
+        Self { clients, ledger: Vec::new() }
     }
     pub fn count(&self) -> usize {
         self.clients.len()
     }
     /// Where the client of a write is.
     pub fn home(&self, write: u64) -> usize {
-        match self.ledger.get(&write).map(|write| self.clients[write.client].habit) {
-            Some(Habit::Inside) => 0,
+        match self.clients[self.ledger[write as usize - 1].client].habit {
+            Habit::Inside => 0,
             _ => OUTSIDE,
         }
     }
-    pub fn acknowledged(&self) -> BTreeSet<u64> {
-        let acknowledged = self.ledger.iter().filter(|(_, write)| matches!(write.told, Told::Acknowledged(_)));
-        acknowledged.map(|(id, _)| *id).collect()
+    pub fn acknowledged(&self) -> impl Iterator<Item = u64> {
+        let numbered = (1..).zip(&self.ledger);
+        numbered.filter(|(_, write)| write.told == Told::Acknowledged).map(|(number, _)| number)
     }
-    pub fn in_flight(&self) -> usize {
-        self.ledger.values().rev().take(40).filter(|write| write.told == Told::Pending).count()
+    pub fn in_flight(&self, now: Time) -> usize {
+        let waits = |write: &&Write| write.told == Told::Pending && now.since(write.sent) < PATIENCE;
+        self.ledger.iter().rev().take(40).filter(waits).count()
     }
 }
 
 impl World {
     pub fn client_writes(&mut self, client: usize) {
-        let pause = self.rng.millis(EVERY_MS.0, EVERY_MS.1);
+        let (least, most) = if self.lively() { BUSY_MS } else { IDLE_MS };
+        let pause = self.rng.millis(least, most);
         self.after(pause, What::ClientWrites { client });
         let Some(region) = self.resolve(client) else { return };
-        let write = self.clients.next;
-        self.clients.next += 1;
-        self.clients.ledger.insert(write, Write { client, told: Told::Pending });
+        self.clients.ledger.push(Write { client, sent: self.now, told: Told::Pending });
+        let write = self.clients.ledger.len() as u64;
         let from = self.clients.home(write);
         self.send(from, region, Message::Write { write });
-        self.after(PATIENCE, What::ClientGivesUp { write });
     }
 
     /// The region that the client believes in.
@@ -131,20 +135,18 @@ impl World {
 
     pub fn client_told(&mut self, write: u64, done: bool) {
         let now = self.now;
-        let Some(entry) = self.clients.ledger.get_mut(&write).filter(|entry| entry.told == Told::Pending) else {
+        let entry = &mut self.clients.ledger[write as usize - 1];
+        if entry.told != Told::Pending {
             return;
+        }
+        entry.told = match done {
+            _ if now.since(entry.sent) >= PATIENCE => Told::Unknown,
+            true => Told::Acknowledged,
+            false => Told::Refused,
         };
-        entry.told = if done { Told::Acknowledged(now) } else { Told::Refused };
         let client = entry.client;
         if !done && self.clients.clients[client].habit == Habit::Honours {
             self.clients.clients[client].answer = None;
-        }
-    }
-
-    /// No answer in time says nothing of the write.
-    pub fn client_gives_up(&mut self, write: u64) {
-        if let Some(entry) = self.clients.ledger.get_mut(&write).filter(|entry| entry.told == Told::Pending) {
-            entry.told = Told::Unknown;
         }
     }
 }

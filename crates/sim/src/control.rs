@@ -1,7 +1,7 @@
 //! The controller's shell, modelled: it steps the engine, keeps the journal, performs effects and polls. It can be
 //! killed anywhere, and then folds its journal anew.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +23,7 @@ pub enum Call {
 
 #[derive(Clone, Debug)]
 pub enum Answer {
-    Report(Box<SiteReport>),
+    Report(Arc<SiteReport>),
     Ended(Outcome),
     Inquired(Inquiry),
 }
@@ -52,6 +52,7 @@ pub enum Death {
     Among(usize),
 }
 
+#[derive(Clone)]
 pub struct Control {
     pub up: bool,
     pub state: Workload,
@@ -60,7 +61,8 @@ pub struct Control {
     generation: u64,
     wake_at: Option<Time>,
     waiting: BTreeMap<u64, Waiting>,
-    polling: BTreeSet<usize>,
+    /// Sites that are being polled: by which call, and until when its answer counts.
+    polling: BTreeMap<usize, (u64, Time)>,
     calls: u64,
     /// Strikes at the next decision that records anything.
     pub doomed: Option<Death>,
@@ -80,7 +82,7 @@ impl Control {
             generation: 0,
             wake_at: None,
             waiting: BTreeMap::new(),
-            polling: BTreeSet::new(),
+            polling: BTreeMap::new(),
             calls: 0,
             doomed: None,
         }
@@ -229,7 +231,12 @@ impl World {
             _ => within,
         };
         self.control.waiting.insert(id, Waiting { site, call: awaited });
-        self.after(patience, What::CallEnds { id });
+        if awaited == Awaited::Poll {
+            // Nearly every poll is answered; the next one looks whether this was.
+            self.control.polling.insert(site, (id, self.now + patience));
+        } else {
+            self.after(patience, What::CallEnds { id });
+        }
         if reachable && !refused {
             self.send(WITNESS, site, Message::Call { id, call: Box::new(call) });
         }
@@ -246,7 +253,14 @@ impl World {
     }
 
     fn poll_now(&mut self, site: usize) {
-        if self.controller_runs() && self.control.polling.insert(site) {
+        if !self.controller_runs() {
+            return;
+        }
+        let waits = self.control.polling.get(&site).copied();
+        if let Some((id, _)) = waits.filter(|(_, until)| *until <= self.now) {
+            self.call_ends(id);
+        }
+        if self.controller_runs() && !self.control.polling.contains_key(&site) {
             let within = self.topology.timing.probe_timeout;
             self.call(site, Call::Poll, Awaited::Poll, within);
         }
@@ -282,6 +296,9 @@ impl World {
             return self.sites[WITNESS].held.push(held);
         }
         // Answers to a call that has ended, or of an earlier controller, find nobody.
+        if self.control.polling.values().any(|(poll, until)| *poll == id && *until <= self.now) {
+            return;
+        }
         let Some(Waiting { site, call }) = self.control.waiting.remove(&id) else { return };
         let event = match (call, answer) {
             (Awaited::Poll, Answer::Report(report)) => {

@@ -10,8 +10,9 @@ use crate::world::{What, World};
 impl World {
     pub fn fault(&mut self, number: usize) {
         let fault = self.scenario.faults[number].1.clone();
+        self.struck = number + 1;
         self.say(|| format!("fault: {fault:?}"));
-        let busy = self.clients.in_flight() > 0;
+        let busy = self.clients.in_flight(self.now) > 0;
         let hit = self.strike(fault);
         // What happens to nobody proves nothing.
         self.hits += u32::from(hit && busy);

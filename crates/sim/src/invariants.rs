@@ -12,7 +12,6 @@ use engine::writer::Mode;
 use model::{Epoch, Receipt, Time, ZoneTable};
 use serde::Serialize;
 
-use crate::clients::Told;
 use crate::database::{Entry, Server};
 use crate::scenario::WITNESS;
 use crate::world::World;
@@ -31,7 +30,7 @@ pub struct Violation {
 }
 
 /// What the checks remember.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Judge {
     pub violations: Vec<Violation>,
     /// Messages that met a cut link.
@@ -283,8 +282,7 @@ impl World {
     fn invariant_the_ledger_agrees(&mut self) {
         let Some(writer) = self.judge.served.as_ref().map(|epoch| self.number(&epoch.site)) else { return };
         let present: BTreeSet<u64> = self.sites[writer].database.log.iter().filter_map(|entry| entry.write).collect();
-        let acknowledged = self.clients.ledger.iter().filter(|(_, w)| matches!(w.told, Told::Acknowledged(_)));
-        let lost: Vec<u64> = acknowledged.map(|(write, _)| *write).filter(|write| !present.contains(write)).collect();
+        let lost: Vec<u64> = self.clients.acknowledged().filter(|write| !present.contains(write)).collect();
         if let Some(write) = lost.iter().find(|write| !self.judge.lost.contains(write)) {
             let what = format!("the acknowledged write {write} is gone, and no promotion left it behind");
             self.violated("invariant_the_ledger_agrees", what);

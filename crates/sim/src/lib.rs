@@ -21,6 +21,7 @@ mod invariants;
 mod net;
 mod operator;
 mod orders;
+mod queue;
 mod report;
 mod rng;
 mod scenario;
@@ -41,7 +42,7 @@ pub use sweep::{Sweep, sweep};
 
 use rng::Rng;
 use scenario::Scenario;
-use world::World;
+use world::{VARIANTS, World};
 
 /// What one seed's disaster came to.
 #[derive(Clone, PartialEq, Debug, Serialize)]
@@ -86,7 +87,12 @@ pub fn run_with(seed: u64, weakness: Weakness, trace: bool) -> Report {
     let mut rng = Rng::new(seed);
     let scenario = Scenario::draw(&mut rng);
     let (kind, shape) = (scenario.kind, scenario.shape);
-    let mut world = World::new(scenario, rng, weakness, trace);
+    let variant = rng.below(VARIANTS);
+    let mut world = match (weakness == Weakness::default(), trace) {
+        (true, false) => world::beginning(shape, scenario.inside, variant).clone(),
+        _ => World::established(shape, scenario.inside, variant, weakness, trace),
+    };
+    world.befall(scenario, rng);
     world.run();
     let trace = world.take_trace();
     Report {
@@ -98,7 +104,7 @@ pub fn run_with(seed: u64, weakness: Weakness, trace: bool) -> Report {
         vacuous: world.hits == 0,
         serves: (0..2).any(|site| world.serves(site)),
         promotions: world.judge.promotions,
-        acknowledged: world.clients.acknowledged().len(),
+        acknowledged: world.clients.acknowledged().count(),
         lost: world.judge.lost(),
         violations: world.judge.violations,
         trace,

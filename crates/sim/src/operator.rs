@@ -13,10 +13,11 @@ const LOOK: Duration = Duration::from_millis(500);
 /// How long after everything is mended people still try again what failed.
 const PATIENCE: Duration = Duration::from_secs(150);
 
+#[derive(Clone)]
 pub struct People {
     /// How long they take to answer.
-    thinks: Duration,
-    accepts_loss: bool,
+    pub thinks: Duration,
+    pub accepts_loss: bool,
     /// What is waited for, and since when.
     noticed: Option<(String, Time)>,
     turn: usize,
@@ -96,7 +97,7 @@ impl World {
         }
         let report = state.watch.sites.get(&writer.site).and_then(|seen| seen.report.as_ref());
         let database = report.and_then(|report| report.database.as_ref()).map(|database| &database.state);
-        let wait = thinks + Duration::from_secs(6);
+        let wait = thinks + Duration::from_secs(2);
         match database {
             Some(DatabaseState::Writing { .. }) if writer.site != *self.topology.preferred() => {
                 Some(("failback".into(), wait, Wish::Ask(Request::Failback)))
@@ -133,7 +134,7 @@ impl World {
         if self.now < healed + Duration::from_secs(2) {
             return false;
         }
-        let well = self.people.well_since.is_some_and(|since| self.now.since(since) >= Duration::from_secs(4));
+        let well = self.people.well_since.is_some_and(|since| self.now.since(since) >= Duration::from_millis(2_500));
         let run = self.control.state.run.as_ref();
         let waits = run.is_none_or(|run| run.pause.is_some());
         let late = self.now > healed + PATIENCE * 2;

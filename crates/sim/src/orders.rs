@@ -18,7 +18,7 @@ impl World {
         match call {
             Call::Poll => {
                 let report = self.report(site);
-                self.answer(site, id, Answer::Report(Box::new(report)));
+                self.answer(site, id, Answer::Report(report.into()));
             }
             Call::Act { attempt, action } => self.act(site, id, attempt, action),
             Call::Inquire { attempt } => {

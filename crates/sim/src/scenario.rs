@@ -106,7 +106,7 @@ pub struct Scenario {
 }
 
 /// When the workload is surely established and under load.
-const BEGIN: u64 = 9_000;
+pub const BEGIN: Time = Time(9_000_000);
 
 impl Scenario {
     pub fn draw(rng: &mut Rng) -> Self {
@@ -119,16 +119,26 @@ impl Scenario {
             _ => Shape::Unapproved,
         };
         let mut script = Script { rng, faults: Vec::new() };
-        let start = script.at(BEGIN, BEGIN + 4_000);
+        let start = BEGIN + script.rng.millis(500, 2_000);
         script.noise(start);
         script.write(kind, start);
         let last = script.faults.iter().map(|(at, _)| *at).max().unwrap_or(start);
-        let healed = last + script.rng.millis(1_000, 20_000);
+        // Most are mended soon: what a long wait could bring, some do bring.
+        let wait = script.rng.millis(1_000, 20_000);
+        let healed = last + if wait < Duration::from_secs(15) { wait / 3 } else { wait };
         script.faults.push((healed, Fault::Heal));
         let mut faults = script.faults;
         faults.sort_by_key(|(at, _)| *at);
         let accepts_loss = rng.one_in(3);
         Self { kind, shape, faults, healed, accepts_loss, people: rng.millis(300, 4_000), inside: rng.one_in(2) }
+    }
+}
+
+impl Scenario {
+    /// The time before, in which nothing befalls anybody.
+    pub fn quiet(shape: Shape, inside: bool) -> Self {
+        let people = Duration::from_secs(1);
+        Self { kind: Kind::Mixed, shape, faults: Vec::new(), healed: Time::MAX, accepts_loss: false, people, inside }
     }
 }
 
@@ -139,9 +149,6 @@ struct Script<'a> {
 }
 
 impl Script<'_> {
-    fn at(&mut self, low: u64, high: u64) -> Time {
-        Time::ZERO + self.rng.millis(low, high)
-    }
     fn add(&mut self, at: Time, fault: Fault) {
         self.faults.push((at, fault));
     }

@@ -96,6 +96,7 @@ pub struct Passing {
     pub end: usize,
 }
 
+#[derive(Clone)]
 pub struct Site {
     pub id: SiteId,
     pub clock: Clock,

@@ -2,9 +2,8 @@
 //!
 //! Every event is taken from the queue in order of (time, sequence); nothing else moves. So a seed is a whole history.
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use model::{LeaseReply, LeaseRequest, Time, Topology};
@@ -16,9 +15,11 @@ use crate::guards::Weakness;
 use crate::invariants::Judge;
 use crate::net::Net;
 use crate::operator::People;
+use crate::queue::Queue;
 use crate::rng::Rng;
-use crate::scenario::{OUTSIDE, Scenario, WITNESS};
+use crate::scenario::{BEGIN, OUTSIDE, Scenario, WITNESS};
 use crate::site::{Clock, Passing, Site};
+use crate::spec::Shape;
 
 /// What one process says to another.
 #[derive(Clone, Debug)]
@@ -108,42 +109,19 @@ pub enum What {
     ClientWrites {
         client: usize,
     },
-    ClientGivesUp {
-        write: u64,
-    },
     People,
     Fault {
         number: usize,
     },
 }
 
-struct Scheduled {
-    at: Time,
-    sequence: u64,
-    what: What,
-}
+/// So many beginnings there are of each kind.
+pub const VARIANTS: usize = 16;
 
-impl PartialEq for Scheduled {
-    fn eq(&self, other: &Self) -> bool {
-        self.sequence == other.sequence
-    }
-}
-impl Eq for Scheduled {}
-impl PartialOrd for Scheduled {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-impl Ord for Scheduled {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (self.at, self.sequence).cmp(&(other.at, other.sequence))
-    }
-}
-
+#[derive(Clone)]
 pub struct World {
     pub now: Time,
-    queue: BinaryHeap<Reverse<Scheduled>>,
-    sequence: u64,
+    queue: Queue<What>,
     pub events: u64,
     pub rng: Rng,
     pub topology: Arc<Topology>,
@@ -158,6 +136,8 @@ pub struct World {
     pub clients: Clients,
     pub judge: Judge,
     pub marks: u64,
+    /// Faults that happened so far.
+    pub struck: usize,
     /// Faults that met something.
     pub hits: u32,
     trace: Option<Vec<String>>,
@@ -179,8 +159,7 @@ impl World {
         let clients = Clients::new(scenario.inside);
         let mut world = Self {
             now: Time::ZERO,
-            queue: BinaryHeap::new(),
-            sequence: 0,
+            queue: Queue::new(),
             events: 0,
             rng,
             control: Control::new(topology.clone()),
@@ -194,6 +173,7 @@ impl World {
             clients,
             judge: Judge::default(),
             marks: 0,
+            struck: 0,
             hits: 0,
             trace: trace.then(Vec::new),
         };
@@ -215,14 +195,38 @@ impl World {
         for client in 0..self.clients.count() {
             self.after(Duration::from_millis(700), What::ClientWrites { client });
         }
+    }
+
+    /// A workload that is established, before anything happens to it: one of [`VARIANTS`] such times, which differ in
+    /// their clocks and in the order of what happens at once.
+    pub fn established(shape: Shape, inside: bool, variant: usize, weakness: Weakness, trace: bool) -> Self {
+        let number = (shape as usize * 2 + usize::from(inside)) * VARIANTS + variant;
+        let mut world = World::new(Scenario::quiet(shape, inside), Rng::new(number as u64), weakness, trace);
+        while world.queue.next().is_some_and(|at| at < BEGIN) && world.next() {}
+        world.events = 0;
+        world
+    }
+
+    /// The disaster of a scenario begins.
+    pub fn befall(&mut self, scenario: Scenario, rng: Rng) {
+        (self.people.thinks, self.people.accepts_loss) = (scenario.people, scenario.accepts_loss);
+        (self.scenario, self.rng) = (scenario, rng);
         for (number, (at, _)) in self.scenario.faults.clone().into_iter().enumerate() {
             self.at(at, What::Fault { number });
         }
     }
 
+    /// Something just happened, is about to happen, or is being done about it.
+    pub fn lively(&self) -> bool {
+        let faults = &self.scenario.faults;
+        let soon = faults.get(self.struck).is_some_and(|(at, _)| at.since(self.now) < Duration::from_millis(1_500));
+        let last = self.struck.checked_sub(1).map(|last| faults[last].0);
+        let lately = last.is_some_and(|at| self.now.since(at) < self.topology.timing.lease + Duration::from_secs(1));
+        soon || lately || self.control.state.run.as_ref().is_some_and(|run| run.pause.is_none())
+    }
+
     pub fn at(&mut self, at: Time, what: What) {
-        self.sequence += 1;
-        self.queue.push(Reverse(Scheduled { at: at.max(self.now), sequence: self.sequence, what }));
+        self.queue.push(at.max(self.now), what);
     }
     pub fn after(&mut self, delay: Duration, what: What) {
         self.at(self.now + delay, what);
@@ -242,16 +246,17 @@ impl World {
 
     /// Takes events until the world is well again, or until it has had all the time that it may need.
     pub fn run(&mut self) {
-        while let Some(Reverse(next)) = self.queue.pop() {
-            self.now = next.at;
-            self.events += 1;
-            self.happen(next.what);
-            self.check_always();
-            if self.is_over() || self.invariant_time_goes_on() {
-                break;
-            }
-        }
+        while self.next() && !self.is_over() {}
         self.check_end();
+    }
+
+    fn next(&mut self) -> bool {
+        let Some((at, what)) = self.queue.pop() else { return false };
+        self.now = at;
+        self.events += 1;
+        self.happen(what);
+        self.check_always();
+        !self.invariant_time_goes_on()
     }
 
     fn happen(&mut self, what: What) {
@@ -272,7 +277,6 @@ impl World {
             What::ControllerWakes => self.controller_wakes(),
             What::ControllerStarts => self.controller_starts(),
             What::ClientWrites { client } => self.client_writes(client),
-            What::ClientGivesUp { write } => self.client_gives_up(write),
             What::People => self.people_act(),
             What::Fault { number } => self.fault(number),
         }
@@ -325,4 +329,11 @@ impl World {
     pub fn controller_clock(&self) -> Time {
         self.sites[WITNESS].local(self.now)
     }
+}
+
+/// What all disasters have in common is modelled once: the beginning without disaster.
+pub fn beginning(shape: Shape, inside: bool, variant: usize) -> &'static World {
+    static KEPT: [OnceLock<World>; Shape::ALL.len() * 2 * VARIANTS] = [const { OnceLock::new() }; _];
+    let number = (shape as usize * 2 + usize::from(inside)) * VARIANTS + variant;
+    KEPT[number].get_or_init(|| World::established(shape, inside, variant, Weakness::default(), false))
 }

@@ -42,7 +42,7 @@ impl Poll {
     async fn once(&self) -> Event {
         let site = self.site.clone();
         match self.client.report(self.within).await {
-            Ok(report) if report.site == site => Event::Reported { report: Box::new(report) },
+            Ok(report) if report.site == site => Event::Reported { report: report.into() },
             Ok(report) => Event::Unanswered { why: format!("its agent reports for {}", report.site), site },
             Err(error) => Event::Unanswered { site, why: error.to_string() },
         }

@@ -14,21 +14,28 @@ pub struct Holder {
     majority: usize,
     /// When the latest granted request to each voter was sent.
     granted: BTreeMap<SiteId, Time>,
+    /// Follows from the grants. It is read for every byte of an answer, and grants are rare.
+    deadline: Option<Time>,
 }
 
 impl Holder {
     pub fn new(epoch: Epoch, terms: Terms, majority: usize) -> Self {
-        Self { epoch, terms, majority, granted: BTreeMap::new() }
+        Self { epoch, terms, majority, granted: BTreeMap::new(), deadline: None }
     }
 
     /// A voter granted what was sent at `sent`. Answers may overtake one another.
     pub fn granted(&mut self, voter: &SiteId, sent: Time) {
         let latest = self.granted.entry(voter.clone()).or_insert(sent);
         *latest = sent.max(*latest);
+        self.deadline = self.ends();
     }
 
     /// The right to write ends here; `None` without a majority.
     pub fn deadline(&self) -> Option<Time> {
+        self.deadline
+    }
+
+    fn ends(&self) -> Option<Time> {
         let mut sent: Vec<Time> = self.granted.values().copied().collect();
         sent.sort_unstable_by(|a, b| b.cmp(a));
         sent.get(self.majority - 1).map(|sent| *sent + self.terms.right())

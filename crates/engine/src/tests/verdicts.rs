@@ -83,7 +83,7 @@ fn a_stale_vantage_point_has_no_say() {
     // Only the witness goes on reporting: one vantage point is no majority.
     for _ in 0..40 {
         world.now = world.now + ms(250);
-        let report = Box::new(world.report(&site(W)));
+        let report = world.report(&site(W)).into();
         world.send(&Event::Reported { report });
     }
     assert_eq!(verdict(&world, A), Verdict::Suspected);
@@ -99,13 +99,13 @@ fn a_vantage_point_counts_only_after_trying_for_long_enough() {
         world.state.held = Some(site(A));
         world.now = world.now + Duration::from_secs(10);
         for name in [B, W] {
-            let mut report = Box::new(world.report(&site(name)));
+            let mut report = world.report(&site(name));
             let probe = report.probes.get_mut(&site(A)).expect("a probe of it");
             (probe.failing_for, probe.failures, probe.answered) = (ms(millis), 3, Some(ms(millis)));
             if millis < 1000 {
                 probe.answered = None;
             }
-            observe(&mut world.state, world.now, &Event::Reported { report });
+            observe(&mut world.state, world.now, &Event::Reported { report: report.into() });
         }
         let said = verdict(&world, A);
         let expected = if expected == Verdict::Up { Verdict::Unknown } else { expected };

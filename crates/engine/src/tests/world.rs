@@ -287,7 +287,7 @@ impl World {
             }
             Effect::Observe { site } => {
                 if self.places[site].alive {
-                    let report = Box::new(self.report(site));
+                    let report = self.report(site).into();
                     self.queue.push(Event::Reported { report });
                 }
             }
@@ -431,7 +431,7 @@ impl World {
             self.drain();
             for name in self.places.keys().cloned().collect::<Vec<_>>() {
                 let event = if self.places[&name].alive {
-                    Event::Reported { report: Box::new(self.report(&name)) }
+                    Event::Reported { report: self.report(&name).into() }
                 } else {
                     Event::Unanswered { site: name, why: "cannot connect".into() }
                 };

@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
-use model::observe::DatabaseState;
+use model::observe::{DatabaseState, Readiness};
 use model::{SiteReport, Time};
 
-use super::verdict::{judge, readiness, writer_gone};
+use super::verdict::{judge, readiness, verdict, writer_gone};
 use super::{Sighting, Watch, Wrote};
 use crate::protocol::{Record, Request};
 use crate::workload::Workload;
 
 impl Watch {
-    pub(crate) fn reported(&mut self, report: &SiteReport, now: Time) {
+    pub(crate) fn reported(&mut self, report: &Arc<SiteReport>, now: Time) {
         let seen = self.sites.entry(report.site.clone()).or_default();
         note_writing(seen, report, now);
         let bound = report.voter.promise_remaining.max(report.voter.quiet_remaining);
@@ -20,7 +20,7 @@ impl Watch {
             Some(until) => until.min(now),
             None => now,
         });
-        seen.report = Some(Arc::new(report.clone()));
+        seen.report = Some(report.clone());
         seen.at = now;
         seen.unanswered = None;
     }
@@ -56,16 +56,17 @@ fn moves_as_planned(state: &Workload) -> bool {
 pub(crate) fn transitions(state: &Workload, now: Time) -> Vec<Record> {
     let mut records = Vec::new();
     for site in state.topology.sites.iter().map(|s| &s.id) {
-        let (verdict, why) = judge(state, site, now);
-        if verdict != state.verdict(site) {
+        if verdict(state, site, now) != state.verdict(site) {
+            let (verdict, why) = judge(state, site, now);
             records.push(Record::VerdictChanged { site: site.clone(), verdict, why, at: now });
         }
         let ready = readiness(state, site, now);
         let known = state.readiness.get(site);
         // The reason's wording may change with each sample; only the answer is a transition.
-        if known.map(std::mem::discriminant) != Some(std::mem::discriminant(&ready))
-            && (known.is_some() || ready != Default::default())
+        if known.map(std::mem::discriminant) != Some(std::mem::discriminant(ready))
+            && (known.is_some() || *ready != Readiness::Unknown)
         {
+            let ready = ready.clone();
             records.push(Record::ReadinessChanged { site: site.clone(), ready, at: now });
         }
     }

@@ -21,26 +21,43 @@ pub fn is_majority(vantage_points: usize, topology: &Topology) -> bool {
 
 /// The verdict for one site, with its reasons.
 pub fn judge(state: &Workload, site: &SiteId, now: Time) -> (Verdict, Vec<String>) {
+    let mut why = Vec::new();
+    let verdict = weigh(state, site, now, |reason| why.push(reason()));
+    (verdict, why)
+}
+
+/// The verdict alone: asked for every site upon every event, while the reasons are wanted only when it changes.
+pub(crate) fn verdict(state: &Workload, site: &SiteId, now: Time) -> Verdict {
+    weigh(state, site, now, |_| {})
+}
+
+fn weigh(state: &Workload, site: &SiteId, now: Time, mut tell: impl FnMut(&dyn Fn() -> String)) -> Verdict {
     let timing = &state.topology.timing;
-    let (mut why, mut answered, mut suspecting, mut unreachable) = (Vec::new(), 0, 0, 0);
+    let (mut answered, mut suspecting, mut unreachable) = (0, 0, 0);
     for vantage in state.topology.sites.iter().map(|s| &s.id).filter(|v| *v != site) {
         let Some(probe) = fresh(state, vantage, now).and_then(|report| report.probes.get(site)) else {
-            why.push(format!("{vantage} has no fresh view"));
+            tell(&|| format!("{vantage} has no fresh view"));
             continue;
         };
         if probe.failures == 0 {
             answered += usize::from(probe.answered.is_some());
             continue;
         }
-        why.push(format!("{vantage} has failed {} tries over {}", probe.failures, human(probe.failing_for)));
+        tell(&|| format!("{vantage} has failed {} tries over {}", probe.failures, human(probe.failing_for)));
         suspecting += usize::from(probe.failing_for >= timing.suspect_after);
         unreachable += usize::from(probe.failing_for >= timing.unreachable_after);
     }
     let own = fresh(state, site, now).is_some();
     if let Some(since) = unanswered_since(state, site) {
-        why.push(format!("the controller's own polls have failed for {}", human(now.since(since))));
+        tell(&|| format!("the controller's own polls have failed for {}", human(now.since(since))));
     }
-    let verdict = if is_majority(unreachable, &state.topology) && !heard_within_streak(state, site, now) {
+    if own {
+        tell(&|| "it reports".to_owned());
+    }
+    if answered > 0 {
+        tell(&|| format!("it answers {answered} vantage point(s)"));
+    }
+    if is_majority(unreachable, &state.topology) && !heard_within_streak(state, site, now) {
         Verdict::Unreachable
     } else if suspecting > 0 {
         Verdict::Suspected
@@ -48,14 +65,7 @@ pub fn judge(state: &Workload, site: &SiteId, now: Time) -> (Verdict, Vec<String
         Verdict::Up
     } else {
         Verdict::Unknown
-    };
-    if own {
-        why.push("it reports".to_owned());
     }
-    if answered > 0 {
-        why.push(format!("it answers {answered} vantage point(s)"));
-    }
-    (verdict, why)
 }
 
 fn unanswered_since(state: &Workload, site: &SiteId) -> Option<Time> {
@@ -69,18 +79,18 @@ fn heard_within_streak(state: &Workload, site: &SiteId, now: Time) -> bool {
 }
 
 /// Deep readiness, as clients of the site's load balancer would see it from the other sites.
-pub fn readiness(state: &Workload, site: &SiteId, now: Time) -> Readiness {
+pub fn readiness<'a>(state: &'a Workload, site: &SiteId, now: Time) -> &'a Readiness {
     let others = state.topology.sites.iter().map(|s| &s.id).filter(|v| *v != site);
-    let views: Vec<_> = others
-        .filter_map(|vantage| fresh(state, vantage, now))
-        .filter_map(|report| report.probes.get(site))
-        .filter(|probe| probe.failures == 0)
-        .map(|probe| &probe.ready)
-        .collect();
-    if views.contains(&&Readiness::Ready) {
-        return Readiness::Ready;
+    let probes = others.filter_map(|vantage| fresh(state, vantage, now)?.probes.get(site));
+    let mut seen = &Readiness::Unknown;
+    for probe in probes.filter(|probe| probe.failures == 0) {
+        match (&probe.ready, seen) {
+            (Readiness::Ready, _) => return &probe.ready,
+            (Readiness::NotReady { .. }, Readiness::Unknown) => seen = &probe.ready,
+            _ => {}
+        }
     }
-    views.into_iter().find(|view| matches!(view, Readiness::NotReady { .. })).cloned().unwrap_or_default()
+    seen
 }
 
 /// Positive evidence: the writer's own fresh report says that it is gone for good.
