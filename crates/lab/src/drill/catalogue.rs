@@ -11,6 +11,11 @@ pub enum Drill {
     ZoneLoss,
     SecretMissing,
     StandbyTooSmall,
+    GrayPause,
+    Flapping,
+    FlappingLong,
+    DnsStuck,
+    LeaseStoreLoss,
     /// Of the benchmark alone.
     Calm,
 }
@@ -37,6 +42,11 @@ pub fn catalogue() -> &'static [Drill] {
         Drill::ZoneLoss,
         Drill::SecretMissing,
         Drill::StandbyTooSmall,
+        Drill::GrayPause,
+        Drill::Flapping,
+        Drill::FlappingLong,
+        Drill::DnsStuck,
+        Drill::LeaseStoreLoss,
     ]
 }
 
@@ -93,6 +103,29 @@ impl Drill {
                 "zone-loss",
                 "every instance in one zone of the writing region is killed, and each new one that starts there",
                 Course::Stay,
+            ),
+            Drill::GrayPause => (
+                "gray-pause",
+                "the whole writing region is frozen, and thaws after the other one has taken over",
+                Course::Failover,
+            ),
+            Drill::Flapping => (
+                "flapping",
+                "the writing region's links fall silent again and again, for less than half a lease each time",
+                Course::Stay,
+            ),
+            Drill::FlappingLong => (
+                "flapping-long",
+                "the writing region's links fall silent again and again, for longer than a lease each time",
+                Course::Failover,
+            ),
+            Drill::DnsStuck => {
+                ("dns-stuck", "the writer moves as planned, and some clients never ask DNS again", Course::Move)
+            }
+            Drill::LeaseStoreLoss => (
+                "lease-store-loss",
+                "the witness's voter loses its storage and comes back empty; then the writing region is lost",
+                Course::Failover,
             ),
         }
     }

@@ -14,7 +14,8 @@ use crate::world::World;
 /// How long the stretching client keeps an answer in a drill; the report says so.
 pub const STRETCH: Duration = Duration::from_secs(10);
 
-/// One client of each kind outside; in a partition also one inside the region that is cut off.
+/// One client of each kind outside; in a partition also one inside the region that is cut off, and where names do not
+/// move some more that keep the old address.
 pub fn clients(world: &World, drill: Drill) -> Vec<ClientPlan> {
     let outside = |kind: ClientKind| client(world, kind, Place::Outside);
     let mut plans =
@@ -22,7 +23,27 @@ pub fn clients(world: &World, drill: Drill) -> Vec<ClientPlan> {
     if drill == Drill::RegionPartition {
         plans.push(client(world, ClientKind::TtlHonouring, Place::Inside(world.topology.preferred().clone())));
     }
+    if drill == Drill::DnsStuck {
+        plans.extend(STUCK.map(|(name, kind, stretch)| {
+            let plan = outside(kind);
+            // Few and brief: what is refused at once is tried again at once, and would keep this machine busy with that.
+            let (every, give_up) = (Duration::from_millis(200), Duration::from_secs(2));
+            ClientPlan { name: name.into(), habits: Habits { stretch, every, give_up, ..plan.habits }, ..plan }
+        }));
+    }
     plans
+}
+
+/// Clients beside the usual pinned one that never ask DNS again within a drill.
+const STUCK: [(&str, ClientKind, Duration); 2] = [
+    ("outside-pinned-too", ClientKind::Pinned, STRETCH),
+    ("outside-stretching-for-hours", ClientKind::TtlStretching, Duration::from_secs(12 * 3600)),
+];
+
+/// The names of clients that keep their first address for ever.
+pub fn stuck(world: &World, drill: Drill) -> Vec<String> {
+    let stays = |plan: &ClientPlan| plan.kind == ClientKind::Pinned || plan.habits.stretch > STRETCH;
+    clients(world, drill).into_iter().filter(stays).map(|plan| plan.name).collect()
 }
 
 fn client(world: &World, kind: ClientKind, place: Place) -> ClientPlan {

@@ -149,6 +149,20 @@ impl Stage<'_> {
         Ok(())
     }
 
+    /// The region in which the writer was has stopped it by itself, and says so in its report; `Ok` and `Err` say what
+    /// was seen.
+    pub async fn fences_itself(&self) -> Result<String, String> {
+        let mut last = "no report".to_owned();
+        let fenced = wait_for("a fenced region", RECOVER_WITHIN, async || {
+            let status = self.api.status().await.ok();
+            let home = status.iter().flat_map(|status| &status.sites).find(|seen| seen.site == self.home);
+            let fresh = home.filter(|seen| seen.verdict == engine::watch::Verdict::Up);
+            last = fresh.and_then(|seen| seen.database.clone()).unwrap_or_else(|| "no fresh report".to_owned());
+            last.starts_with("fenced")
+        });
+        fenced.await.map(|()| format!("{} says: {last}", self.home)).map_err(|_| format!("{} says: {last}", self.home))
+    }
+
     /// For a fault that the region is to deal with: whether nobody moved the writer since line `before` of the
     /// journal, and it writes in the epoch in which it wrote at the fault.
     pub async fn nothing_moved(&mut self, before: u64) -> Result<(), WorldError> {

@@ -1,7 +1,11 @@
 //! The game days, one module for each family of disasters: what is broken, and what must come of it.
 
 mod blocked;
+mod gray;
+mod link;
+mod names;
 mod outage;
+mod voters;
 mod zone;
 
 use super::Drill;
@@ -19,6 +23,11 @@ pub(super) async fn rehearse(drill: Drill, stage: &mut Stage<'_>) -> Result<(), 
         Drill::ZoneLoss => zone::zone_loss(stage).await,
         Drill::SecretMissing => blocked::secret_missing(stage).await,
         Drill::StandbyTooSmall => blocked::standby_too_small(stage).await,
+        Drill::GrayPause => gray::gray_pause(stage).await,
+        Drill::Flapping => link::flapping(stage).await,
+        Drill::FlappingLong => link::flapping_long(stage).await,
+        Drill::DnsStuck => names::dns_stuck(stage).await,
+        Drill::LeaseStoreLoss => voters::lease_store_loss(stage).await,
         Drill::Calm => Err(WorldError::Refused("`antipode bench calm` runs this".into())),
     }
 }
