@@ -13,7 +13,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// A machine that is busy with other tests must look neither dead nor slow, and the test need not wait for what an
 /// operator rightly waits for.
 const PATIENT: &str =
-    "timing: { profile: standard, lease: 20s, suspect_after: 5s, unreachable_after: 10s, stale_after: 5s,
+    "timing: { profile: standard, lease: 20s, suspect_after: 5s, unreachable_after: 11s, stale_after: 5s,
   healthy_for: 1s, deadlines: { check: 60s, fence: 60s, promote: 60s, scale: 60s, route: 30s, exercise: 30s } }";
 
 struct Lab {

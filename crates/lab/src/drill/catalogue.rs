@@ -130,3 +130,18 @@ impl Drill {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_drill_has_a_card_of_its_own_and_a_row_in_its_guide() {
+        let guide = include_str!("../../../../docs/drills.md");
+        for drill in catalogue() {
+            assert_eq!(Drill::named(drill.name()), Some(*drill), "{} has a name of its own", drill.name());
+            assert!(guide.contains(&format!("\n| `{}` | ", drill.name())), "{} has no row", drill.name());
+            assert!(!drill.what().ends_with('.') && drill.what().len() > 20, "{}", drill.what());
+        }
+    }
+}

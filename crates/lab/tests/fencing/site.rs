@@ -33,7 +33,7 @@ sites:
   alpha:   {{ zones: [a], preferred: true, traffic_weight: 100 }}
   bravo:   {{ zones: [a], traffic_weight: 0 }}
   charlie: {{ witness: true }}
-timing: {{ profile: standard, lease: 3s, renew_every: 250ms, renew_timeout: 350ms, unreachable_after: 1500ms }}
+timing: {{ profile: standard, lease: 3s, renew_every: 250ms, renew_timeout: 350ms, unreachable_after: 1750ms }}
 components:
   front-door: {{ kind: dns, zone: case.example, policy: failover, ttl: 1s }}
   api:        {{ kind: fleet, command: case-api, needs: [cases, api-secret], ready: /ready, peak: 1,

@@ -33,8 +33,9 @@ fn standard() -> Timing {
         probe_timeout: ms(400),
         // A probe lost, and the next one too.
         suspect_after: ms(700),
-        // Well before the lease lapses, so that detection adds nothing to the failover.
-        unreachable_after: s(2),
+        // Beyond a blip of half a lease, with the try that finds its end: that is weather. And well before the lease
+        // lapses, so that detection adds nothing to the failover.
+        unreachable_after: s(3),
         stale_after: ms(1_500),
         check_every: ms(100),
         healthy_for: s(3),
@@ -64,7 +65,7 @@ fn fast() -> Timing {
         probe_every: ms(75),
         probe_timeout: ms(150),
         suspect_after: ms(200),
-        unreachable_after: ms(500),
+        unreachable_after: ms(600),
         stale_after: ms(500),
         check_every: ms(50),
         healthy_for: s(1),

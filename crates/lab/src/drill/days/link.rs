@@ -12,12 +12,12 @@ use crate::proxy::Conditions;
 use crate::world::{WorldError, links_of};
 
 /// How often the links go silent for less than half a lease.
-const BLIPS: u32 = 12;
+const BLIPS: u32 = 8;
 /// How long a blip is, and the calm after it, as shares of the lease.
 const BLIP: f64 = 0.45;
 const CALM: f64 = 0.3;
 /// How often the links go silent for longer than a lease, how much longer, and the calm after that.
-const FLAPS: u32 = 3;
+const FLAPS: u32 = 2;
 const FLAP: f64 = 1.6;
 const RETURN: f64 = 0.6;
 

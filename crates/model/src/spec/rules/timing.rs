@@ -73,6 +73,8 @@ impl Rules<'_> {
     fn detection(&mut self) {
         let t = self.timing.clone();
         let probe = t.probe_every + t.probe_timeout;
+        // The try that finds the end of a blip comes after it.
+        let blip = t.lease / 2 + t.probe_every;
         if t.suspect_after > t.unreachable_after {
             let (suspect, unreachable) = (human(t.suspect_after), human(t.unreachable_after));
             let message = format!("a site is suspected after {suspect}, later than it is unreachable ({unreachable})");
@@ -90,6 +92,16 @@ impl Rules<'_> {
             );
             let hint = "one lost answer would count as a lost region: lengthen it, or probe more often";
             self.clash(&["unreachable_after", "probe_every", "probe_timeout"], message, hint);
+        } else if t.unreachable_after < blip {
+            let span = self.first_set(&["unreachable_after", "lease", "probe_every"]);
+            let (unreachable, lease) = (human(t.unreachable_after), human(t.lease));
+            let message = format!("a region is given up after {unreachable}, within half a lease of {lease}");
+            let hint = format!(
+                "a blip that the writer survives would move it: make `unreachable_after` at least {}, half of `lease` \
+                 + `probe_every`",
+                human(blip)
+            );
+            self.report(Problem::warning("spec-timing", span, message, "faster than a blip").hint(hint));
         }
         if t.stale_after < probe {
             let message = format!("observations are stale after {}, before the next can arrive", human(t.stale_after));
