@@ -1,5 +1,7 @@
 //! The PostgreSQL driver against real servers: SAFETY.md items 6, 7, 8, 12 and 13 as far as one machine can show them.
 
+#[path = "postgres/backup.rs"]
+mod backup;
 #[path = "postgres/site.rs"]
 mod site;
 

@@ -4,6 +4,7 @@
 //! knows no other crate of ours, no clock, no file and no network.
 
 pub mod action;
+pub mod backup;
 pub mod depends;
 pub mod ids;
 pub mod lease;

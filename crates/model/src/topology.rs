@@ -145,6 +145,22 @@ pub struct Postgres {
     /// Server settings by name, per site where they differ.
     pub settings: BTreeMap<String, String>,
     pub site_settings: BTreeMap<SiteId, BTreeMap<String, String>>,
+    /// `None`: none are taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backup: Option<Backup>,
+}
+
+/// Full backups and the log between them, kept in a vault at the witness.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Backup {
+    /// Between two full backups.
+    pub every: Duration,
+    /// Every moment of this past can be restored.
+    pub keep: Duration,
+    /// What was committed is in the vault within this time: the recovery point of the backup.
+    pub archive_every: Duration,
+    /// Recovery time objective of a restore.
+    pub restore_within: Duration,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]

@@ -257,6 +257,7 @@ impl Config {
         let mut lines = vec![
             format!("local all {} scram-sha-256", name(&superuser.role)),
             format!("local {database} {} scram-sha-256", name(&application.login.role)),
+            format!("local replication {replica} scram-sha-256"), // full backups
         ];
         for network in &self.allow_from {
             lines.push(format!("host replication {replica} {network} scram-sha-256"));
@@ -295,13 +296,18 @@ impl Config {
 
     /// How libpq's programs and the standby reach the upstream. The password is in the pass file.
     pub(super) fn conninfo(&self, upstream: &Upstream) -> String {
+        self.conninfo_to(&upstream.host, upstream.port)
+    }
+
+    /// `host` may be the folder of a Unix socket.
+    pub(super) fn conninfo_to(&self, host: &str, port: u16) -> String {
         let value = |text: &str| format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"));
         let seconds = self.replication_timeout.as_secs().max(2);
         format!(
             "host={} port={} user={} dbname=postgres passfile={} application_name={} connect_timeout={seconds} \
              keepalives_idle={seconds} keepalives_interval=1 keepalives_count=3",
-            value(&upstream.host),
-            upstream.port,
+            value(host),
+            port,
             value(&self.replica.role),
             value(&self.passfile().display().to_string()),
             value(self.site.as_str()),

@@ -10,7 +10,8 @@ use std::process::Command;
 pub const OLDEST: u32 = 15;
 
 /// What every region needs; clients such as psql are not used.
-const PROGRAMS: [&str; 6] = ["postgres", "initdb", "pg_basebackup", "pg_rewind", "pg_controldata", "pg_waldump"];
+const PROGRAMS: [&str; 7] =
+    ["postgres", "initdb", "pg_basebackup", "pg_verifybackup", "pg_rewind", "pg_controldata", "pg_waldump"];
 
 /// A directory that holds all the programs of one version.
 #[derive(Clone, PartialEq, Eq, Debug)]

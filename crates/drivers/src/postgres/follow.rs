@@ -69,7 +69,7 @@ impl Server {
     }
 
     /// Stops a running standby, cleanly if it can be, and makes sure that nothing is left.
-    async fn settle(&self, pass: Pass) -> Result<Pass, Error> {
+    pub(super) async fn settle(&self, pass: Pass) -> Result<Pass, Error> {
         if self.is_running()?
             && let Err(e) = self.ask_to_stop().await
         {

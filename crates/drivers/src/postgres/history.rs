@@ -36,6 +36,11 @@ impl History {
         Ok(Self(past))
     }
 
+    /// Each timeline and its end.
+    pub fn spans(&self) -> &[(u32, Lsn)] {
+        &self.0
+    }
+
     /// Where the present timeline began; zero for the first.
     pub fn began(&self) -> Lsn {
         self.0.iter().rev().nth(1).map_or(Lsn(0), |(_, end)| *end)

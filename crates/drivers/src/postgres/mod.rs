@@ -12,6 +12,8 @@
 //!                                       └─ watch     observe, through one kept session
 //! ```
 
+mod backup;
+mod backup_chain;
 mod config;
 mod control;
 mod export;
@@ -20,6 +22,7 @@ mod find;
 mod follow;
 mod history;
 mod promote;
+mod recover;
 mod server;
 mod session;
 mod upstream;
@@ -33,8 +36,11 @@ use async_trait::async_trait;
 use model::observe::StandbyReport;
 use model::{ActError, Epoch, Lsn, SiteId};
 
+pub use backup::{Base, LogFile};
+pub use backup_chain::{About, Chain, Entry, Needed, history_name, log_name, parse_history_name, parse_log_name};
 pub use config::{Application, Config, Limits, Login, RunAs, unprivileged};
 pub use find::{Binaries, FindError, OLDEST, find};
+pub use recover::{Recovered, Source};
 pub use server::Server;
 
 use crate::process::{Gone, StillRunning};

@@ -97,7 +97,11 @@ impl Server {
 
     /// A command that [`process::kill_directory`] finds, with no setting of libpq inherited and messages in English.
     fn command(&self, program: &str) -> Command {
-        let mut command = Command::new(self.config.binaries.program(program));
+        self.command_at(&self.config.binaries.program(program))
+    }
+
+    fn command_at(&self, program: &std::path::Path) -> Command {
+        let mut command = Command::new(program);
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("PG")) {
             command.env_remove(name);
         }
@@ -115,6 +119,13 @@ impl Server {
             return Err(Error::Overtaken);
         }
         command.spawn().map_err(Error::file(format!("start {what}")))
+    }
+
+    /// A tool of the operating system, under the same rules.
+    pub(super) fn system_tool(&self, program: &str, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
+        let mut command = self.command_at(program.as_ref());
+        command.args(args).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        command
     }
 
     /// A tool that dies with the verb that runs it.

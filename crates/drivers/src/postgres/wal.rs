@@ -77,7 +77,8 @@ impl Server {
         while let Some(line) = lines.next_line().await.map_err(Error::file("read from pg_waldump"))? {
             let record = Record::parse(&line).ok_or_else(|| Error::parse("a line of pg_waldump", line))?;
             if !each(record) {
-                return Ok(());
+                // Until it is gone it counts as a process of the data directory.
+                return child.kill().await.map_err(Error::file("end pg_waldump"));
             }
         }
         let mut said = Vec::new();

@@ -66,6 +66,7 @@ pub fn topology() -> Topology {
         wal_keep_mb: 64,
         settings: BTreeMap::new(),
         site_settings: BTreeMap::new(),
+        backup: None,
     };
     Topology {
         workload: "case-api".into(),

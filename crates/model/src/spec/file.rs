@@ -282,15 +282,20 @@ impl JsonSchema for Setting {
     }
 }
 
-/// Copies apart from replication.
+/// Copies apart from replication: full backups and the log between them, in a vault at the witness.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[allow(dead_code)] // read by nobody until backups are taken; the spec says so with a warning
 pub(crate) struct Backup {
+    /// Between two full backups: 1m or more. The longer, the longer a restore takes.
     pub every: Interval,
-    /// Kept where whoever can delete the database cannot delete it.
-    #[serde(default)]
-    pub isolated: bool,
+    /// Every moment of this past can be restored. Default: 7d, and never less than `every`.
+    pub keep: Option<Interval>,
+    /// What was committed is in the vault within this time: 1s or more. Default: 1m.
+    pub archive_every: Option<Interval>,
+    /// Recovery time objective of a restore. Default: `objectives.rto`.
+    pub restore_within: Option<Length>,
+    /// Kept where whoever can delete the database cannot delete it. There is no other way.
+    pub isolated: Option<bool>,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]

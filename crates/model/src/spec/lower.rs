@@ -10,6 +10,10 @@ use crate::{ComponentId, Person, SiteId, Usd};
 /// Short enough for an RTO of minutes, long enough to spare the servers.
 pub(super) const DEFAULT_TTL: Duration = Duration::from_secs(5);
 const DEFAULT_WAL_KEEP_MB: u32 = 1024;
+/// A mistake made before a weekend is found after it.
+const DEFAULT_KEEP: Duration = Duration::from_secs(7 * 24 * 3600);
+/// A file of the log each minute at most: 23 GB a day if every one were full, far less compressed.
+const DEFAULT_ARCHIVE: Duration = Duration::from_secs(60);
 
 pub(super) fn topology(file: &File) -> Topology {
     let residency = |(class, sites): (&String, &Vec<String>)| (class.clone(), sites.iter().map(SiteId::new).collect());
@@ -137,6 +141,7 @@ fn postgres(name: &str, component: &Component, file: &File) -> ComponentKind {
         wal_keep,
         settings,
         site_settings,
+        backup,
         ..
     } = component
     else {
@@ -151,7 +156,18 @@ fn postgres(name: &str, component: &Component, file: &File) -> ComponentKind {
         wal_keep_mb: wal_keep.map_or(DEFAULT_WAL_KEEP_MB, |m| m.0),
         settings: plain(settings),
         site_settings: per_site.collect(),
+        backup: backup.as_ref().map(|backup| plan_of(backup, file.objectives.rto.0)),
     })
+}
+
+pub(super) fn plan_of(backup: &file::Backup, rto: Duration) -> topology::Backup {
+    let every = backup.every.0;
+    topology::Backup {
+        every,
+        keep: backup.keep.map_or(DEFAULT_KEEP.max(every), |k| k.0),
+        archive_every: backup.archive_every.map_or(DEFAULT_ARCHIVE, |a| a.0),
+        restore_within: backup.restore_within.map_or(rto, |w| w.0),
+    }
 }
 
 fn drill(drill: &file::Drill) -> topology::DrillSchedule {

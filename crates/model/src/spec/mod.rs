@@ -21,6 +21,7 @@ pub use problem::{Problem, Related, Severity, Span};
 /// Every code that a [`Problem`] can have. Each has a page, `docs/errors/<code>.md`.
 pub const CODES: &[&str] = &[
     "spec-approvals",
+    "spec-backup",
     "spec-backup-not-taken",
     "spec-duplicate-key",
     "spec-missing-key",

@@ -225,7 +225,8 @@ impl Rules<'_> {
             }
             self.settings(settings, &path);
         }
-        if backup.is_some() {
+        if let Some(backup) = backup {
+            self.backup(name, backup);
             let span = self.key(&["components", name, "backup"]);
             let message = "backups are declared, but this version takes none";
             let hint = "replication copies mistakes too: keep another tool's backups until Antipode takes them";

@@ -1,5 +1,6 @@
 //! What the parts of a spec must say about each other.
 
+mod backup;
 mod components;
 mod objectives;
 mod sites;
