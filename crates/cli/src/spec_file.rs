@@ -1,6 +1,8 @@
 //! The spec on disk: read, checked, and shown with what is wrong at its line and column.
 
 use std::fmt;
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode};
@@ -35,7 +37,17 @@ pub fn load(path: &Path, output: &Output) -> Result<Loaded, Failure> {
 
 fn read(path: &Path) -> Result<String, Failure> {
     let shown = path.display();
-    match std::fs::read(path) {
+    let read = || {
+        let mut bytes = Vec::new();
+        // One byte more than a spec may have shows that it is too long; a device would never end.
+        File::open(path)?.take(spec::LONGEST as u64 + 1).read_to_end(&mut bytes)?;
+        Ok::<_, std::io::Error>(bytes)
+    };
+    match read() {
+        Ok(bytes) if bytes.len() > spec::LONGEST => {
+            let what = format!("{shown} is larger than {} KiB, the most that a spec may have", spec::LONGEST >> 10);
+            Err(Failure::new(Code::SpecUnreadable, what).hint("name the right file"))
+        }
         Ok(bytes) => String::from_utf8(bytes).map_err(|error| {
             let at = error.utf8_error().valid_up_to();
             Failure::new(Code::SpecUnreadable, format!("{shown} is not text: byte {at} is not UTF-8"))

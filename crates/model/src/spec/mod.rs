@@ -49,6 +49,9 @@ pub const CODES: &[&str] = &[
     "spec-zones",
 ];
 
+/// Bytes in a spec. The examples have fewer than four thousand; what is longer is another file.
+pub const LONGEST: usize = 1 << 20;
+
 /// What a spec says, and what is wrong with it.
 #[derive(Debug)]
 pub struct Checked {

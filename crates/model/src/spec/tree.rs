@@ -72,28 +72,47 @@ impl Node {
     }
 }
 
+/// Values in one spec, repeated ones counted each time. The examples have fewer than two hundred; aliases of aliases make
+/// millions of a few lines.
+const MOST_VALUES: usize = 20_000;
+/// Levels of nesting. A spec has five; sixty mappings in one another overflow the stack of a thread in a debug build.
+const DEEPEST: usize = 16;
+
 /// Reads one YAML document. A syntax error is the only problem then: nothing after it can be trusted.
 pub(crate) fn read(text: &str) -> Result<Node, Box<Problem>> {
+    let text = &Text::new(text);
+    if text.text.len() > super::LONGEST {
+        let span = text.span(0, 0);
+        let what = format!("{} KiB are more than a spec may have: {} KiB", text.text.len() >> 10, super::LONGEST >> 10);
+        return Err(Box::new(Problem::error("spec-yaml", span, what, "nothing was read").hint("name the right file")));
+    }
     let options = serde_saphyr::options! {
+        budget: serde_saphyr::budget! { max_nodes: MOST_VALUES, max_depth: DEEPEST },
         // Both entries reach us, so that duplicates are reported like any other problem.
         duplicate_keys: DuplicateKeyPolicy::LastWins,
         with_snippet: false,
     };
-    match serde_saphyr::from_str_with_options::<Spanned<Raw>>(text, options) {
+    match serde_saphyr::from_str_with_options::<Spanned<Raw>>(text.text, options) {
         Ok(raw) => Ok(node(raw, text)),
         Err(error) => Err(Box::new(syntax_problem(&error, text))),
     }
 }
 
-fn syntax_problem(error: &serde_saphyr::Error, text: &str) -> Problem {
+fn syntax_problem(error: &serde_saphyr::Error, text: &Text<'_>) -> Problem {
     let location = error.location().unwrap_or(Location::UNKNOWN);
-    let span = span_of(&location, text);
+    let span = text.span_of(&location);
     let full = error.to_string();
     // The location is shown by the span; the library appends it to the text.
     let message = full.split(" at line ").next().unwrap_or(&full).to_string();
     if matches!(error, serde_saphyr::Error::MultipleDocuments { .. }) {
         return Problem::error("spec-yaml", span, "a spec is one YAML document", "a second document begins here")
             .hint("keep each workload in a file of its own");
+    }
+    // The library wraps what it says in as many ways as there are places to say it.
+    if message.starts_with("budget breached") {
+        let what = format!("too much for a spec: more than {MOST_VALUES} values, or {DEEPEST} levels");
+        let hint = "name the right file; a value repeated by `*name` counts each time";
+        return Problem::error("spec-yaml", span, what, "reading stopped here").hint(hint);
     }
     let hint = match () {
         _ if message.contains("tab") => "indent with spaces, two for each level",
@@ -106,41 +125,56 @@ fn syntax_problem(error: &serde_saphyr::Error, text: &str) -> Problem {
     Problem::error("spec-yaml", span, format!("not readable as YAML: {message}"), "reading stopped here").hint(hint)
 }
 
-/// The parser's place, in bytes where it knows them, made to lie in the text and on whole characters.
-fn span_of(location: &Location, text: &str) -> Span {
-    let span = location.span();
-    let (offset, len) = match (span.byte_offset(), span.byte_len()) {
-        (Some(offset), Some(len)) => (offset as usize, len as usize),
-        _ => (offset_of(text, location.line() as usize, location.column() as usize), 1),
-    };
-    let offset = boundary(text, offset);
-    let end = boundary(text, offset + len);
-    let before = &text[..offset];
-    let line = before.matches('\n').count() + 1;
-    let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
-    Span { line, column, offset, len: end - offset }
+/// The spec's text, in which a place is found without counting from its beginning.
+struct Text<'a> {
+    text: &'a str,
+    /// Where each line begins.
+    lines: Vec<usize>,
 }
 
-/// The first character boundary from `at` on.
-fn boundary(text: &str, at: usize) -> usize {
-    (at..text.len()).find(|i| text.is_char_boundary(*i)).unwrap_or(text.len())
+impl<'a> Text<'a> {
+    fn new(text: &'a str) -> Self {
+        let after_breaks = text.match_indices('\n').map(|(at, _)| at + 1);
+        Self { text, lines: std::iter::once(0).chain(after_breaks).collect() }
+    }
+
+    /// The parser's place, in bytes where it knows them, made to lie in the text and on whole characters.
+    fn span_of(&self, location: &Location) -> Span {
+        let span = location.span();
+        match (span.byte_offset(), span.byte_len()) {
+            (Some(offset), Some(len)) => self.span(offset as usize, len as usize),
+            _ => self.span(self.offset_of(location.line() as usize, location.column() as usize), 1),
+        }
+    }
+
+    fn span(&self, offset: usize, len: usize) -> Span {
+        let start = self.boundary(offset);
+        let end = self.boundary(offset.saturating_add(len)).max(start);
+        let line = self.lines.partition_point(|begin| *begin <= start);
+        let column = self.text[self.lines[line - 1]..start].chars().count() + 1;
+        Span { line, column, offset: start, len: end - start }
+    }
+
+    /// The first character boundary from `at` on.
+    fn boundary(&self, at: usize) -> usize {
+        (at..self.text.len()).find(|i| self.text.is_char_boundary(*i)).unwrap_or(self.text.len())
+    }
+
+    /// From line and column, which count from 1; in characters.
+    fn offset_of(&self, line: usize, column: usize) -> usize {
+        let start = self.lines.get(line.saturating_sub(1)).copied().unwrap_or(self.text.len());
+        start + self.text[start..].chars().take(column.saturating_sub(1)).map(char::len_utf8).sum::<usize>()
+    }
 }
 
-/// From line and column, which count from 1; in characters.
-fn offset_of(text: &str, line: usize, column: usize) -> usize {
-    let start: usize = text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
-    let rest = text.get(start..).unwrap_or_default();
-    start + rest.chars().take(column.saturating_sub(1)).map(char::len_utf8).sum::<usize>()
-}
-
-fn node(raw: Spanned<Raw>, text: &str) -> Node {
-    let span = span_of(&raw.referenced, text);
+fn node(raw: Spanned<Raw>, text: &Text<'_>) -> Node {
+    let span = text.span_of(&raw.referenced);
     let value = match raw.value {
         Raw::Null => Value::Null,
         Raw::Text(scalar) => Value::Scalar(scalar),
         Raw::Typed(fallback) => {
-            let defined = span_of(&raw.defined, text);
-            let written = text.get(defined.offset..defined.offset + defined.len);
+            let defined = text.span_of(&raw.defined);
+            let written = text.text.get(defined.offset..defined.offset + defined.len);
             Value::Scalar(written.filter(|w| !w.is_empty()).map_or(fallback, |w| w.trim().to_string()))
         }
         Raw::List(items) => Value::List(items.into_iter().map(|i| node(i, text)).collect()),
@@ -149,8 +183,8 @@ fn node(raw: Spanned<Raw>, text: &str) -> Node {
     Node { span, value }
 }
 
-fn entry(key: Spanned<String>, value: Spanned<Raw>, text: &str) -> Entry {
-    Entry { key_span: span_of(&key.referenced, text), key: key.value, node: node(value, text) }
+fn entry(key: Spanned<String>, value: Spanned<Raw>, text: &Text<'_>) -> Entry {
+    Entry { key_span: text.span_of(&key.referenced), key: key.value, node: node(value, text) }
 }
 
 enum Raw {
