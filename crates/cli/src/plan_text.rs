@@ -65,6 +65,7 @@ fn depends_text(depends: &Depends) -> String {
     let on = match &depends.on {
         DependsOn::Site(site) => site.to_string(),
         DependsOn::VoterMajority => "a majority of the sites".to_owned(),
+        DependsOn::Vault => "the vault at the witness".to_owned(),
     };
     let need = if depends.required { "required" } else { "if it can be had" };
     format!("{on}, {} plane, {need}: {}", depends.plane, depends.what)

@@ -8,6 +8,7 @@ use std::fmt;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
+use model::backup::RestoreTo;
 use model::{Action, Attempt, AttemptId, Outcome, Person, RunId, SiteId, SiteReport, Time};
 use serde::{Deserialize, Serialize};
 
@@ -87,6 +88,15 @@ pub enum Request {
     Switchover { to: Option<SiteId> },
     /// The planned return to the preferred region.
     Failback,
+    /// The database as it was at a moment of its past, from a backup, in `site` or where it is now. Everything written
+    /// since is taken back, which two people must accept; `accept_loss` is the requester's own consent.
+    Restore {
+        to: RestoreTo,
+        #[serde(default)]
+        site: Option<SiteId>,
+        #[serde(default)]
+        accept_loss: bool,
+    },
 }
 
 impl Request {
@@ -96,13 +106,25 @@ impl Request {
             Request::Failover { .. } => "failover",
             Request::Switchover { .. } => "switchover",
             Request::Failback => "failback",
+            Request::Restore { .. } => "restore",
         }
+    }
+    /// Whether it may take back acknowledged writes, which people must accept.
+    pub fn may_lose(&self) -> bool {
+        matches!(self, Request::Failover { .. } | Request::Restore { .. })
+    }
+    /// Whether the requester accepts that.
+    pub fn accepts_loss(&self) -> bool {
+        matches!(self, Request::Failover { accept_loss: true, .. } | Request::Restore { accept_loss: true, .. })
     }
 }
 
 impl fmt::Display for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
+        match self {
+            Request::Restore { to, .. } => write!(f, "restore of {to}"),
+            other => f.write_str(other.name()),
+        }
     }
 }
 

@@ -249,6 +249,7 @@ pub fn action_text(action: &Action) -> String {
     let what = match &action.verb {
         Verb::Fence { clean: true } => "fence cleanly".to_owned(),
         Verb::Follow { upstream } => format!("follow {upstream}"),
+        Verb::Restore { to, .. } => format!("restore to {to}"),
         Verb::Scale { instances } => format!("scale to {instances}"),
         Verb::Route { zone } => format!("route to {}", crate::routing::enabled(zone).join(", ")),
         Verb::Suspect { on } => format!("suspect {}", if *on { "on" } else { "off" }),

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{AttemptId, ComponentId, Epoch, Lsn, Receipt, SiteId, ZoneTable};
+use crate::backup::RestoreTo;
+use crate::{AttemptId, ComponentId, Epoch, Lsn, Receipt, RunId, SiteId, ZoneTable};
 
 /// An act on one component, carried out by the agent of `site`.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -29,6 +30,14 @@ pub enum Verb {
     /// Database: become a standby of `upstream`: rewind, or copy anew where rewind cannot serve. Rows only this
     /// side has are exported first.
     Follow { upstream: SiteId },
+    /// Database: bring the archive up to now: a commit of our own marks the end, and everything before it is in the
+    /// vault when this is done. Done carries the position.
+    Archive,
+    /// Database: make a new data directory from the vault, as the database was at `to`, and put the present one aside as
+    /// `before-restore-<run>`. It ends stopped, on a timeline of its own, and writes only once it is promoted.
+    Restore { run: RunId, to: RestoreTo },
+    /// Database: undo of `Restore`: the directory that was put aside is in its place again.
+    PutBack { run: RunId },
     /// Fleet: run this many instances, spread over the zones.
     Scale { instances: u32 },
     /// DNS: swap the whole zone, unless it is older than the one served.
@@ -47,6 +56,9 @@ impl Verb {
             Verb::Fence { .. } => "fence",
             Verb::Promote { .. } => "promote",
             Verb::Follow { .. } => "follow",
+            Verb::Archive => "archive",
+            Verb::Restore { .. } => "restore",
+            Verb::PutBack { .. } => "put back",
             Verb::Scale { .. } => "scale",
             Verb::Route { .. } => "route",
             Verb::Suspect { .. } => "suspect",

@@ -19,6 +19,8 @@ pub enum Home {
     Site(SiteId),
     /// Any two of the three voters.
     VoterMajority,
+    /// The site that keeps the backups: the witness.
+    Vault,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
@@ -29,6 +31,8 @@ pub enum DependencyPlane {
 }
 
 /// Everything that carrying out `action` touches.
+///
+/// The vault is not homed in a region: whoever keeps it, it is the witness.
 pub fn depends_on(action: &Action) -> Vec<Dependency> {
     let agent = |site: &SiteId| Dependency {
         on: Home::Site(site.clone()),
@@ -49,6 +53,12 @@ pub fn depends_on(action: &Action) -> Vec<Dependency> {
             plane: DependencyPlane::Data,
             required: true,
             what: "write-ahead log and pages of the upstream",
+        }),
+        Verb::Archive | Verb::Restore { .. } => list.push(Dependency {
+            on: Home::Vault,
+            plane: DependencyPlane::Data,
+            required: true,
+            what: "full backups and archived log",
         }),
         Verb::Exercise { .. } => list.push(Dependency {
             on: Home::Site(action.site.clone()),

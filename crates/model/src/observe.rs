@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::backup::BackupReport;
 use crate::{ComponentId, Epoch, Lsn, Receipt, SiteId, SyncRecord};
 
 /// One agent's account of its own site, and of what it sees of the others from there.
@@ -22,6 +23,8 @@ pub struct SiteReport {
     pub secrets: BTreeMap<ComponentId, SecretReport>,
     /// What this vantage point sees of each other site.
     pub probes: BTreeMap<SiteId, PeerProbe>,
+    #[serde(default)]
+    pub backup: BackupReport,
 }
 
 /// What a site's voter has durably promised, and to whom the promise still runs.

@@ -112,6 +112,10 @@ impl World {
                 };
                 self.attempt_ended(site, id, outcome);
             }
+            // No site of this world keeps a vault, so that the engine plans no restore here.
+            Verb::Archive | Verb::Restore { .. } | Verb::PutBack { .. } => {
+                self.attempt_ended(site, id, Outcome::Refused { why: "there is no vault".into() });
+            }
             Verb::Suspect { on } => {
                 self.sites[site].suspect = on;
                 self.attempt_ended(site, id, Outcome::Done(Evidence::default()));

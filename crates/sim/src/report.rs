@@ -42,6 +42,7 @@ impl World {
             zones: BTreeMap::from([(self.topology.dns().0.clone(), zone)]),
             secrets: if region { self.secrets() } else { BTreeMap::new() },
             probes: place.probes.iter().map(|(id, tries)| (id.clone(), tries.report(now))).collect(),
+            backup: Default::default(),
         }
     }
 

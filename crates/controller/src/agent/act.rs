@@ -77,7 +77,8 @@ impl Orders {
             return Err(format!("the order is of controller start {}, {known} is known", attempt.generation));
         }
         let highest = self.voter.report().highest;
-        let data = matches!(action.verb, Verb::Follow { .. } | Verb::Initialise);
+        let data =
+            matches!(action.verb, Verb::Follow { .. } | Verb::Initialise | Verb::Restore { .. } | Verb::PutBack { .. });
         if data && highest > attempt.epoch {
             return Err(format!("the order was given in epoch {}, {highest} is known", attempt.epoch));
         }
@@ -112,6 +113,9 @@ impl Orders {
                 Some((_, shell)) => shell.follow(&upstream).await,
                 None => no_such(&action.component),
             }),
+            Verb::Archive | Verb::Restore { .. } | Verb::PutBack { .. } => {
+                Some(Outcome::Refused { why: "this site has no way to a vault".into() })
+            }
             Verb::Scale { instances } => Some(match self.fleets.get(&action.component) {
                 Some(fleet) => {
                     self.remember_scale(&action.component, instances);

@@ -62,6 +62,7 @@ impl Parts {
             zones,
             secrets,
             probes: self.probes.report(),
+            backup: Default::default(),
         }
     }
 

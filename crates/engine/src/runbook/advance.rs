@@ -290,7 +290,8 @@ impl Turn<'_> {
                 let seen = run.runbook.from.as_ref().and_then(|from| crate::watch::loss::receipt(&self.state, from));
                 receipts.extend(seen.filter(|seen| run.receipts.iter().all(|known| known.site != seen.site)));
                 if step.commit_point {
-                    let planned = !matches!(run.runbook.request, Request::Failover { .. });
+                    // A restore lacks what came after its moment, by intention.
+                    let planned = !run.runbook.request.may_lose();
                     *at_least = run.position.filter(|_| planned);
                     *accept_loss = self.accepted_loss(run);
                 }
@@ -318,6 +319,10 @@ impl Turn<'_> {
             return None;
         }
         let from = run.runbook.from.as_ref()?;
+        if let Request::Restore { to, .. } = &run.runbook.request {
+            let estimate = format!("everything committed after {to}");
+            return Some(AcceptLoss { by: run.loss_accepted.iter().cloned().collect(), estimate });
+        }
         let loss = crate::watch::loss::estimate(&self.state, from, &run.runbook.to, self.now);
         let estimate = loss.or_else(|| run.estimate.clone()).map_or("unknown".to_owned(), |loss| loss.why);
         Some(AcceptLoss { by: run.loss_accepted.iter().cloned().collect(), estimate })

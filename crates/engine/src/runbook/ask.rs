@@ -11,7 +11,7 @@ use crate::turn::Turn;
 impl Turn<'_> {
     pub(crate) fn requested(&mut self, request: &Request, by: &Person) -> Result<(), Refused> {
         if let Some(run) = self.seconds(request, by) {
-            let accept_loss = matches!(request, Request::Failover { accept_loss: true, .. });
+            let accept_loss = request.accepts_loss();
             return self.approved(run, by, accept_loss);
         }
         guard::one_run(&self.state, request)?;
@@ -20,7 +20,7 @@ impl Turn<'_> {
         self.start(runbook, Some(by), format!("asked by {by}"), receipts);
         let Some(run) = self.run().map(|run| run.id) else { return Ok(()) };
         if self.may_approve(by) {
-            let accept_loss = matches!(request, Request::Failover { accept_loss: true, .. });
+            let accept_loss = request.accepts_loss();
             self.emit(Record::Approved { run, by: by.clone(), accept_loss });
         }
         Ok(())
@@ -80,8 +80,8 @@ impl Turn<'_> {
             self.try_again(&active, step, by);
             return Ok(());
         }
-        let unplanned = matches!(active.runbook.request, Request::Failover { .. });
-        let consents = accept_loss && unplanned && !active.loss_accepted.contains(by) && guard::before_commit(&active);
+        let loses = active.runbook.request.may_lose();
+        let consents = accept_loss && loses && !active.loss_accepted.contains(by) && guard::before_commit(&active);
         let approves = !active.approved() && !active.approvals.contains(by);
         if !consents && !approves {
             return Err(Refused::new(

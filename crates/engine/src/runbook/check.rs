@@ -6,9 +6,9 @@ use model::observe::{DatabaseState, FleetReport};
 use model::time::human;
 use model::{SiteId, SiteReport, Time};
 
-use super::Check;
 use super::guard::loss_accepted;
 use super::run::Run;
+use super::{Check, restore};
 use crate::watch::Verdict;
 use crate::watch::loss::{database, estimate, in_sync, sync_record};
 use crate::watch::verdict::fresh;
@@ -45,7 +45,8 @@ impl Check {
             | Check::CapacityAlive { site }
             | Check::CapacityReady { site }
             | Check::NoOldWriter { site } => Some(site),
-            Check::Frozen | Check::Unwritten => None,
+            Check::Covered { writer, .. } => Some(writer),
+            Check::Frozen | Check::Unwritten | Check::LossOf { .. } => None,
         }
     }
 
@@ -66,6 +67,8 @@ impl Check {
             Check::CapacityReady { .. } => "check ready instances",
             Check::NoOldWriter { .. } => "check for old writers",
             Check::Unwritten => "check that nobody writes",
+            Check::Covered { to, .. } => return format!("check that a backup reaches {to}"),
+            Check::LossOf { to } => return format!("check that people accept to lose what came after {to}"),
         };
         self.site().map_or(name.to_owned(), |site| format!("{name} · {site}"))
     }
@@ -96,6 +99,8 @@ impl Check {
             Check::CapacityReady { site } => capacity(state, site, now, "ready", FleetReport::ready),
             Check::NoOldWriter { .. } => no_old_writer(state, run, now),
             Check::Unwritten => unwritten(state, now),
+            Check::Covered { to, writer } => restore::covered(state, to, writer, now),
+            Check::LossOf { to } => restore::loss_of(state, run, to),
         }
     }
 }

@@ -7,7 +7,7 @@ use model::{Person, SiteId, Time, Topology, Verb, ZoneTable};
 
 use super::check::{Finding, within_rpo};
 use super::run::{Progress, Run};
-use super::{Check, Depends, DependsOn, Need, Runbook, Step};
+use super::{Check, Depends, DependsOn, Need, Runbook, Step, restore};
 use crate::protocol::{Refused, Request};
 use crate::watch::Verdict;
 use crate::workload::Workload;
@@ -88,6 +88,9 @@ pub fn may_promote(state: &Workload, run: &Run, now: Time) -> Gate {
         return Gate::Shut("the approvals are missing".to_owned());
     }
     let Some(from) = &run.runbook.from else { return Gate::Open };
+    if let Request::Restore { .. } = run.runbook.request {
+        return restore::may_promote(state, run, from);
+    }
     if !matches!(run.runbook.request, Request::Failover { .. }) {
         return match run.receipts.iter().find(|receipt| receipt.site == *from) {
             None => Gate::Shut(format!("{from} has given no fence receipt")),

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use model::backup::RestoreTo;
 use model::depends::{Dependency, DependencyPlane, Home};
 use model::topology::StepDeadlines;
 use model::{Action, SiteId, Verb};
@@ -18,6 +19,7 @@ mod attempt;
 pub mod check;
 pub mod guard;
 pub mod plan;
+mod restore;
 pub mod run;
 mod steps;
 mod stop;
@@ -114,6 +116,10 @@ pub enum Check {
     NoOldWriter { site: SiteId },
     /// No site writes, and none holds data of an earlier writer.
     Unwritten,
+    /// A backup can be taken to that moment; what the archive does not have yet, the writer can still give it.
+    Covered { to: RestoreTo, writer: SiteId },
+    /// People accept that everything after that moment is taken back.
+    LossOf { to: RestoreTo },
 }
 
 /// What a step needs to be alive (static stability).
@@ -131,6 +137,8 @@ pub struct Depends {
 pub enum DependsOn {
     Site(SiteId),
     VoterMajority,
+    /// The site that keeps the backups.
+    Vault,
 }
 
 impl From<Dependency> for Depends {
@@ -138,6 +146,7 @@ impl From<Dependency> for Depends {
         let on = match from.on {
             Home::Site(site) => DependsOn::Site(site),
             Home::VoterMajority => DependsOn::VoterMajority,
+            Home::Vault => DependsOn::Vault,
         };
         let plane = match from.plane {
             DependencyPlane::Control => "control",
@@ -153,7 +162,9 @@ impl Work {
         let Work::Act(action) = self else { return deadlines.check };
         match &action.verb {
             Verb::Initialise | Verb::Follow { .. } => deadlines.follow,
-            Verb::Fence { .. } => deadlines.fence,
+            // Each copies as much as a standby that is made anew.
+            Verb::Archive | Verb::Restore { .. } => deadlines.follow,
+            Verb::Fence { .. } | Verb::PutBack { .. } => deadlines.fence,
             Verb::Promote { .. } => deadlines.promote,
             Verb::Scale { .. } => deadlines.scale,
             Verb::Route { .. } | Verb::Suspect { .. } => deadlines.route,

@@ -5,6 +5,7 @@ use model::{SiteId, Time};
 
 use super::Runbook;
 use super::guard;
+use super::restore;
 use super::steps;
 use crate::protocol::{Refused, Request};
 use crate::watch::Verdict;
@@ -19,6 +20,7 @@ pub fn plan(state: &Workload, request: &Request, now: Time) -> Result<Runbook, R
         Request::Failover { to, .. } => failover(state, request, to.as_ref(), now)?,
         Request::Switchover { to } => switchover(state, to.as_ref(), now)?,
         Request::Failback => failback(state, now)?,
+        Request::Restore { to, site, .. } => restore::plan(state, request, *to, site.as_ref(), now)?,
     };
     if !state.topology.approved(&runbook.to) {
         return Err(not_approved(state, &runbook.to));
@@ -45,7 +47,7 @@ fn establish(state: &Workload) -> Result<Runbook, Refused> {
 fn failover(state: &Workload, request: &Request, to: Option<&SiteId>, now: Time) -> Result<Runbook, Refused> {
     let from = home(state)?;
     if to == Some(from) && is_fenced(state, from, now) {
-        let (steps, approvals) = (steps::restore(state, from), state.topology.approvals.failover);
+        let (steps, approvals) = (steps::reinstate(state, from), state.topology.approvals.failover);
         return Ok(Runbook { request: request.clone(), from: None, to: from.clone(), approvals, steps });
     }
     let to = target(state, from, to, now)?;
@@ -98,7 +100,7 @@ fn failback(state: &Workload, now: Time) -> Result<Runbook, Refused> {
 }
 
 /// The region that holds the highest epoch.
-fn home(state: &Workload) -> Result<&SiteId, Refused> {
+pub(super) fn home(state: &Workload) -> Result<&SiteId, Refused> {
     state.writer.as_ref().map(|writer| &writer.site).ok_or_else(|| {
         Refused::new(
             "not-established",
@@ -175,7 +177,7 @@ fn usable(state: &Workload, site: &SiteId, now: Time) -> Result<(), Refused> {
     }
 }
 
-fn not_approved(state: &Workload, site: &SiteId) -> Refused {
+pub(super) fn not_approved(state: &Workload, site: &SiteId) -> Refused {
     let class = state.topology.objectives.data_class.as_deref().unwrap_or("its");
     let allowed = state
         .topology
@@ -189,7 +191,7 @@ fn not_approved(state: &Workload, site: &SiteId) -> Refused {
     )
 }
 
-fn reasons(state: &Workload, site: &SiteId) -> String {
+pub(super) fn reasons(state: &Workload, site: &SiteId) -> String {
     let why = state.verdicts.get(site).map(|judged| judged.why.join("; "));
     why.filter(|why| !why.is_empty()).unwrap_or_else(|| "nothing fresh is known of it".to_owned())
 }

@@ -10,11 +10,11 @@ use crate::record::action_text;
 use crate::workload::Workload;
 
 /// A runbook being written: steps are added to the present group until [`Draft::then`].
-struct Draft<'a> {
-    state: &'a Workload,
+pub(super) struct Draft<'a> {
+    pub(super) state: &'a Workload,
     phase: Phase,
     group: u32,
-    gated: bool,
+    pub(super) gated: bool,
     /// The new writer has no standby until the lost region is back.
     alone: bool,
     steps: Vec<Step>,
@@ -79,7 +79,7 @@ pub(super) fn failover(state: &Workload, from: &SiteId, to: &SiteId) -> Vec<Step
 }
 
 /// The region that holds the highest epoch, and is fenced, writes again.
-pub(super) fn restore(state: &Workload, to: &SiteId) -> Vec<Step> {
+pub(super) fn reinstate(state: &Workload, to: &SiteId) -> Vec<Step> {
     let mut draft = Draft::new(state);
     draft.check("the region answers", Check::Healthy { site: to.clone() });
     draft.check("the region may hold the data", Check::Residency { site: to.clone() });
@@ -141,11 +141,11 @@ fn streaming(site: &SiteId, upstream: &SiteId) -> Check {
 }
 
 impl<'a> Draft<'a> {
-    fn new(state: &'a Workload) -> Self {
+    pub(super) fn new(state: &'a Workload) -> Self {
         Draft { state, phase: Phase::PreCheck, group: 0, gated: false, alone: false, steps: Vec::new() }
     }
 
-    fn then(&mut self, phase: Phase) {
+    pub(super) fn then(&mut self, phase: Phase) {
         self.phase = phase;
         self.group += 1;
     }
@@ -181,7 +181,7 @@ impl<'a> Draft<'a> {
     }
 
     /// All that must hold before traffic moves (DESIGN.md, invariant 4).
-    fn verify(&mut self, to: &SiteId) {
+    pub(super) fn verify(&mut self, to: &SiteId) {
         self.check("the new writer writes", Check::Writing { site: to.clone() });
         self.check("enough instances are ready", Check::CapacityReady { site: to.clone() });
         self.check("secrets are still equal", Check::Secrets { site: to.clone() });
@@ -190,16 +190,16 @@ impl<'a> Draft<'a> {
         self.exercise(to);
     }
 
-    fn frozen(&mut self) {
+    pub(super) fn frozen(&mut self) {
         self.check("deployments are frozen", Check::Frozen);
     }
 
-    fn promote(&mut self, to: &SiteId) {
+    pub(super) fn promote(&mut self, to: &SiteId) {
         let verb = Verb::Promote { receipts: Vec::new(), at_least: None, accept_loss: None };
         self.database("take the next epoch and promote", to, verb).commit_point = true;
     }
 
-    fn fence(&mut self, from: &SiteId, clean: bool) -> &mut Step {
+    pub(super) fn fence(&mut self, from: &SiteId, clean: bool) -> &mut Step {
         let back = Verb::Promote { receipts: Vec::new(), at_least: None, accept_loss: None };
         let undo = self.on_database(from, back);
         let step = self.database("stop the old writer", from, Verb::Fence { clean });
@@ -207,11 +207,11 @@ impl<'a> Draft<'a> {
         step
     }
 
-    fn follow(&mut self, site: &SiteId, upstream: &SiteId) {
+    pub(super) fn follow(&mut self, site: &SiteId, upstream: &SiteId) {
         self.database("follow the writer", site, Verb::Follow { upstream: upstream.clone() });
     }
 
-    fn scale_up(&mut self, site: &SiteId) {
+    pub(super) fn scale_up(&mut self, site: &SiteId) {
         for (component, fleet) in self.state.topology.fleets() {
             let scale = |instances| act_on(site, component, Verb::Scale { instances });
             let standby = self.state.topology.standby_instances(site, fleet.peak);
@@ -219,14 +219,14 @@ impl<'a> Draft<'a> {
         }
     }
 
-    fn scale_down(&mut self, site: &SiteId) {
+    pub(super) fn scale_down(&mut self, site: &SiteId) {
         for (component, fleet) in self.state.topology.fleets() {
             let instances = self.state.topology.standby_instances(site, fleet.peak);
             self.act("scale to stand by", act_on(site, component, Verb::Scale { instances }));
         }
     }
 
-    fn exercise(&mut self, site: &SiteId) {
+    pub(super) fn exercise(&mut self, site: &SiteId) {
         for (component, fleet) in self.state.topology.fleets() {
             // A writer that was told to block while it is alone acknowledges nothing, by choice.
             let blocks = self.alone && self.postgres().replication == Replication::Synchronous;
@@ -237,7 +237,7 @@ impl<'a> Draft<'a> {
     }
 
     /// Every site's DNS server; the one of the region being lost is tried and not waited for.
-    fn route(&mut self, to: &SiteId, lost: Option<&SiteId>) {
+    pub(super) fn route(&mut self, to: &SiteId, lost: Option<&SiteId>) {
         let (component, _) = self.state.topology.dns();
         // A preview: the epoch is known, and the zone made, once the new writer has it.
         let zone = crate::routing::zone_to(self.state, to, self.state.epoch().next(to));
@@ -247,15 +247,15 @@ impl<'a> Draft<'a> {
         }
     }
 
-    fn postgres(&self) -> &'a Postgres {
+    pub(super) fn postgres(&self) -> &'a Postgres {
         self.state.topology.database().1
     }
 
-    fn on_database(&self, site: &SiteId, verb: Verb) -> Action {
+    pub(super) fn on_database(&self, site: &SiteId, verb: Verb) -> Action {
         act_on(site, self.state.topology.database().0, verb)
     }
 
-    fn database(&mut self, title: &str, site: &SiteId, verb: Verb) -> &mut Step {
+    pub(super) fn database(&mut self, title: &str, site: &SiteId, verb: Verb) -> &mut Step {
         let action = self.on_database(site, verb);
         self.act(title, action)
     }
@@ -265,7 +265,7 @@ impl<'a> Draft<'a> {
         self.push(title, Work::Act(action), depends)
     }
 
-    fn check(&mut self, title: &str, check: Check) -> &mut Step {
+    pub(super) fn check(&mut self, title: &str, check: Check) -> &mut Step {
         let depends = check_depends(&check);
         self.push(title, Work::Check(check), depends)
     }
@@ -290,7 +290,7 @@ impl<'a> Draft<'a> {
     }
 
     /// What is best effort requires nothing.
-    fn finish(mut self) -> Vec<Step> {
+    pub(super) fn finish(mut self) -> Vec<Step> {
         for step in self.steps.iter_mut().filter(|s| s.need == Need::BestEffort) {
             for depends in &mut step.depends {
                 depends.required = false;
@@ -307,8 +307,9 @@ fn act_on(site: &SiteId, component: &ComponentId, verb: Verb) -> Action {
 /// The undo of a step, as a step of its own.
 pub(super) fn undo_step(step: &Step, action: &Action, group: u32, deadlines: &model::topology::StepDeadlines) -> Step {
     let work = Work::Act(action.clone());
-    // A writer must be back before a run may end; spare instances only cost money.
-    let need = if matches!(action.verb, Verb::Promote { .. }) { Need::Required } else { Need::BestEffort };
+    // A writer must be back before a run may end, on the data that it had; spare instances only cost money.
+    let must = matches!(action.verb, Verb::Promote { .. } | Verb::PutBack { .. });
+    let need = if must { Need::Required } else { Need::BestEffort };
     Step {
         title: format!("undo: {}", step.title),
         phase: Phase::Undo,
@@ -327,7 +328,8 @@ pub(super) fn undo_step(step: &Step, action: &Action, group: u32, deadlines: &mo
 fn check_depends(check: &Check) -> Vec<Depends> {
     let on = match check {
         Check::IncidentScope { .. } | Check::NoOldWriter { .. } | Check::Unwritten => Some(DependsOn::VoterMajority),
-        Check::Frozen | Check::Residency { .. } => None,
+        Check::Frozen | Check::Residency { .. } | Check::LossOf { .. } => None,
+        Check::Covered { .. } => Some(DependsOn::Vault),
         other => other.site().map(|site| DependsOn::Site(site.clone())),
     };
     let what = "reports".to_owned();
@@ -371,6 +373,7 @@ impl Depends {
         let on = match &self.on {
             DependsOn::Site(site) => site.to_string(),
             DependsOn::VoterMajority => "a majority of sites".to_owned(),
+            DependsOn::Vault => "the vault at the witness".to_owned(),
         };
         let weak = if self.required { "" } else { ", if it can be had" };
         format!("{on} ({}: {}{weak})", self.plane, self.what)

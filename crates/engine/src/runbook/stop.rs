@@ -79,7 +79,10 @@ impl Turn<'_> {
         let mut steps = Vec::new();
         for (number, step) in run.runbook.steps.iter().enumerate().rev() {
             let state = &run.steps[number];
-            let happened = state.progress == Progress::Done || (state.progress == Progress::Failed && state.doubtful);
+            // A restore may have exchanged the data before it failed, whatever it said: the old writer must not open that.
+            let exchanges = matches!(step.undo.as_ref().map(|undo| &undo.verb), Some(Verb::PutBack { .. }));
+            let doubtful = state.progress == Progress::Failed && state.doubtful;
+            let happened = state.progress == Progress::Done || doubtful || (exchanges && state.tries > 0);
             if let Some(action) = step.undo.as_ref().filter(|_| happened) {
                 group += 1;
                 let mut undo = undo_step(step, action, group, deadlines);

@@ -4,6 +4,7 @@ mod crashes;
 mod guards;
 mod plans;
 mod properties;
+mod restore;
 mod tables;
 mod verdicts;
 pub mod world;

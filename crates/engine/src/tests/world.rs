@@ -147,6 +147,7 @@ pub struct Place {
     pub suspect: bool,
     pub sync: SyncRecord,
     pub lag: Duration,
+    pub backup: model::backup::BackupReport,
     /// Attempts that the agent has carried out.
     pub log: BTreeMap<AttemptId, Outcome>,
 }
@@ -183,6 +184,7 @@ impl World {
             suspect: false,
             sync: SyncRecord::default(),
             lag: Duration::ZERO,
+            backup: Default::default(),
             log: BTreeMap::new(),
         };
         let places = [A, B, W].map(|name| (site(name), place(DatabaseState::Absent)));
@@ -319,7 +321,7 @@ impl World {
         assert_eq!(sites, 3);
         let place = self.places.get_mut(&name).expect("a site of the world");
         match &action.verb {
-            Verb::Initialise => {}
+            Verb::Initialise | Verb::Archive | Verb::Restore { .. } | Verb::PutBack { .. } => {}
             Verb::Fence { .. } => {
                 let receipt = receipt(&name, &now_epoch);
                 place.database = DatabaseState::Fenced { why: "told to".into(), receipt: Some(receipt.clone()) };
@@ -404,6 +406,7 @@ impl World {
             )]),
             secrets: BTreeMap::from([(ComponentId::new("key"), SecretReport { digest: place.secret.clone() })]),
             probes: others.map(|(id, other)| (id.clone(), self.probe(name, id, other))).collect(),
+            backup: place.backup.clone(),
         }
     }
 

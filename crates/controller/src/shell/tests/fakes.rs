@@ -256,5 +256,6 @@ fn report(topology: &Topology, site: &SiteId) -> SiteReport {
         zones: [(topology.dns().0.clone(), zone)].into(),
         secrets: secrets.collect(),
         probes: others.map(|other| (other, probe.clone())).collect(),
+        backup: Default::default(),
     }
 }
