@@ -1,5 +1,7 @@
 //! How each record changes the state. Deterministic and total: a record that no longer fits changes nothing.
 
+use std::sync::Arc;
+
 use model::observe::Readiness;
 use model::{ActError, AttemptId, Outcome, Time};
 
@@ -49,7 +51,7 @@ pub fn apply(state: &mut Workload, record: &Record) {
         Record::Committed { run, epoch, at } => {
             raise_writer(state, epoch, *at);
             if let Some(active) = state.run.as_mut().filter(|active| active.id == *run) {
-                active.committed = Some(epoch.clone());
+                Arc::make_mut(active).committed = Some(epoch.clone());
             }
         }
         Record::RunEnded { run, end, summary, at } => {
@@ -73,7 +75,7 @@ fn restart(state: &mut Workload, generation: u64, rebooted: bool, at: Time) {
         chore.out = None;
         chore.ended = None;
     }
-    let Some(run) = state.run.as_mut() else { return };
+    let Some(run) = state.run.as_mut().map(Arc::make_mut) else { return };
     for step in &mut run.steps {
         if rebooted && step.since.is_some() {
             step.since = Some(at);
@@ -96,7 +98,7 @@ fn raise_writer(state: &mut Workload, epoch: &model::Epoch, at: Time) {
 
 fn start_run(state: &mut Workload, record: &Record) {
     let Record::RunStarted { run, runbook, by, cause, base, estimate, receipts, at } = record else { return };
-    state.run = Some(Run {
+    state.run = Some(Arc::new(Run {
         id: *run,
         runbook: runbook.clone(),
         by: by.clone(),
@@ -114,11 +116,12 @@ fn start_run(state: &mut Workload, record: &Record) {
         position: None,
         estimate: estimate.clone(),
         end: None,
-    });
+    }));
 }
 
 fn end_run(state: &mut Workload, end: End, summary: &str, at: Time) {
-    let Some(mut run) = state.run.take() else { return };
+    let Some(mut active) = state.run.take() else { return };
+    let run = Arc::make_mut(&mut active);
     if run.by.is_none() && matches!(end, End::Failed | End::Aborted) {
         state.held = run.runbook.from.clone();
     }
@@ -130,11 +133,11 @@ fn end_run(state: &mut Workload, end: End, summary: &str, at: Time) {
     if state.past.len() > REMEMBERED_RUNS {
         state.past.remove(0);
     }
-    state.last = Some(run);
+    state.last = Some(active);
 }
 
 fn apply_to_run(state: &mut Workload, record: &Record) {
-    let Some(run) = state.run.as_mut() else { return };
+    let Some(run) = state.run.as_mut().map(Arc::make_mut) else { return };
     match record {
         Record::Approved { run: id, by, accept_loss } if *id == run.id => {
             run.approvals.insert(by.clone());

@@ -110,7 +110,7 @@ impl<'a> Turn<'a> {
         self.wake_at(self.now + duration);
     }
 
-    pub fn run(&self) -> Option<&Run> {
+    pub fn run(&self) -> Option<&Arc<Run>> {
         self.state.run.as_ref()
     }
 

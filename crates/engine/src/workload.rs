@@ -23,10 +23,10 @@ pub struct Workload {
     pub gone: Option<(SiteId, String)>,
     pub zone: Option<ZoneTable>,
     pub frozen: Option<RunId>,
-    /// The active run.
-    pub run: Option<Run>,
+    /// The active run. Shared, because each decision looks at it as it was before.
+    pub run: Option<Arc<Run>>,
     /// The run that ended last, whole.
-    pub last: Option<Run>,
+    pub last: Option<Arc<Run>>,
     pub past: Vec<PastRun>,
     pub chores: BTreeMap<u32, Chore>,
     /// The engine proposes no failover from here until the site has been well again: its last proposal did not succeed.

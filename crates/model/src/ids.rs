@@ -1,5 +1,6 @@
 //! Identities. Names are newtypes, so that a site is never passed where a component is meant.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
 
@@ -9,7 +10,7 @@ use serde::{Deserialize, Serialize};
 macro_rules! name {
     ($(#[$doc:meta])* $ty:ident) => {
         $(#[$doc])*
-        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+        #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
         #[serde(transparent)]
         #[schemars(with = "String")]
         pub struct $ty(Arc<str>);
@@ -20,6 +21,25 @@ macro_rules! name {
             }
             pub fn as_str(&self) -> &str {
                 &self.0
+            }
+        }
+        // The order of the names. Every look into a map by name asks it: mostly the very same name, or another letter at
+        // the beginning, is the answer.
+        impl Ord for $ty {
+            #[inline]
+            fn cmp(&self, other: &Self) -> Ordering {
+                if Arc::ptr_eq(&self.0, &other.0) {
+                    return Ordering::Equal;
+                }
+                let (mine, others) = (self.0.as_bytes(), other.0.as_bytes());
+                let first = mine.first().cmp(&others.first());
+                first.then_with(|| mine.cmp(others))
+            }
+        }
+        impl PartialOrd for $ty {
+            #[inline]
+            fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+                Some(self.cmp(other))
             }
         }
         impl fmt::Display for $ty {

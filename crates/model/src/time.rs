@@ -18,6 +18,7 @@ impl Time {
     pub const MAX: Time = Time(u64::MAX);
 
     /// Time passed from `earlier` to here; zero when `earlier` is later.
+    #[inline]
     pub fn since(self, earlier: Time) -> Duration {
         Duration::from_micros(self.0.saturating_sub(earlier.0))
     }
@@ -25,16 +26,24 @@ impl Time {
 
 impl Add<Duration> for Time {
     type Output = Time;
+    #[inline]
     fn add(self, by: Duration) -> Time {
-        Time(self.0.saturating_add(by.as_micros().min(u64::MAX as u128) as u64))
+        Time(self.0.saturating_add(micros(by)))
     }
 }
 
 impl Sub<Duration> for Time {
     type Output = Time;
+    #[inline]
     fn sub(self, by: Duration) -> Time {
-        Time(self.0.saturating_sub(by.as_micros().min(u64::MAX as u128) as u64))
+        Time(self.0.saturating_sub(micros(by)))
     }
+}
+
+/// Whole microseconds; as many as fit.
+#[inline]
+fn micros(duration: Duration) -> u64 {
+    duration.as_secs().saturating_mul(1_000_000).saturating_add(u64::from(duration.subsec_micros()))
 }
 
 impl fmt::Display for Time {

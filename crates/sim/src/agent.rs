@@ -10,7 +10,7 @@ use model::{AttemptId, Epoch, LeaseReply, LeaseRequest, Lsn, Outcome, Receipt, T
 
 use crate::database::Server;
 use crate::site::rules;
-use crate::world::{Message, What, Work, World};
+use crate::world::{Message, Question, What, Work, World};
 
 /// Pause before a dead agent is started again.
 const RESTART_PAUSE: Duration = Duration::from_millis(200);
@@ -162,16 +162,15 @@ impl World {
     }
 
     fn ask(&mut self, site: usize, voter: usize, request: LeaseRequest) {
-        let sent = self.sites[site].local(self.now);
+        let (sent, incarnation) = (self.sites[site].local(self.now), self.sites[site].incarnation);
+        let question = Question { voter, request, sent, incarnation };
         if voter == site {
             // A call within the process: nothing can come between.
-            let reply = self.vote(site, &request);
-            let incarnation = self.sites[site].incarnation;
-            let told = Message::LeaseTold { voter, request, sent, reply, incarnation };
+            let reply = self.vote(site, &question.request);
+            let told = Message::LeaseTold(Box::new((question, reply)));
             return self.after(Duration::from_micros(50), What::Deliver { from: site, to: site, message: told });
         }
-        let incarnation = self.sites[site].incarnation;
-        self.send(site, voter, Message::LeaseAsk { request, sent, incarnation });
+        self.send(site, voter, Message::LeaseAsk(Box::new(question)));
     }
 
     fn vote(&mut self, site: usize, request: &LeaseRequest) -> LeaseReply {
@@ -185,21 +184,13 @@ impl World {
         reply
     }
 
-    pub fn lease_asked(&mut self, site: usize, from: usize, request: LeaseRequest, sent: Time, incarnation: u64) {
-        let reply = self.vote(site, &request);
-        let message = Message::LeaseTold { voter: site, request, sent, reply, incarnation };
-        self.send(site, from, message);
+    pub fn lease_asked(&mut self, site: usize, from: usize, question: Question) {
+        let reply = self.vote(site, &question.request);
+        self.send(site, from, Message::LeaseTold(Box::new((question, reply))));
     }
 
-    pub fn lease_told(
-        &mut self,
-        site: usize,
-        voter: usize,
-        request: LeaseRequest,
-        sent: Time,
-        reply: LeaseReply,
-        incarnation: u64,
-    ) {
+    pub fn lease_told(&mut self, site: usize, question: Question, reply: LeaseReply) {
+        let Question { voter, request, sent, incarnation } = question;
         let place = &self.sites[site];
         // A restarted agent does not read what its predecessor was sent.
         let late = place.local(self.now).since(sent) > self.topology.timing.renew_timeout && voter != site;
@@ -277,6 +268,7 @@ impl World {
         place.instances = 0;
         place.scaling += 1;
         place.wakes = None;
+        self.note_health();
     }
 
     pub fn agent_starts(&mut self, site: usize) {
@@ -320,6 +312,7 @@ impl World {
         }
         self.say(|| format!("site {site}: the agent starts"));
         self.serve_on_return(site);
+        self.note_health();
     }
 
     /// Taken away by [`crate::guards::Weakness::serves_on_return`]: nothing writes without a lease.

@@ -14,6 +14,7 @@ impl World {
         self.say(|| format!("fault: {fault:?}"));
         let busy = self.clients.in_flight(self.now) > 0;
         let hit = self.strike(fault);
+        self.note_health();
         // What happens to nobody proves nothing.
         self.hits += u32::from(hit && busy);
     }

@@ -74,7 +74,6 @@ impl World {
         for site in 0..2 {
             self.invariant_writes_only_with_a_lease(site);
             self.note_verified(site);
-            self.note_health(site);
         }
     }
 
@@ -178,16 +177,20 @@ impl World {
     }
 
     fn note_verified(&mut self, site: usize) {
-        let peak = self.topology.fleets().map(|(_, fleet)| fleet.peak).max().unwrap_or(1);
         let place = &self.sites[site];
         let epoch = &place.disk.writer.written;
-        if self.judge.verified[site].as_ref() != Some(epoch) && place.ready(self.now) >= peak {
+        if self.judge.verified[site].as_ref() == Some(epoch) || place.ready(self.now) == 0 {
+            return;
+        }
+        let peak = self.topology.fleets().map(|(_, fleet)| fleet.peak).max().unwrap_or(1);
+        if place.ready(self.now) >= peak {
             self.judge.verified[site] = Some(epoch.clone());
         }
     }
 
-    fn note_health(&mut self, site: usize) {
-        for voter in 0..3 {
+    /// Whenever an agent starts or ends, freezes or thaws, and whenever a link changes.
+    pub fn note_health(&mut self) {
+        for (site, voter) in (0..2).flat_map(|site| (0..3).map(move |voter| (site, voter))) {
             let well = voter != site
                 && self.sites[site].runs()
                 && self.sites[voter].runs()

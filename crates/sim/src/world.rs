@@ -24,8 +24,8 @@ use crate::spec::Shape;
 /// What one process says to another.
 #[derive(Clone, Debug)]
 pub enum Message {
-    LeaseAsk { request: LeaseRequest, sent: Time, incarnation: u64 },
-    LeaseTold { voter: usize, request: LeaseRequest, sent: Time, reply: LeaseReply, incarnation: u64 },
+    LeaseAsk(Box<Question>),
+    LeaseTold(Box<(Question, LeaseReply)>),
     WalAsk { end: usize, mark: Option<u64> },
     Wal { stream: u64, from: usize, entries: Vec<Entry>, timeline: u32 },
     WalFlushed { stream: u64, upto: usize },
@@ -33,6 +33,16 @@ pub enum Message {
     Answer { id: u64, answer: Box<Answer> },
     Write { write: u64 },
     Written { write: u64, done: bool },
+}
+
+/// What a writer asks of a voter.
+#[derive(Clone, Debug)]
+pub struct Question {
+    pub voter: usize,
+    pub request: LeaseRequest,
+    /// By the asker's clock.
+    pub sent: Time,
+    pub incarnation: u64,
 }
 
 /// How a piece of work on a database ends.
@@ -298,10 +308,8 @@ impl World {
             Message::WalFlushed { stream, upto } => self.wal_flushed(to, stream, upto),
             _ if !self.sites[to].agent_up => {}
             _ if self.sites[to].agent_frozen => self.sites[to].held.push(held(message)),
-            Message::LeaseAsk { request, sent, incarnation } => self.lease_asked(to, from, request, sent, incarnation),
-            Message::LeaseTold { voter, request, sent, reply, incarnation } => {
-                self.lease_told(to, voter, request, sent, reply, incarnation);
-            }
+            Message::LeaseAsk(question) => self.lease_asked(to, from, *question),
+            Message::LeaseTold(told) => self.lease_told(to, told.0, told.1),
             Message::Call { id, call } => self.called(to, id, *call),
             Message::Write { write } => self.write_came(to, from, write),
         }

@@ -1,10 +1,12 @@
 //! What people ask: requests, approvals, aborts.
 
+use std::sync::Arc;
+
 use model::{Person, RunId};
 
 use super::guard;
 use super::plan::plan;
-use super::run::{End, Mode, Pause, Progress};
+use super::run::{End, Mode, Pause, Progress, Run};
 use crate::protocol::{Effect, Record, Refused, Request};
 use crate::turn::Turn;
 
@@ -42,14 +44,14 @@ impl Turn<'_> {
         }
         let summary = format!("{by} asked for a failover instead");
         self.emit(Record::RunEnded { run: run.id, end: End::Superseded, summary, at: self.now });
-        run.receipts
+        run.receipts.clone()
     }
 
     fn may_approve(&self, by: &Person) -> bool {
         self.state.topology.approvals.approvers.contains(by)
     }
 
-    fn this_run(&self, run: RunId) -> Result<super::run::Run, Refused> {
+    fn this_run(&self, run: RunId) -> Result<Arc<Run>, Refused> {
         self.run().filter(|active| active.id == run).cloned().ok_or_else(|| {
             let hint = match self.run() {
                 Some(active) => format!("{} is active", active.id),
@@ -87,7 +89,7 @@ impl Turn<'_> {
             return Err(Refused::new(
                 "nothing-to-approve",
                 format!("{run} waits for nothing that {by} can still give"),
-                match active.pause {
+                match &active.pause {
                     Some(pause) => format!("it {pause}"),
                     None => "`antipode status` shows what it is doing".to_owned(),
                 },
