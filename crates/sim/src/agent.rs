@@ -24,6 +24,10 @@ impl World {
         if !place.runs() {
             return place.held.push(What::Wake { site, incarnation });
         }
+        // An earlier wake has come since, and ordered the next.
+        if place.wakes.is_none_or(|wakes| self.now < wakes) {
+            return;
+        }
         place.wakes = None;
         self.writer(site, Event::Tick);
     }

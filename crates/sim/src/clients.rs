@@ -51,8 +51,9 @@ pub struct Clients {
     ledger: Vec<Write>,
 }
 
-/// While something happens, and while nothing does.
-const BUSY_MS: (u64, u64) = (60, 260);
+/// Just before something happens, while it does, and while nothing does.
+const TENSE_MS: (u64, u64) = (60, 260);
+const BUSY_MS: (u64, u64) = (120, 480);
 const IDLE_MS: (u64, u64) = (300, 1_200);
 /// No answer within this says nothing of the write.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -88,7 +89,11 @@ impl Clients {
 
 impl World {
     pub fn client_writes(&mut self, client: usize) {
-        let (least, most) = if self.lively() { BUSY_MS } else { IDLE_MS };
+        let (least, most) = match () {
+            () if self.tense() => TENSE_MS,
+            () if self.lively() => BUSY_MS,
+            () => IDLE_MS,
+        };
         let pause = self.rng.millis(least, most);
         self.after(pause, What::ClientWrites { client });
         let Some(region) = self.resolve(client) else { return };

@@ -188,8 +188,6 @@ impl World {
         if self.control.wake_at.is_some_and(|at| at <= now) {
             self.control.wake_at = None;
             self.tell(&Event::Tick);
-        } else if let Some(at) = self.control.wake_at.take() {
-            self.wake_controller(Some(at));
         }
     }
 
@@ -242,11 +240,10 @@ impl World {
         }
     }
 
-    pub fn poll(&mut self, site: usize) {
-        let every = self.topology.timing.probe_every;
-        self.after(every, What::Poll { site });
-        self.poll_now(site);
-        if site == WITNESS && self.controller_runs() {
+    pub fn poll(&mut self) {
+        self.after(self.topology.timing.probe_every, What::Poll);
+        (0..3).for_each(|site| self.poll_now(site));
+        if self.controller_runs() {
             // The shell's own beat.
             self.tell(&Event::Tick);
         }

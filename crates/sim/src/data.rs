@@ -187,17 +187,16 @@ impl World {
         self.marks
     }
 
-    /// Every tenth of a second: the server's own processes, then the agent's look at them.
-    pub fn beat(&mut self, site: usize) {
-        let every = self.topology.timing.check_every;
-        self.after(every, What::Beat { site });
-        let place = &self.sites[site];
-        if !place.alive || place.frozen {
-            return;
-        }
-        self.stream(site);
-        if self.sites[site].runs() {
-            self.supervise(site);
+    /// Every `check_every`: the server's own processes, then the agent's look at them.
+    pub fn beat(&mut self) {
+        self.after(self.topology.timing.check_every, What::Beat);
+        for site in 0..2 {
+            if self.sites[site].alive && !self.sites[site].frozen {
+                self.stream(site);
+            }
+            if self.sites[site].runs() {
+                self.supervise(site);
+            }
         }
     }
 
@@ -291,7 +290,7 @@ impl World {
         }
     }
 
-    /// What the agent sees of its database, every tenth of a second.
+    /// What the agent sees of its database.
     fn supervise(&mut self, site: usize) {
         let place = &mut self.sites[site];
         let Some(writer) = &place.writer else { return };

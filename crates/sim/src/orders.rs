@@ -203,12 +203,16 @@ impl World {
         self.attempt_ended(site, attempt, outcome);
     }
 
-    pub fn probe(&mut self, site: usize) {
-        let every = self.topology.timing.probe_every;
-        self.after(every, What::Probe { site });
-        if !self.sites[site].runs() {
-            return;
+    pub fn probe(&mut self) {
+        self.after(self.topology.timing.probe_every, What::Probe);
+        for site in 0..3 {
+            if self.sites[site].runs() {
+                self.probe_from(site);
+            }
         }
+    }
+
+    fn probe_from(&mut self, site: usize) {
         let now = self.sites[site].local(self.now);
         for other in (0..3).filter(|other| *other != site) {
             let lost = self.rng.permille(self.net.lossy(site, other) + self.net.lossy(other, site));

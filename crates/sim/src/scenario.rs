@@ -123,9 +123,7 @@ impl Scenario {
         script.noise(start);
         script.write(kind, start);
         let last = script.faults.iter().map(|(at, _)| *at).max().unwrap_or(start);
-        // Most are mended soon: what a long wait could bring, some do bring.
-        let wait = script.rng.millis(1_000, 20_000);
-        let healed = last + if wait < Duration::from_secs(15) { wait / 3 } else { wait };
+        let healed = last + script.lasting(1_000, 15_000);
         script.faults.push((healed, Fault::Heal));
         let mut faults = script.faults;
         faults.sort_by_key(|(at, _)| *at);
@@ -158,6 +156,12 @@ impl Script<'_> {
         }
     }
 
+    /// How long something lasts. Most is over soon: what only a long time could bring, some do bring.
+    fn lasting(&mut self, least: u64, most: u64) -> Duration {
+        let most = if self.rng.one_in(4) { most } else { least + (most - least) * 2 / 5 };
+        self.rng.millis(least, most)
+    }
+
     fn write(&mut self, kind: Kind, start: Time) {
         match kind {
             Kind::RegionLoss => self.region_loss(start),
@@ -179,7 +183,7 @@ impl Script<'_> {
     fn region_loss(&mut self, start: Time) {
         self.add(start, Fault::Kill(0));
         if self.rng.one_in(2) {
-            let back = start + self.rng.millis(500, 30_000);
+            let back = start + self.lasting(500, 30_000);
             self.add(back, Fault::Return(0));
         }
         if self.rng.one_in(4) {
@@ -190,7 +194,7 @@ impl Script<'_> {
     fn partition(&mut self, start: Time) {
         let site = if self.rng.one_in(5) { 1 } else { 0 };
         self.add(start, Fault::Isolate(site));
-        let back = start + self.rng.millis(200, 40_000);
+        let back = start + self.lasting(200, 40_000);
         self.add(back, Fault::Rejoin(site));
         if self.rng.one_in(4) {
             // Every other voter restarts while the promise to the one cut off still runs.
@@ -213,7 +217,7 @@ impl Script<'_> {
         for _ in 0..self.rng.range(1, 5) {
             let (from, to) = self.pair();
             let at = start + self.rng.millis(0, 15_000);
-            let mended = at + self.rng.millis(100, 25_000);
+            let mended = at + self.lasting(100, 25_000);
             let ways = if self.rng.one_in(2) { vec![(from, to)] } else { vec![(from, to), (to, from)] };
             for (from, to) in ways {
                 self.add(at, Fault::Cut(from, to));
@@ -230,7 +234,7 @@ impl Script<'_> {
         let mut at = start;
         for _ in 0..self.rng.range(1, 4) {
             let site = if self.rng.one_in(3) { self.rng.below(3) } else { 0 };
-            let thaw = at + self.rng.millis(50, 15_000);
+            let thaw = at + self.lasting(50, 15_000);
             self.add(at, if whole { Fault::FreezeSite(site) } else { Fault::FreezeAgent(site) });
             self.add(thaw, if whole { Fault::ThawSite(site) } else { Fault::ThawAgent(site) });
             at = thaw + self.rng.millis(100, 8_000);
@@ -254,14 +258,14 @@ impl Script<'_> {
         }
         let mut at = start;
         for _ in 0..self.rng.range(4, 16) {
-            let mended = at + self.rng.millis(50, 4_000);
+            let mended = at + self.lasting(50, 4_000);
             self.add(at, Fault::Cut(from, to));
             self.add(mended, Fault::Mend(from, to));
             if both {
                 self.add(at, Fault::Cut(to, from));
                 self.add(mended, Fault::Mend(to, from));
             }
-            at = mended + self.rng.millis(50, 3_000);
+            at = mended + self.lasting(50, 3_000);
         }
     }
 
@@ -333,7 +337,7 @@ impl Script<'_> {
     fn witness_loss(&mut self, start: Time) {
         let fault = if self.rng.one_in(2) { Fault::Kill(WITNESS) } else { Fault::Isolate(WITNESS) };
         self.add(start, fault);
-        let back = start + self.rng.millis(1_000, 25_000);
+        let back = start + self.lasting(1_000, 25_000);
         self.add(back, Fault::Return(WITNESS));
         self.add(back, Fault::Rejoin(WITNESS));
         if self.rng.one_in(2) {
@@ -355,7 +359,7 @@ impl Script<'_> {
     /// Any single fault within the next 15 s, mended some time later.
     fn one_more(&mut self, start: Time) {
         let at = start + self.rng.millis(0, 15_000);
-        let over = at + self.rng.millis(50, 15_000);
+        let over = at + self.lasting(50, 15_000);
         let site = self.rng.below(3);
         let (from, to) = self.pair();
         match self.rng.range(0, 10) {

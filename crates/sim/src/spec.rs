@@ -31,6 +31,11 @@ impl Shape {
     }
 
     fn parse(self) -> Topology {
+        // Looking half as often as the profile says shows the same in half the events.
+        let timing = match self {
+            Shape::Ask | Shape::Unapproved => "profile: standard",
+            _ => "probe_every: 400ms, check_every: 200ms",
+        };
         let (rpo, mode, database, approved) = match self {
             Shape::Automatic => ("12s", "automatic", "asynchronous", "[north, south]"),
             Shape::Ask => ("12s", "ask", "asynchronous", "[north, south]"),
@@ -39,7 +44,7 @@ impl Shape {
             Shape::Unapproved => ("12s", "automatic", "asynchronous", "[north]"),
         };
         let text = TEXT.replace("@rpo", rpo).replace("@mode", mode);
-        let text = text.replace("@database", database).replace("@approved", approved);
+        let text = text.replace("@timing", timing).replace("@database", database).replace("@approved", approved);
         match model::spec::parse(&text) {
             Ok(topology) => topology,
             Err(problems) => panic!("the simulator's own spec is wrong: {problems:?}"),
@@ -55,6 +60,7 @@ objectives: { rto: 10m, rpo: @rpo, data_class: regulated }
 residency: { regulated: @approved }
 approvals: { failover: 1, failback: 2, override: 2, approvers: [ada, bob, cyd] }
 failover: @mode
+timing: { @timing }
 sites:
   north:   { zones: [a, b], preferred: true, traffic_weight: 100 }
   south:   { zones: [a, b], traffic_weight: 0, capacity: 50% }

@@ -72,13 +72,10 @@ pub enum What {
         site: usize,
         leash: Time,
     },
-    /// The database looks after its streams, and the agent after the database.
-    Beat {
-        site: usize,
-    },
-    Probe {
-        site: usize,
-    },
+    /// Every database looks after its streams, and its agent after the database.
+    Beat,
+    /// Every agent tries the others.
+    Probe,
     Worked {
         site: usize,
         count: u64,
@@ -108,9 +105,8 @@ pub enum What {
     AgentStarts {
         site: usize,
     },
-    Poll {
-        site: usize,
-    },
+    /// The controller asks every agent.
+    Poll,
     CallEnds {
         id: u64,
     },
@@ -194,12 +190,10 @@ impl World {
     fn begin(&mut self) {
         for site in 0..3 {
             self.start_agent(site);
-            self.after(Duration::ZERO, What::Poll { site });
-            self.after(Duration::from_millis(10), What::Probe { site });
         }
-        for site in 0..2 {
-            self.after(Duration::from_millis(20), What::Beat { site });
-        }
+        self.after(Duration::ZERO, What::Poll);
+        self.after(Duration::from_millis(10), What::Probe);
+        self.after(Duration::from_millis(20), What::Beat);
         self.after(Duration::ZERO, What::ControllerStarts);
         self.after(Duration::from_millis(500), What::People);
         for client in 0..self.clients.count() {
@@ -226,13 +220,17 @@ impl World {
         }
     }
 
-    /// Something just happened, is about to happen, or is being done about it.
+    /// A fault comes soon: writes shall be in flight when it does.
+    pub fn tense(&self) -> bool {
+        let next = self.scenario.faults.get(self.struck);
+        next.is_some_and(|(at, _)| at.since(self.now) < Duration::from_millis(700))
+    }
+
+    /// Something just happened, or is being done about it.
     pub fn lively(&self) -> bool {
-        let faults = &self.scenario.faults;
-        let soon = faults.get(self.struck).is_some_and(|(at, _)| at.since(self.now) < Duration::from_millis(1_500));
-        let last = self.struck.checked_sub(1).map(|last| faults[last].0);
+        let last = self.struck.checked_sub(1).map(|last| self.scenario.faults[last].0);
         let lately = last.is_some_and(|at| self.now.since(at) < self.topology.timing.lease + Duration::from_secs(1));
-        soon || lately || self.control.state.run.as_ref().is_some_and(|run| run.pause.is_none())
+        lately || self.control.state.run.as_ref().is_some_and(|run| run.pause.is_none())
     }
 
     pub fn at(&mut self, at: Time, what: What) {
@@ -274,15 +272,15 @@ impl World {
             What::Deliver { from, to, message } => self.deliver(from, to, message),
             What::Wake { site, incarnation } => self.wake(site, incarnation),
             What::Watchdog { site, leash } => self.watchdog(site, leash),
-            What::Beat { site } => self.beat(site),
-            What::Probe { site } => self.probe(site),
+            What::Beat => self.beat(),
+            What::Probe => self.probe(),
             What::Worked { site, count, work } => self.worked(site, count, work),
             What::Scaled { site, count, instances, attempt } => self.scaled(site, count, instances, attempt),
             What::Exercised { site, attempt, write } => self.exercised(site, attempt, write),
             What::GateOpens { site, shuts, epoch } => self.gate_opens(site, shuts, epoch),
             What::AtGate { site, passing } => self.at_gate(site, passing),
             What::AgentStarts { site } => self.agent_starts(site),
-            What::Poll { site } => self.poll(site),
+            What::Poll => self.poll(),
             What::CallEnds { id } => self.call_ends(id),
             What::ControllerWakes => self.controller_wakes(),
             What::ControllerStarts => self.controller_starts(),
