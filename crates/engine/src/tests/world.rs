@@ -132,6 +132,12 @@ pub fn addresses() -> BTreeMap<SiteId, Vec<Ipv4Addr>> {
 pub enum Script {
     Ends(Outcome),
     Silence,
+    /// The agent dies before it has done anything, and starts again.
+    DiesBefore,
+    /// The agent dies when it is done, and remembers nothing of the order.
+    DiesAfter,
+    /// It is done, and only the answer is lost.
+    AnswerLost,
 }
 
 #[derive(Clone, Debug)]
@@ -152,6 +158,7 @@ pub struct Place {
     pub log: BTreeMap<AttemptId, Outcome>,
 }
 
+#[derive(Clone)]
 pub struct World {
     pub state: Workload,
     pub now: Time,
@@ -164,6 +171,12 @@ pub struct World {
     pub scripts: BTreeMap<(&'static str, SiteId), Vec<Script>>,
     pub cancelled: BTreeSet<AttemptId>,
     pub cut: BTreeSet<(SiteId, SiteId)>,
+    /// The controller dies at this point, counted from now: before and after the records of each decision, and after
+    /// each of its effects.
+    pub dies_in: Option<usize>,
+    pub dead: bool,
+    /// What becomes of a run's order, by its number from now.
+    pub nth_order: Option<(usize, Script)>,
     queue: Vec<Event>,
     started: Workload,
     pub generation: u64,
@@ -200,6 +213,9 @@ impl World {
             scripts: BTreeMap::new(),
             cancelled: BTreeSet::new(),
             cut: BTreeSet::new(),
+            dies_in: None,
+            dead: false,
+            nth_order: None,
             queue: vec![],
             generation: 1,
         }
@@ -244,6 +260,9 @@ impl World {
 
     /// Send one event through the shell's loop, and queue what the world answers.
     pub fn send(&mut self, event: &Event) -> Decision {
+        if self.dead {
+            return Decision::default();
+        }
         observe(&mut self.state, self.now, event);
         let before = self.state.clone();
         let decision = step(&self.state, self.now, event);
@@ -252,7 +271,17 @@ impl World {
         decision
     }
 
+    fn dies_here(&mut self) -> bool {
+        self.dead |= self.dies_in == Some(0);
+        self.dies_in = self.dies_in.and_then(|points| points.checked_sub(1));
+        self.dead
+    }
+
     fn keep(&mut self, decision: &Decision) {
+        let says_something = !decision.records.is_empty() || !decision.effects.is_empty();
+        if says_something && self.dies_here() {
+            return;
+        }
         for record in &decision.records {
             assert!(!record.text().trim().is_empty(), "{record:?} has a text");
             apply(&mut self.state, record);
@@ -262,9 +291,15 @@ impl World {
         if decision.refused.is_some() {
             self.refused = decision.refused.clone();
         }
+        if !decision.records.is_empty() && self.dies_here() {
+            return;
+        }
         for effect in &decision.effects {
             self.effects.push(effect.clone());
             self.perform(effect);
+            if self.dies_here() {
+                return;
+            }
         }
     }
 
@@ -302,14 +337,45 @@ impl World {
         if !self.places[&action.site].alive {
             return Some(Outcome::Failed(ActError::Transient("cannot connect".into())));
         }
+        let befalls = self.nth_order.as_ref().filter(|_| attempt.id.run.0 > 0).map(|(number, _)| *number);
         let scripts = self.scripts.entry((action.verb.name(), action.site.clone())).or_default();
-        let outcome = match (!scripts.is_empty()).then(|| scripts.remove(0)) {
+        let script = match befalls {
+            Some(0) => self.nth_order.take().map(|(_, script)| script),
+            _ => (!scripts.is_empty()).then(|| scripts.remove(0)),
+        };
+        if let Some((number, _)) = &mut self.nth_order {
+            *number -= usize::from(befalls.is_some());
+        }
+        let outcome = match script {
             Some(Script::Silence) => return None,
+            Some(Script::Ends(_)) if self.has_promoted(action) => Outcome::Done(self.carry_out(action)),
             Some(Script::Ends(outcome)) => outcome,
+            Some(Script::DiesBefore) => return Some(no_answer()),
+            Some(Script::DiesAfter) => {
+                self.carry_out(action);
+                let place = self.places.get_mut(&action.site)?;
+                if matches!(place.database, DatabaseState::Writing { .. }) {
+                    // Its watchdog took the database along; nobody else was elected, so it writes anew.
+                    self.epoch = self.epoch.next(&action.site);
+                    place.database = writing(&self.epoch);
+                    place.written = self.epoch.clone();
+                }
+                return Some(no_answer());
+            }
+            Some(Script::AnswerLost) => {
+                let done = Outcome::Done(self.carry_out(action));
+                self.places.get_mut(&action.site)?.log.insert(attempt.id, done);
+                return Some(no_answer());
+            }
             None => Outcome::Done(self.carry_out(action)),
         };
         self.places.get_mut(&action.site)?.log.insert(attempt.id, outcome.clone());
         Some(outcome)
+    }
+
+    fn has_promoted(&self, action: &Action) -> bool {
+        let writes = matches!(self.places[&action.site].database, DatabaseState::Writing { .. });
+        writes && matches!(action.verb, Verb::Promote { .. })
     }
 
     /// What an honest agent does.
@@ -329,6 +395,10 @@ impl World {
                 evidence.receipt = Some(receipt);
             }
             Verb::Promote { .. } => {
+                if matches!(place.database, DatabaseState::Writing { .. }) {
+                    evidence.epoch = Some(place.written.clone());
+                    return evidence;
+                }
                 place.database = writing(&next);
                 place.written = next.clone();
                 self.epoch = next.clone();
@@ -497,6 +567,7 @@ impl World {
     /// The controller dies with what it knew, and starts again from its journal.
     pub fn restart(&mut self) {
         self.queue.clear();
+        self.dead = false;
         let mut state = self.started.clone();
         self.journal.iter().for_each(|record| apply(&mut state, record));
         self.state = state;
@@ -540,6 +611,10 @@ impl World {
     pub fn forget(&mut self) {
         self.effects.clear();
     }
+}
+
+fn no_answer() -> Outcome {
+    Outcome::Failed(ActError::Unknown("no answer in time".into()))
 }
 
 pub fn writing(epoch: &Epoch) -> DatabaseState {
