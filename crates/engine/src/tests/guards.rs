@@ -116,8 +116,12 @@ fn a_planned_move_needs_the_receipt() {
     world.run_for(ms(500));
     let run = world.run().clone();
     assert_eq!(guard::may_promote(&world.state, &run, world.now), Gate::Open);
-    let without = Run { receipts: vec![], ..run };
+    let without = Run { receipts: vec![], ..run.clone() };
     assert!(matches!(guard::may_promote(&world.state, &without, world.now), Gate::Shut(_)));
+    // It lapsed instead of stopping cleanly: its last writes may be nowhere else.
+    let mut unclean = run;
+    unclean.receipts.iter_mut().for_each(|receipt| receipt.end = None);
+    assert!(matches!(guard::may_promote(&world.state, &unclean, world.now), Gate::Failed(_)));
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 mod crashes;
 mod guards;
+mod made;
+mod people;
 mod plans;
 mod properties;
 mod restore;

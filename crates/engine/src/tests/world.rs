@@ -11,7 +11,7 @@ use model::routing::Policy;
 use model::topology::*;
 use model::*;
 
-use crate::runbook::run::Run;
+pub use super::made::*;
 use crate::{Decision, Effect, Event, Inquiry, Record, Refused, Request, Workload, apply, observe, resume, step};
 
 pub const A: &str = "north";
@@ -178,7 +178,7 @@ pub struct World {
     /// What becomes of a run's order, by its number from now.
     pub nth_order: Option<(usize, Script)>,
     queue: Vec<Event>,
-    started: Workload,
+    pub started: Workload,
     pub generation: u64,
 }
 
@@ -541,29 +541,6 @@ impl World {
         panic!("the run neither ends nor pauses:\n{}", self.transcript());
     }
 
-    pub fn ask(&mut self, request: Request, by: &str) -> Option<Refused> {
-        self.refused = None;
-        self.send(&Event::Requested { request, by: person(by) });
-        self.drain();
-        self.refused.clone()
-    }
-
-    pub fn approve(&mut self, by: &str, accept_loss: bool) -> Option<Refused> {
-        let run = self.state.run.as_ref().map_or(RunId(99), |run| run.id);
-        self.refused = None;
-        self.send(&Event::Approved { run, by: person(by), accept_loss });
-        self.drain();
-        self.refused.clone()
-    }
-
-    pub fn abort(&mut self, by: &str) -> Option<Refused> {
-        let run = self.state.run.as_ref().map_or(RunId(99), |run| run.id);
-        self.refused = None;
-        self.send(&Event::Aborted { run, by: person(by), why: "changed my mind".into() });
-        self.drain();
-        self.refused.clone()
-    }
-
     /// The controller dies with what it knew, and starts again from its journal.
     pub fn restart(&mut self) {
         self.queue.clear();
@@ -578,36 +555,6 @@ impl World {
         self.drain();
     }
 
-    pub fn run(&self) -> &Run {
-        self.state.run.as_ref().unwrap_or_else(|| panic!("a run is active:\n{}", self.transcript()))
-    }
-
-    pub fn last_end(&self) -> Option<String> {
-        let last = self.state.last.as_ref().filter(|_| self.state.run.is_none());
-        last.and_then(|run| run.end.as_ref()).map(|ended| ended.end.to_string())
-    }
-
-    pub fn transcript(&self) -> String {
-        self.journal.iter().map(|record| format!("{}\n", record.text())).collect()
-    }
-
-    /// Acts that left, as text, without housekeeping.
-    pub fn acts(&self) -> Vec<String> {
-        let acts = self.effects.iter().filter_map(|effect| match effect {
-            Effect::Act { attempt, action } if attempt.id.run != RunId(0) => Some(crate::record::action_text(action)),
-            _ => None,
-        });
-        acts.collect()
-    }
-
-    /// The fold of the whole journal is the state.
-    pub fn refold(&self) -> Workload {
-        let mut state = self.started.clone();
-        self.journal.iter().for_each(|record| apply(&mut state, record));
-        state.watch = self.state.watch.clone();
-        state
-    }
-
     pub fn forget(&mut self) {
         self.effects.clear();
     }
@@ -615,34 +562,4 @@ impl World {
 
 fn no_answer() -> Outcome {
     Outcome::Failed(ActError::Unknown("no answer in time".into()))
-}
-
-pub fn writing(epoch: &Epoch) -> DatabaseState {
-    DatabaseState::Writing {
-        epoch: epoch.clone(),
-        position: Lsn(100),
-        remaining: ms(4000),
-        lowest_margin: ms(3000),
-        gate: true,
-    }
-}
-
-pub fn standby(upstream: &SiteId) -> DatabaseState {
-    DatabaseState::Standby {
-        upstream: upstream.clone(),
-        receiving: true,
-        received: Lsn(100),
-        replayed: Lsn(100),
-        lag: Duration::ZERO,
-    }
-}
-
-pub fn receipt(site: &SiteId, epoch: &Epoch) -> Receipt {
-    Receipt {
-        workload: "case-api".into(),
-        site: site.clone(),
-        epoch: epoch.clone(),
-        end: Some(Lsn(100)),
-        signature: "signed".into(),
-    }
 }

@@ -1,5 +1,7 @@
 //! A small world of three voters and two writers, with virtual time and messages that are lost, late and doubled.
 
+mod rights;
+
 use std::collections::BTreeMap;
 
 use model::topology::WhenAlone;

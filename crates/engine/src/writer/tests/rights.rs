@@ -1,0 +1,72 @@
+//! What a right is not: late, of another record, or a reason to ask again and again.
+
+use super::*;
+
+fn granted(highest: &Epoch, version: u64, in_sync: &[&str]) -> LeaseReply {
+    let sync = SyncRecord { version, in_sync: in_sync.iter().copied().map(site).collect() };
+    LeaseReply { highest: highest.clone(), sync, refused: None }
+}
+
+fn asks(effects: &[Effect]) -> usize {
+    effects.iter().filter(|effect| matches!(effect, Effect::Ask { .. })).count()
+}
+
+#[test]
+fn a_server_that_opens_too_late_never_opens_its_gate() {
+    let mut world = World::started();
+    let (now, writer) = (world.now, world.writers.get_mut(&site("a")).unwrap());
+    let effects = writer.step(now, Event::ServerExited { why: "killed".into() });
+    assert!(effects.contains(&Effect::Restart));
+    let late = writer.deadline().unwrap();
+    let effects = writer.step(late, Event::Opened { phases: vec![], end: Lsn(100) });
+    assert!(!effects.iter().any(|effect| matches!(effect, Effect::OpenGate { .. })), "{effects:?}");
+    assert!(effects.iter().any(|effect| matches!(effect, Effect::Stop { clean: false })), "{effects:?}");
+}
+
+/// The writer changed the record between the candidate's questions: what it had acknowledged since was lost.
+#[test]
+fn a_record_that_moved_while_the_voters_were_asked_counts() {
+    let mut world = World::new(true);
+    let old = Epoch { number: 1, site: site("a") };
+    let attempt = Attempt { epoch: old.clone(), ..world.attempt(2) };
+    let writer = world.writers.get_mut(&site("b")).unwrap();
+    let order = Event::Promote { attempt, receipts: vec![], at_least: None, accept_loss: None, received: Lsn(1) };
+    let mut asked = writer.step(Time::ZERO, order);
+    for (version, in_sync) in [(1, &["b"][..]), (2, &[][..])] {
+        let questions = asked.clone().into_iter().filter_map(|effect| match effect {
+            Effect::Ask { voter, request } if voter != site("a") => Some((voter, request)),
+            _ => None,
+        });
+        for (voter, request) in questions {
+            let reply = granted(&old, version, in_sync);
+            asked = writer.step(Time::ZERO, Event::Voted { voter, request, sent: Time::ZERO, reply });
+        }
+    }
+    assert!(!asked.iter().any(|effect| matches!(effect, Effect::Open { .. })), "{asked:?}");
+    let refused = |effect: &Effect| matches!(effect, Effect::Answer { outcome: Outcome::Refused { .. }, .. });
+    assert!(asked.iter().any(refused), "{asked:?}");
+}
+
+/// A bid that was refused at once asked every voter anew, and each answer began the next bid: questions without end.
+#[test]
+fn a_lapsed_writer_begins_one_bid_each_interval() {
+    let mut world = World::new(true);
+    let (wrote, raised) = (Epoch { number: 1, site: site("a") }, Epoch { number: 2, site: site("a") });
+    let writer = world.writers.get_mut(&site("a")).unwrap();
+    (writer.durable.written, writer.highest) = (wrote, raised.clone());
+    writer.mode = Mode::Lapsed { why: "both links were cut".into(), since: Time::ZERO };
+    let mut now = Time(10_000_000);
+    writer.step(now, Event::Tick);
+    let mut answer = |now, voter: &str| {
+        let request = LeaseRequest::Sound { epoch: raised.next(&site("a")), receipts: vec![] };
+        let reply = granted(&raised, 1, &["b"]);
+        writer.step(now, Event::Voted { voter: site(voter), request, sent: now, reply })
+    };
+    assert_eq!(asks(&answer(now, "w")), 3, "the first answer begins a bid");
+    answer(now, "b");
+    for voter in ["a", "b", "w"] {
+        assert_eq!(asks(&answer(now, voter)), 0, "it was refused by the record, and the next waits");
+    }
+    now = now + 500 * MS;
+    assert!((0..3).map(|_| asks(&answer(now, "w"))).sum::<usize>() > 0, "and comes");
+}
