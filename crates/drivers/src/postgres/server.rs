@@ -16,7 +16,7 @@ use super::config::{Config, text};
 use super::control::Control;
 use super::files::{own, remove, remove_directory};
 use super::session::Session;
-use super::watch::LagClock;
+use super::watch::{LagClock, Written};
 use super::{Database, Error, Followed, Observed, Stopped, Upstream, Wrote, acted};
 use crate::process::{self, Gone, MARKER};
 use crate::{Act, Acted};
@@ -29,6 +29,7 @@ pub struct Server {
     processes: Mutex<Processes>,
     pub(super) session: tokio::sync::Mutex<Option<Arc<Session>>>,
     pub(super) lag: Mutex<LagClock>,
+    pub(super) written: Mutex<Written>,
 }
 
 /// Spawning and the order to kill exclude each other through this lock, so that nothing can start unseen.
@@ -70,6 +71,7 @@ impl Server {
             processes: Mutex::default(),
             session: tokio::sync::Mutex::default(),
             lag: Mutex::default(),
+            written: Mutex::default(),
         };
         if !server.is_running()? {
             remove(&server.config.lease_file())?;

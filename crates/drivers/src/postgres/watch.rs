@@ -1,5 +1,6 @@
 //! What the server is and does, asked through one kept session.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -26,6 +27,43 @@ impl LagClock {
             self.caught_up = Some(now);
         }
         now.saturating_duration_since(*self.caught_up.get_or_insert(now))
+    }
+}
+
+/// When the log reached which position, by our own clock: how old the first byte is that a standby has not flushed.
+///
+/// The server's own `flush_lag` is that of the last flush that the standby told of. It stays where it was while a
+/// standby tells nothing more, however much is waiting.
+#[derive(Default)]
+pub(super) struct Written {
+    looks: VecDeque<(Instant, Lsn)>,
+}
+
+/// So many looks are kept: some minutes of them. A standby that is further behind is as far behind as the oldest.
+const LOOKS: usize = 4096;
+
+impl Written {
+    fn reached(&mut self, now: Instant, position: Lsn) {
+        match self.looks.back_mut() {
+            // Nothing was written since: what comes next is younger than this look.
+            Some((at, known)) if *known == position => *at = now,
+            // A server that began anew.
+            Some((_, known)) if *known > position => self.looks = VecDeque::from([(now, position)]),
+            _ => self.looks.push_back((now, position)),
+        }
+        if self.looks.len() > LOOKS {
+            self.looks.pop_front();
+        }
+    }
+
+    /// At most this long ago was the oldest byte above `flushed` written.
+    fn lag(&self, now: Instant, flushed: Lsn) -> Duration {
+        let newest = self.looks.back().map(|(_, position)| *position);
+        if newest.is_none_or(|newest| flushed >= newest) {
+            return Duration::ZERO;
+        }
+        let had = self.looks.iter().rev().find(|(_, position)| *position <= flushed);
+        had.or(self.looks.front()).map_or(Duration::ZERO, |(at, _)| now.saturating_duration_since(*at))
     }
 }
 
@@ -93,17 +131,25 @@ impl Server {
             }
             _ => ServerState::Writing { position },
         };
+        let standbys = self.standbys(standbys, position, matches!(server, ServerState::Writing { .. }));
         let timelines = ["writing_tli", "received_tli", "min_recovery_end_timeline", "timeline_id"];
         let timeline = timelines.iter().filter_map(|name| column(state, name).parse().ok()).find(|tli| *tli > 0);
         let written = written.and_then(|row| {
             Some(Epoch { number: column(row, "number").parse().ok()?, site: SiteId::new(column(row, "site")) })
         });
-        Observed {
-            server,
-            timeline: timeline.unwrap_or(0),
-            written: written.unwrap_or_else(Epoch::none),
-            standbys: standbys.iter().map(|row| standby(row, position)).collect(),
+        Observed { server, timeline: timeline.unwrap_or(0), written: written.unwrap_or_else(Epoch::none), standbys }
+    }
+
+    fn standbys(&self, rows: &[SimpleQueryRow], position: Lsn, writes: bool) -> Vec<StandbyReport> {
+        let (mut written, now) = (self.written.lock().unwrap_or_else(PoisonError::into_inner), Instant::now());
+        if writes {
+            written.reached(now, position);
         }
+        let standby = |row| {
+            let known = standby(row, position);
+            StandbyReport { lag: known.lag.max(written.lag(now, known.flushed)), ..known }
+        };
+        rows.iter().map(standby).collect()
     }
 
     /// The kept session, or a new one.
@@ -193,6 +239,21 @@ fn lsn(row: &SimpleQueryRow, name: &str) -> Lsn {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_not_flushed_is_as_old_as_the_last_look_before_it_was_written() {
+        let (mut written, start) = (Written::default(), Instant::now());
+        let at = |seconds| start + Duration::from_secs(seconds);
+        for (seconds, position) in [(0, 5), (1, 5), (2, 8), (3, 9)] {
+            written.reached(at(seconds), Lsn(position));
+        }
+        assert_eq!(written.lag(at(3), Lsn(9)), Duration::ZERO);
+        assert_eq!(written.lag(at(4), Lsn(8)), Duration::from_secs(2), "it grows while the standby tells nothing");
+        assert_eq!(written.lag(at(4), Lsn(7)), Duration::from_secs(3), "idle until the first second");
+        assert_eq!(written.lag(at(4), Lsn(1)), Duration::from_secs(3), "older than what is known");
+        written.reached(at(5), Lsn(2));
+        assert_eq!(written.lag(at(6), Lsn(2)), Duration::ZERO, "a server that began anew");
+    }
 
     #[test]
     fn lag_counts_only_while_something_received_is_not_replayed() {

@@ -6,14 +6,17 @@ mod attempt;
 mod resolve;
 mod writer;
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 pub use crate::ledger::entry::{ClientKind, ClientPlan, Habits, Place};
 use crate::ledger::file::Log;
+use crate::ledger::{Acknowledgement, WriteId, now};
 pub use resolve::{ResolveError, Resolver};
 use writer::Writer;
 
@@ -63,6 +66,34 @@ impl Clients {
         self.running.shutdown().await;
     }
 }
+
+/// Sends each of these writes once more, with the key that it had, from where `plan`'s client stands; several at a time.
+/// The answer to each, or why there was none.
+pub async fn replay(
+    plan: &ClientPlan,
+    ids: &[WriteId],
+) -> Result<Vec<(WriteId, Result<Acknowledgement, String>)>, ClientError> {
+    let bad = |why: String| ClientError::Plan { name: plan.name.clone(), why };
+    let resolver = Resolver::new(plan).map_err(bad)?;
+    let http = attempt::http(plan).map_err(|source| ClientError::Http { name: plan.name.clone(), source })?;
+    let addresses = resolver.addresses().await.map_err(|error| bad(error.to_string()))?;
+    let answered = addresses.first().copied().ok_or_else(|| bad("the name has no address".into()))?;
+    let reached = plan.address_map.get(&answered).copied().unwrap_or(answered);
+    let slots = Arc::new(Semaphore::new(AT_ONCE));
+    let mut sent = JoinSet::new();
+    for id in ids.iter().cloned() {
+        let (http, host, slots, to) = (http.clone(), plan.host.clone(), slots.clone(), (reached, plan.port).into());
+        sent.spawn(async move {
+            let _slot = slots.acquire_owned().await;
+            let said = attempt::open_case(&http, &host, to, &id, 1, now()).await;
+            (id, said.map_err(|miss| miss.why))
+        });
+    }
+    Ok(sent.join_all().await)
+}
+
+/// Commands of a replay that are under way together: as many as a fleet of the example serves without a queue.
+const AT_ONCE: usize = 8;
 
 #[cfg(test)]
 #[path = "tests.rs"]

@@ -16,6 +16,9 @@ pub enum Drill {
     FlappingLong,
     DnsStuck,
     LeaseStoreLoss,
+    SlowReplication,
+    DuplicateReplay,
+    SecondDisaster,
     /// Of the benchmark alone.
     Calm,
 }
@@ -47,6 +50,9 @@ pub fn catalogue() -> &'static [Drill] {
         Drill::FlappingLong,
         Drill::DnsStuck,
         Drill::LeaseStoreLoss,
+        Drill::SlowReplication,
+        Drill::DuplicateReplay,
+        Drill::SecondDisaster,
     ]
 }
 
@@ -122,6 +128,21 @@ impl Drill {
             Drill::DnsStuck => {
                 ("dns-stuck", "the writer moves as planned, and some clients never ask DNS again", Course::Move)
             }
+            Drill::SlowReplication => (
+                "slow-replication",
+                "replication falls behind by more than the recovery point objective; then the writing region is lost",
+                Course::Failover,
+            ),
+            Drill::DuplicateReplay => (
+                "duplicate-replay",
+                "the writing region is lost, and afterwards a client sends a window of its commands again",
+                Course::Failover,
+            ),
+            Drill::SecondDisaster => (
+                "second-disaster",
+                "the region that took over is lost too, in the middle of the failback",
+                Course::Failover,
+            ),
             Drill::LeaseStoreLoss => (
                 "lease-store-loss",
                 "the witness's voter loses its storage and comes back empty; then the writing region is lost",

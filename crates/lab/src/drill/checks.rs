@@ -13,6 +13,19 @@ fn check(name: &str, passed: bool, why: impl Into<String>) -> Check {
     Check { name: name.into(), passed, why: why.into() }
 }
 
+/// Within the objective, or within what people were told and agreed to.
+fn recovery_point_kept(story: &Story, objectives: &Objectives) -> Check {
+    let measured = objectives.rpo_measured_seconds.map(|seconds| Duration::from_secs_f64(seconds.get().max(0.0)));
+    match (story.accepted_loss, measured) {
+        (Some(accepted), Some(measured)) => {
+            let why = format!("{} was lost; two people had agreed to {}", human(measured), human(accepted));
+            check("recovery point", measured <= accepted, why)
+        }
+        _ if objectives.rpo_met => check("recovery point", true, "within the objective"),
+        _ => check("recovery point", false, "not within the objective"),
+    }
+}
+
 /// All checks, in the order of the drill.
 pub fn all(
     plan: &Plan,
@@ -28,8 +41,7 @@ pub fn all(
     checks.extend(nothing_lost(plan, story));
     let met = if objectives.rto_met { "within the objective" } else { "not within the objective" };
     checks.push(check("recovery time", objectives.rto_met, met));
-    let met = if objectives.rpo_met { "within the objective" } else { "not within the objective" };
-    checks.push(check("recovery point", objectives.rpo_met, met));
+    checks.push(recovery_point_kept(story, objectives));
     checks.extend(story.own_checks.iter().cloned());
     checks.push(match &story.back_home {
         Some(Ok(())) => check("first topology", true, "writer, standby, fleets and traffic are as before"),

@@ -69,8 +69,13 @@ const DRAIN: Duration = Duration::from_secs(4);
 /// Runs one drill from nothing to nothing. `say` hears every line of progress.
 ///
 /// A drill that fails is a result, not an error; an error means that it could not be run or reported.
-pub async fn run(plan: Plan, say: &(dyn Fn(&str) + Sync), stop: CancellationToken) -> Result<DrillResult, DrillError> {
+pub async fn run(
+    mut plan: Plan,
+    say: &(dyn Fn(&str) + Sync),
+    stop: CancellationToken,
+) -> Result<DrillResult, DrillError> {
     let drill = plan.drill;
+    days::prepare(drill, Arc::make_mut(&mut plan.topology));
     perform(plan, say, stop, async |stage: &mut Stage<'_>| days::rehearse(drill, stage).await).await
 }
 

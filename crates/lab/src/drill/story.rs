@@ -12,6 +12,8 @@ pub(crate) struct Story {
     /// When the measuring of the recovery ended.
     pub until: Option<Time>,
     pub old_epoch: u64,
+    /// People have agreed to lose so much: it stands in the place of the recovery point objective.
+    pub accepted_loss: Option<std::time::Duration>,
     /// What the fault hit, and in words.
     pub hit: Option<(bool, String)>,
     /// The run that recovered the workload; none where the region was to deal with it.

@@ -1,16 +1,28 @@
 //! The game days, one module for each family of disasters: what is broken, and what must come of it.
 
+mod again;
 mod blocked;
 mod gray;
+mod lag;
 mod link;
 mod names;
 mod outage;
+mod replay;
 mod voters;
 mod zone;
+
+use model::Topology;
 
 use super::Drill;
 use super::stage::Stage;
 use crate::world::WorldError;
+
+/// What the drill changes in the workload before it starts.
+pub(super) fn prepare(drill: Drill, topology: &mut Topology) {
+    if drill == Drill::SlowReplication {
+        lag::tighten(topology);
+    }
+}
 
 /// Rehearses the drill, from the first fault to the first topology.
 pub(super) async fn rehearse(drill: Drill, stage: &mut Stage<'_>) -> Result<(), WorldError> {
@@ -28,6 +40,9 @@ pub(super) async fn rehearse(drill: Drill, stage: &mut Stage<'_>) -> Result<(), 
         Drill::FlappingLong => link::flapping_long(stage).await,
         Drill::DnsStuck => names::dns_stuck(stage).await,
         Drill::LeaseStoreLoss => voters::lease_store_loss(stage).await,
+        Drill::SlowReplication => lag::slow_replication(stage).await,
+        Drill::DuplicateReplay => replay::duplicate_replay(stage).await,
+        Drill::SecondDisaster => again::second_disaster(stage).await,
         Drill::Calm => Err(WorldError::Refused("`antipode bench calm` runs this".into())),
     }
 }
