@@ -5,10 +5,10 @@ use std::sync::Arc;
 use model::observe::Readiness;
 use model::{ActError, AttemptId, Outcome, Time};
 
-use crate::protocol::Record;
+use crate::protocol::{Record, Request};
 use crate::runbook::run::{End, Ended, Mode, Progress, Run, StepState};
 use crate::watch::Verdict;
-use crate::workload::{Judged, PastRun, Workload, Writer};
+use crate::workload::{Judged, PastRun, Unready, Workload, Writer};
 
 /// How many ended runs stay in the state; the journal has them all.
 const REMEMBERED_RUNS: usize = 50;
@@ -32,6 +32,10 @@ pub fn apply(state: &mut Workload, record: &Record) {
             if state.gone.is_none() && state.held.as_ref() == Some(site) {
                 state.held = None;
             }
+        }
+        Record::ServiceChanged { site, unready, at } => {
+            let unready = unready.clone();
+            state.unready = unready.map(|why| Unready { site: site.clone(), why, since: *at, tried: false });
         }
         Record::Frozen { run } => state.frozen = *run,
         Record::ZoneChosen { zone } => state.zone = Some(zone.clone()),
@@ -93,6 +97,7 @@ fn raise_writer(state: &mut Workload, epoch: &model::Epoch, at: Time) {
         state.writer = Some(Writer { site: epoch.site.clone(), epoch: epoch.clone(), since: at });
         state.gone = None;
         state.held = None;
+        state.unready = None;
     }
 }
 
@@ -123,7 +128,12 @@ fn end_run(state: &mut Workload, end: End, summary: &str, at: Time) {
     let Some(mut active) = state.run.take() else { return };
     let run = Arc::make_mut(&mut active);
     if run.by.is_none() && matches!(end, End::Failed | End::Aborted) {
-        state.held = run.runbook.from.clone();
+        match (&run.runbook.request, &mut state.unready) {
+            // What could not be moved may still have to be won back when its region is lost.
+            (Request::Switchover { .. }, Some(unready)) => unready.tried = true,
+            (Request::Switchover { .. }, None) => {}
+            _ => state.held = run.runbook.from.clone(),
+        }
     }
     let ended = Ended { end, at, summary: summary.to_owned() };
     run.end = Some(ended.clone());

@@ -46,6 +46,12 @@ pub enum Record {
         why: Option<String>,
         at: Time,
     },
+    /// The writer's region serves nobody, by its own report, or (`None`) serves again.
+    ServiceChanged {
+        site: SiteId,
+        unready: Option<String>,
+        at: Time,
+    },
     RunStarted {
         run: RunId,
         runbook: Arc<Runbook>,
@@ -182,6 +188,8 @@ impl Record {
             Record::WriterGone { site, why: None, .. } => {
                 format!("the writer at {site} no longer says that it is gone")
             }
+            Record::ServiceChanged { site, unready: Some(why), .. } => format!("{site} serves nobody: {why}"),
+            Record::ServiceChanged { site, unready: None, .. } => format!("{site} serves again"),
             Record::Frozen { run: Some(run) } => format!("deployments are frozen for {run}"),
             Record::Frozen { run: None } => "deployments are free again".to_owned(),
             Record::ZoneChosen { zone } => {

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use model::observe::DatabaseState;
+use model::topology::FailoverMode;
 use model::{Epoch, Person, Time};
 
 use crate::fold::apply;
 use crate::protocol::{Decision, Effect, Event, Record, Refused, Request};
-use crate::runbook::guard::proposes_failover;
+use crate::runbook::guard::{proposes_failover, proposes_move};
 use crate::runbook::plan::plan;
 use crate::runbook::{Runbook, run::Run};
 use crate::watch::loss;
@@ -153,7 +154,7 @@ impl<'a> Turn<'a> {
             return;
         }
         let Some(home) = self.state.writer.as_ref().map(|writer| &writer.site) else { return };
-        let Some(cause) = proposes_failover(&self.state, home) else { return };
+        let Some(cause) = proposes_failover(&self.state, home) else { return self.propose_move() };
         if self.state.held.as_ref() == Some(home) {
             self.why.push(format!("{cause}; the last proposal did not succeed, so the next is for people to make"));
             return;
@@ -161,13 +162,41 @@ impl<'a> Turn<'a> {
         let request = Request::Failover { to: None, accept_loss: false };
         match plan(&self.state, &request, self.now) {
             Ok(mut runbook) => {
-                runbook.approvals = match self.state.topology.failover {
-                    model::topology::FailoverMode::Automatic => 0,
-                    model::topology::FailoverMode::Ask => runbook.approvals.max(1),
-                };
+                runbook.approvals = self.unasked(runbook.approvals);
                 self.start(runbook, None, cause, Vec::new());
             }
             Err(refused) => self.why.push(format!("{cause}; no failover is proposed: {refused}")),
+        }
+    }
+
+    /// Without being asked: a planned move away from a region that writes and serves nobody. Nothing is lost by it.
+    fn propose_move(&mut self) {
+        let Some(unready) = &self.state.unready else { return };
+        let Some(cause) = proposes_move(&self.state, &unready.site, self.now) else {
+            let due = unready.since + self.state.topology.timing.unready_after;
+            if due > self.now {
+                self.wake_at(due);
+            }
+            return;
+        };
+        if unready.tried {
+            self.why.push(format!("{cause}; the last move did not succeed, so the next is for people to ask for"));
+            return;
+        }
+        match plan(&self.state, &Request::Switchover { to: None }, self.now) {
+            Ok(mut runbook) => {
+                runbook.approvals = self.unasked(runbook.approvals);
+                self.start(runbook, None, cause, Vec::new());
+            }
+            Err(refused) => self.why.push(format!("{cause}; no move is proposed: {refused}")),
+        }
+    }
+
+    /// How many people must agree to what the engine proposes.
+    fn unasked(&self, approvals: u32) -> u32 {
+        match self.state.topology.failover {
+            FailoverMode::Automatic => 0,
+            FailoverMode::Ask => approvals.max(1),
         }
     }
 

@@ -31,6 +31,8 @@ pub struct Workload {
     pub chores: BTreeMap<u32, Chore>,
     /// The engine proposes no failover from here until the site has been well again: its last proposal did not succeed.
     pub held: Option<SiteId>,
+    /// The writer's region serves nobody, though it can be reached.
+    pub unready: Option<Unready>,
     /// Volatile: what was last seen. Not from the journal.
     pub watch: Watch,
 }
@@ -40,6 +42,15 @@ pub struct Judged {
     pub verdict: Verdict,
     pub why: Vec<String>,
     pub since: Time,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Unready {
+    pub site: SiteId,
+    pub why: String,
+    pub since: Time,
+    /// A move that was proposed because of it did not succeed: the next is for people to ask for.
+    pub tried: bool,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -85,6 +96,7 @@ impl Workload {
             past: Vec::new(),
             chores: BTreeMap::new(),
             held: None,
+            unready: None,
             watch: Watch::default(),
         }
     }

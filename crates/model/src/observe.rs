@@ -72,6 +72,9 @@ pub struct DatabaseReport {
     pub written: Epoch,
     /// As the writer sees its standbys; empty elsewhere.
     pub standbys: Vec<StandbyReport>,
+    /// Why nothing more can be written though the server runs: its disk is full. Absent while there is room.
+    #[serde(default)]
+    pub full: Option<String>,
     /// What a writer that stands alone does now, for every status (seed 003 section 9.1, question 5).
     pub alone: Option<Alone>,
 }

@@ -220,6 +220,9 @@ pub struct Timing {
     pub suspect_after: Duration,
     /// After this long a majority of failing vantage points makes a site unreachable.
     pub unreachable_after: Duration,
+    /// A writer whose region serves nobody for this long, though it can be reached, is moved as in a switchover.
+    #[serde(default = "unready_after")]
+    pub unready_after: Duration,
     /// An observation older than this is unknown.
     pub stale_after: Duration,
     /// How often the load balancer checks each instance.
@@ -228,6 +231,11 @@ pub struct Timing {
     pub healthy_for: Duration,
     pub max_lag: Duration,
     pub step_deadlines: StepDeadlines,
+}
+
+/// Of a topology that was written down before this was known: the `standard` profile's.
+fn unready_after() -> Duration {
+    Duration::from_secs(10)
 }
 
 /// How long each kind of step may take before it counts as failed.

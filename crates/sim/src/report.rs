@@ -81,6 +81,7 @@ impl World {
             timeline: database.timeline,
             written: place.disk.writer.written.clone(),
             standbys,
+            full: None,
             alone: alone.then(|| Alone {
                 since: Duration::ZERO,
                 policy: self.topology.database().1.when_alone,

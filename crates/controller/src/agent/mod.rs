@@ -17,6 +17,7 @@ mod act;
 mod attempts;
 pub mod config;
 mod database;
+mod disk;
 mod gate;
 mod lease;
 mod probes;
@@ -27,6 +28,7 @@ mod voter;
 pub mod watchdog;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 
@@ -88,6 +90,7 @@ struct Data {
     lease: lease::Handle,
     shell: Arc<DatabaseShell>,
     gate: Arc<Gate>,
+    home: PathBuf,
 }
 
 /// Runs the agent until it is told to stop, or until it can no longer keep its promises.
@@ -143,6 +146,7 @@ pub async fn run(config: AgentConfig) -> Result<(), AgentError> {
             lease: data.lease.clone(),
             shell: data.shell.clone(),
             gate: data.gate.clone(),
+            home: data.home.clone(),
         }),
         fleets,
         zones,
@@ -246,7 +250,7 @@ async fn start_database(
     handle.tell(Event::Restarted { standby });
     tokio::spawn(shell.clone().obey(database_orders));
     tokio::spawn(shell.clone().supervise(timing.check_every, stop.clone()));
-    Ok(Data { component: component.clone(), lease: handle, shell, gate })
+    Ok(Data { component: component.clone(), lease: handle, shell, gate, home: place.home.clone() })
 }
 
 fn rules(config: &AgentConfig) -> Rules {

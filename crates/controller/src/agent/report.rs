@@ -1,6 +1,7 @@
 //! This site's account of itself.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use drivers::postgres::{Observed, ServerState};
@@ -11,6 +12,7 @@ use model::topology::{ComponentKind, Postgres, Replication, WhenAlone};
 use model::{ComponentId, DatabaseReport, DatabaseState, SiteId, SiteReport, Time, Topology};
 
 use super::database::DatabaseShell;
+use super::disk;
 use super::gate::Gate;
 use super::lease::{Handle, View};
 use super::probes::Probes;
@@ -22,6 +24,8 @@ pub struct DatabaseParts {
     pub lease: Handle,
     pub shell: Arc<DatabaseShell>,
     pub gate: Arc<Gate>,
+    /// Where the data are.
+    pub home: PathBuf,
 }
 
 /// Everything that a report is made of.
@@ -77,6 +81,7 @@ impl Parts {
             timeline: seen.as_ref().map_or(0, |seen| seen.timeline),
             written: view.written.clone(),
             standbys: if writing { standbys } else { Vec::new() },
+            full: disk::full(&parts.home),
             alone,
         }
     }

@@ -23,6 +23,7 @@ mod follow;
 mod history;
 mod promote;
 mod recover;
+mod reserve;
 mod server;
 mod session;
 mod upstream;

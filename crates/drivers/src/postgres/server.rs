@@ -190,6 +190,7 @@ impl Server {
         let config = &self.config;
         config.write_configuration()?;
         config.remove_locks()?;
+        config.keep_reserve();
         let (log, begins) = config.open_log()?;
         let both = log.try_clone().map_err(Error::file("open the server's log"))?;
         own(&config.log(), config.run_as, 0o600)?;
@@ -295,6 +296,7 @@ impl Server {
         }
         let ran = self.is_running()?;
         if ran {
+            self.config.use_reserve();
             self.ask_to_stop().await?;
         }
         *self.session.lock().await = None;

@@ -69,8 +69,9 @@ impl Turn<'_> {
         let Some(from) = run.runbook.from.clone().filter(|_| run.by.is_none() && run.mode == Mode::Forward) else {
             return false;
         };
-        let well = self.state.verdict(&from) == Verdict::Up && guard::proposes_failover(&self.state, &from).is_none();
-        if !well || run.gate_passed() || run.committed.is_some() {
+        let well =
+            self.state.verdict(&from) == Verdict::Up && guard::justifies(&self.state, run, &from, self.now).is_none();
+        if !well || begun(run) || run.committed.is_some() {
             return false;
         }
         self.begin_stop(End::Withdrawn, format!("{from} is well again"));
@@ -277,7 +278,7 @@ impl Turn<'_> {
                 Err(why) => Gate::Shut(why),
             },
             Some(Verb::Promote { .. }) if !guard::may_undo(run) => Gate::Shut("the commit point has passed".to_owned()),
-            Some(Verb::Fence { .. }) => guard::may_fence(&self.state, run),
+            Some(Verb::Fence { .. }) => guard::may_fence(&self.state, run, self.now),
             _ => Gate::Open,
         }
     }
@@ -395,6 +396,17 @@ impl Turn<'_> {
             }
         }
     }
+}
+
+/// Whether a run that the engine proposed has begun what must be brought to an end. A planned move has once the writer is
+/// being stopped: what it does before that costs money at most.
+fn begun(run: &Run) -> bool {
+    if !matches!(run.runbook.request, Request::Switchover { .. }) {
+        return run.gate_passed();
+    }
+    let steps = run.runbook.steps.iter().zip(&run.steps);
+    let stops = |step: &Step| step.action().is_some_and(|action| matches!(action.verb, Verb::Fence { .. }));
+    steps.into_iter().any(|(step, state)| stops(step) && state.since.is_some())
 }
 
 /// How the steps of the same group stand.

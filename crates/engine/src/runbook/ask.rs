@@ -32,6 +32,9 @@ impl Turn<'_> {
     fn seconds(&self, request: &Request, by: &Person) -> Option<RunId> {
         let Request::Failover { to, .. } = request else { return None };
         let proposed = self.run().filter(|run| run.by.is_none() && guard::before_commit(run))?;
+        if !matches!(proposed.runbook.request, Request::Failover { .. }) {
+            return None;
+        }
         let same = to.as_ref().is_none_or(|to| *to == proposed.runbook.to);
         (same && proposed.mode == Mode::Forward && self.may_approve(by)).then_some(proposed.id)
     }

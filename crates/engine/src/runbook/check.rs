@@ -124,6 +124,9 @@ fn incident_scope(state: &Workload, run: &Run, site: &SiteId) -> Finding {
 }
 
 fn standby(state: &Workload, site: &SiteId, now: Time) -> Finding {
+    if let Some(why) = database(state, site, now).and_then(|database| database.full.as_ref()) {
+        return NotYet(format!("{site} could not write: {why}"));
+    }
     match database(state, site, now).map(|d| &d.state) {
         Some(DatabaseState::Standby { received, .. }) => Pass(format!("{site} stands by and has received {received}")),
         Some(_) => NotYet(format!("the database of {site} is no standby now")),

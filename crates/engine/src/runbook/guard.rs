@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use model::time::human;
 use model::{Person, SiteId, Time, Topology, Verb, ZoneTable};
 
 use super::check::{Finding, within_rpo};
@@ -110,15 +111,15 @@ pub fn may_promote(state: &Workload, run: &Run, now: Time) -> Gate {
 
 /// Invariant 6: nothing stops a healthy writer but a move that people approved, or that a majority's evidence or the
 /// writer's own word justifies.
-pub fn may_fence(state: &Workload, run: &Run) -> Gate {
+pub fn may_fence(state: &Workload, run: &Run, now: Time) -> Gate {
     if !run.approved() {
         return Gate::Shut("the approvals are missing".to_owned());
     }
     let Some(from) = &run.runbook.from else { return Gate::Shut("there is no writer to stop".to_owned()) };
-    if run.by.is_some() || proposes_failover(state, from).is_some() {
+    if run.by.is_some() || justifies(state, run, from, now).is_some() {
         return Gate::Open;
     }
-    Gate::Wait(format!("nothing proves now that {from} is lost"))
+    Gate::Wait(format!("nothing proves now that {from} must be left"))
 }
 
 /// What justifies leaving a region unasked: unreachable by majority, or its writer's own word. Never suspicion, and
@@ -129,6 +130,25 @@ pub fn proposes_failover(state: &Workload, site: &SiteId) -> Option<String> {
     }
     let judged = state.verdicts.get(site).filter(|judged| judged.verdict == Verdict::Unreachable)?;
     Some(format!("{site} is unreachable: {}", judged.why.join("; ")))
+}
+
+/// What still justifies a run that nobody asked for.
+pub fn justifies(state: &Workload, run: &Run, from: &SiteId, now: Time) -> Option<String> {
+    match run.runbook.request {
+        Request::Switchover { .. } => proposes_move(state, from, now),
+        _ => proposes_failover(state, from),
+    }
+}
+
+/// What justifies moving the writer as planned, unasked: its region has served nobody for as long as the timing says, by
+/// its own word, and is the preferred one. A return to the preferred region is for people to ask for: so it cannot go
+/// to and fro between two regions that both serve nobody.
+pub fn proposes_move(state: &Workload, site: &SiteId, now: Time) -> Option<String> {
+    let unready =
+        state.unready.as_ref().filter(|unready| unready.site == *site && site == state.topology.preferred())?;
+    let lasts = now.since(unready.since);
+    let long = lasts >= state.topology.timing.unready_after;
+    long.then(|| format!("{site} has served nobody for {}: {}", human(lasts), unready.why))
 }
 
 /// Invariant 4: traffic moves only to the new writer, and only after writer, capacity and secrets are verified there.

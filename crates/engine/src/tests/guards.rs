@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use model::{Epoch, Verb};
+use model::{Epoch, Time, Verb};
 
 use super::world::*;
 use crate::routing::zone_to;
@@ -129,16 +129,16 @@ fn nothing_stops_a_healthy_writer_unasked() {
     let (mut state, run) = verified();
     assert!(run.by.is_none());
     state.verdicts.get_mut(&site(A)).expect("judged").verdict = crate::watch::Verdict::Unreachable;
-    assert_eq!(guard::may_fence(&state, &run), Gate::Open);
+    assert_eq!(guard::may_fence(&state, &run, Time::ZERO), Gate::Open);
     for verdict in [crate::watch::Verdict::Up, crate::watch::Verdict::Suspected, crate::watch::Verdict::Unknown] {
         state.verdicts.get_mut(&site(A)).expect("judged").verdict = verdict;
-        assert_ne!(guard::may_fence(&state, &run), Gate::Open, "{verdict}");
+        assert_ne!(guard::may_fence(&state, &run, Time::ZERO), Gate::Open, "{verdict}");
         assert_eq!(guard::proposes_failover(&state, &site(A)), None, "{verdict}");
     }
     let mut unapproved = Run { by: Some(person("ada")), ..run };
-    assert_eq!(guard::may_fence(&state, &unapproved), Gate::Open);
+    assert_eq!(guard::may_fence(&state, &unapproved, Time::ZERO), Gate::Open);
     std::sync::Arc::make_mut(&mut unapproved.runbook).approvals = 1;
-    assert_ne!(guard::may_fence(&state, &unapproved), Gate::Open);
+    assert_ne!(guard::may_fence(&state, &unapproved, Time::ZERO), Gate::Open);
 }
 
 /// Start a run whose plan somebody spoiled: the executor must not carry it out.

@@ -7,6 +7,7 @@ mod people;
 mod plans;
 mod properties;
 mod restore;
+mod service;
 mod tables;
 mod verdicts;
 pub mod world;

@@ -105,6 +105,7 @@ pub fn topology() -> Topology {
             probe_timeout: ms(200),
             suspect_after: s(1),
             unreachable_after: s(2),
+            unready_after: s(10),
             stale_after: s(2),
             check_every: ms(100),
             healthy_for: s(10),
@@ -147,6 +148,9 @@ pub struct Place {
     pub database: DatabaseState,
     pub written: Epoch,
     pub instances: u32,
+    /// So many of them cannot serve.
+    pub broken: u32,
+    pub full: Option<String>,
     pub artifact: String,
     pub secret: Option<String>,
     pub zone: Option<ZoneTable>,
@@ -191,6 +195,8 @@ impl World {
             database,
             written: Epoch::none(),
             instances: 0,
+            broken: 0,
+            full: None,
             artifact: "v1".into(),
             secret: Some("digest".into()),
             zone: None,
@@ -423,7 +429,7 @@ impl World {
         let place = &self.places[name];
         let region = self.state.topology.is_region(name);
         let writes = matches!(place.database, DatabaseState::Writing { .. });
-        let ready = if writes { place.instances } else { 0 };
+        let ready = if writes { place.instances.saturating_sub(place.broken) } else { 0 };
         let instance = |n: u32| InstanceReport { name: n.to_string(), zone: "a".into(), alive: true, ready: n < ready };
         let fleet = FleetReport {
             artifact: place.artifact.clone(),
@@ -461,6 +467,7 @@ impl World {
                 timeline: 1,
                 written: place.written.clone(),
                 standbys: if writes { standbys.collect() } else { vec![] },
+                full: place.full.clone(),
                 alone: None,
             }),
             fleets: if region { BTreeMap::from([(ComponentId::new("api"), fleet)]) } else { BTreeMap::new() },
@@ -492,7 +499,11 @@ impl World {
     fn probe(&self, from: &SiteId, to: &SiteId, other: &Place) -> PeerProbe {
         let cut = self.cut.contains(&(from.clone(), to.clone()));
         if other.alive && !cut {
-            return PeerProbe { answered: Some(ms(10)), ready: Readiness::Ready, ..PeerProbe::default() };
+            let ready = match other.broken {
+                0 => Readiness::Ready,
+                _ => Readiness::NotReady { why: "HTTP 503".into() },
+            };
+            return PeerProbe { answered: Some(ms(10)), ready, ..PeerProbe::default() };
         }
         let failing_for = other.down_since.map_or(Duration::from_secs(60), |since| self.now.since(since));
         PeerProbe { failing_for, failures: 3, ..PeerProbe::default() }

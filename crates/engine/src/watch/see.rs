@@ -5,7 +5,7 @@ use std::sync::Arc;
 use model::observe::{DatabaseState, Readiness};
 use model::{SiteReport, Time};
 
-use super::verdict::{judge, readiness, verdict, writer_gone};
+use super::verdict::{judge, readiness, service, verdict, writer_gone};
 use super::{Sighting, Watch, Wrote};
 use crate::protocol::{Record, Request};
 use crate::workload::Workload;
@@ -52,6 +52,17 @@ fn moves_as_planned(state: &Workload) -> bool {
     state.run.as_ref().is_some_and(|run| !matches!(run.runbook.request, Request::Failover { .. }))
 }
 
+/// The region of the writer begins to serve nobody, or serves again. Silence changes nothing.
+fn service_transition(state: &Workload, now: Time) -> Option<Record> {
+    let writer = state.writer.as_ref()?;
+    let (site, at) = (writer.site.clone(), now);
+    match (&state.unready, service(state, now)?) {
+        (None, Err(why)) => Some(Record::ServiceChanged { site, unready: Some(why), at }),
+        (Some(_), Ok(())) => Some(Record::ServiceChanged { site, unready: None, at }),
+        _ => None,
+    }
+}
+
 /// What changed in the verdicts, as records.
 pub(crate) fn transitions(state: &Workload, now: Time) -> Vec<Record> {
     let mut records = Vec::new();
@@ -70,6 +81,7 @@ pub(crate) fn transitions(state: &Workload, now: Time) -> Vec<Record> {
             records.push(Record::ReadinessChanged { site: site.clone(), ready, at: now });
         }
     }
+    records.extend(service_transition(state, now));
     let gone = if moves_as_planned(state) { None } else { writer_gone(state, now) };
     match (&state.gone, gone) {
         (None, Some((site, why))) => records.push(Record::WriterGone { site, why: Some(why), at: now }),

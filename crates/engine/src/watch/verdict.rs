@@ -93,6 +93,31 @@ pub fn readiness<'a>(state: &'a Workload, site: &SiteId, now: Time) -> &'a Readi
     seen
 }
 
+/// What the writer's own fresh report says of its service while its gate is open: that clients are served, or why nobody
+/// can be. `None` when it says nothing about that.
+pub fn service(state: &Workload, now: Time) -> Option<Result<(), String>> {
+    let writer = state.writer.as_ref()?;
+    let report = fresh(state, &writer.site, now)?;
+    let database = report.database.as_ref()?;
+    let writes = matches!(&database.state, DatabaseState::Writing { gate: true, .. });
+    if !writes || state.watch.sites.get(&writer.site)?.at <= writer.since {
+        return None;
+    }
+    if let Some(why) = &database.full {
+        return Some(Err(why.clone()));
+    }
+    let nobody = |(id, fleet): (&model::ComponentId, &model::topology::Fleet)| {
+        let ready = report.fleets.get(id).map_or(0, |seen| seen.ready());
+        (ready == 0).then(|| format!("none of {} instances of {id} is ready", fleet.peak))
+    };
+    let why = state.topology.fleets().find_map(nobody);
+    // Who is served by what its own region does not see is served.
+    match why.filter(|_| *readiness(state, &writer.site, now) != Readiness::Ready) {
+        Some(why) => Some(Err(why)),
+        None => Some(Ok(())),
+    }
+}
+
 /// Positive evidence: the writer's own fresh report says that it is gone for good.
 pub fn writer_gone(state: &Workload, now: Time) -> Option<(SiteId, String)> {
     let writer = state.writer.as_ref()?;

@@ -25,6 +25,7 @@ fn timing() -> Terms {
         probe_timeout: 400 * MS,
         suspect_after: 700 * MS,
         unreachable_after: 2_000 * MS,
+        unready_after: 10_000 * MS,
         stale_after: 1_500 * MS,
         check_every: 100 * MS,
         healthy_for: 3_000 * MS,

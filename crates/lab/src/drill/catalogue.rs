@@ -19,6 +19,8 @@ pub enum Drill {
     SlowReplication,
     DuplicateReplay,
     SecondDisaster,
+    AppStopped,
+    FullDisk,
     /// Of the benchmark alone.
     Calm,
 }
@@ -53,6 +55,8 @@ pub fn catalogue() -> &'static [Drill] {
         Drill::SlowReplication,
         Drill::DuplicateReplay,
         Drill::SecondDisaster,
+        Drill::AppStopped,
+        Drill::FullDisk,
     ]
 }
 
@@ -142,6 +146,16 @@ impl Drill {
                 "second-disaster",
                 "the region that took over is lost too, in the middle of the failback",
                 Course::Failover,
+            ),
+            Drill::AppStopped => (
+                "app-stopped",
+                "no instance of the writing region comes up any more, while its database is well",
+                Course::Move,
+            ),
+            Drill::FullDisk => (
+                "full-disk",
+                "the disk of the writer's database is full, and stays so until it has moved",
+                Course::Move,
             ),
             Drill::LeaseStoreLoss => (
                 "lease-store-loss",

@@ -6,6 +6,7 @@
 mod catalogue;
 mod checks;
 mod days;
+mod disk;
 pub(crate) mod plans;
 mod result;
 pub(crate) mod stage;
@@ -91,6 +92,10 @@ pub(crate) async fn perform(
     let scratch = scratch()?;
     say(&format!("{}: {}", plan.drill.name(), plan.drill.what()));
     say("starting two regions and a witness");
+    let disk = disk::Disk::for_drill(plan.drill, &plan.topology, scratch.path());
+    let disk = disk.inspect_err(|_| {
+        let _ = std::fs::remove_dir(&plan.out);
+    })?;
     let up = World::up(plan.topology.clone(), &plan.beside, scratch.path(), None, &plan.program).await;
     let world = up.inspect_err(|_| {
         // Only when it is empty.
@@ -107,6 +112,7 @@ pub(crate) async fn perform(
     keep_logs(scratch.path(), &logs);
     keep_exports(scratch.path(), &plan.out.join("exports"));
     story.leftovers = world.down().await;
+    drop(disk);
     story.leftovers.extend(left_behind(&marks, scratch));
     let watched = match told {
         Ok(watched) => watched,

@@ -107,7 +107,10 @@ fn phases(lines: &[(Line, Record)], run: Option<RunId>, fault: Time, rto: &Rto) 
     };
     let detected = at(&|record| {
         matches!(record, Record::VerdictChanged { verdict: engine::watch::Verdict::Unreachable, .. })
-            || matches!(record, Record::WriterGone { why: Some(_), .. })
+            || matches!(
+                record,
+                Record::WriterGone { why: Some(_), .. } | Record::ServiceChanged { unready: Some(_), .. }
+            )
     });
     let decided = at(&|record| matches!(record, Record::RunStarted { run: started, .. } if Some(*started) == run));
     let promote = promotion(lines, run);

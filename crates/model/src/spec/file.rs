@@ -132,6 +132,8 @@ pub(crate) struct Timing {
     pub suspect_after: Option<Length>,
     /// After this long without an answer to a majority a site is unreachable.
     pub unreachable_after: Option<Length>,
+    /// A writer whose region serves nobody for this long, though it can be reached, is moved as in a switchover.
+    pub unready_after: Option<Length>,
     /// An observation older than this counts as unknown.
     pub stale_after: Option<Length>,
     /// How often a load balancer checks each instance.

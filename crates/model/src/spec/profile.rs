@@ -36,6 +36,8 @@ fn standard() -> Timing {
         // Beyond a blip of half a lease, with the try that finds its end: that is weather. And well before the lease
         // lapses, so that detection adds nothing to the failover.
         unreachable_after: s(3),
+        // Longer than a fleet takes to start all its instances anew: a move helps only if they do not come back.
+        unready_after: s(10),
         stale_after: ms(1_500),
         check_every: ms(100),
         healthy_for: s(3),
@@ -66,6 +68,7 @@ fn fast() -> Timing {
         probe_timeout: ms(150),
         suspect_after: ms(200),
         unreachable_after: ms(600),
+        unready_after: s(4),
         stale_after: ms(500),
         check_every: ms(50),
         healthy_for: s(1),
@@ -94,6 +97,7 @@ pub(crate) fn timing(file: &file::Timing) -> Timing {
         probe_timeout: set(file.probe_timeout, base.probe_timeout),
         suspect_after: set(file.suspect_after, base.suspect_after),
         unreachable_after: set(file.unreachable_after, base.unreachable_after),
+        unready_after: set(file.unready_after, base.unready_after),
         stale_after: set(file.stale_after, base.stale_after),
         check_every: set(file.check_every, base.check_every),
         healthy_for: set(file.healthy_for, base.healthy_for),

@@ -233,6 +233,7 @@ fn report(topology: &Topology, site: &SiteId) -> SiteReport {
         timeline: 0,
         written: Epoch::none(),
         standbys: Vec::new(),
+        full: None,
         alone: None,
     };
     let fleet = FleetReport { artifact: topology.artifact.clone(), wanted: 0, instances: Vec::new(), replaced: 0 };

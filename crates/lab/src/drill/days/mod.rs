@@ -1,6 +1,7 @@
 //! The game days, one module for each family of disasters: what is broken, and what must come of it.
 
 mod again;
+mod app;
 mod blocked;
 mod gray;
 mod lag;
@@ -43,6 +44,8 @@ pub(super) async fn rehearse(drill: Drill, stage: &mut Stage<'_>) -> Result<(), 
         Drill::SlowReplication => lag::slow_replication(stage).await,
         Drill::DuplicateReplay => replay::duplicate_replay(stage).await,
         Drill::SecondDisaster => again::second_disaster(stage).await,
+        Drill::AppStopped => app::app_stopped(stage).await,
+        Drill::FullDisk => app::full_disk(stage).await,
         Drill::Calm => Err(WorldError::Refused("`antipode bench calm` runs this".into())),
     }
 }

@@ -18,6 +18,7 @@ impl Rules<'_> {
             ("probe_timeout", t.probe_timeout),
             ("check_every", t.check_every),
             ("max_lag", t.max_lag),
+            ("unready_after", t.unready_after),
         ];
         for (key, _) in never_zero.into_iter().filter(|(_, d)| d.is_zero()) {
             let span = self.at(&["timing", key]);
