@@ -50,7 +50,15 @@ async fn the_loss_of_any_one_link_or_of_the_witness_stops_nobody() {
     lab.down().await;
 }
 
-async fn goes_on(lab: &Lab, writers: &Writers, name: &str, began: model::Time, epoch: &model::Epoch) {
+/// The writer goes on in its epoch, and only the first start has run. Returns the smallest lease margin so far, and the
+/// longest time without an answer.
+pub async fn goes_on(
+    lab: &Lab,
+    writers: &Writers,
+    name: &str,
+    began: model::Time,
+    epoch: &model::Epoch,
+) -> (Duration, Duration) {
     let gap = writers.longest_gap(began);
     let margin = match lab.state(&lab.alpha).await {
         Some(DatabaseState::Writing { epoch: now, lowest_margin, gate: true, .. }) => {
@@ -68,4 +76,5 @@ async fn goes_on(lab: &Lab, writers: &Writers, name: &str, began: model::Time, e
         .filter(|record| matches!(record, engine::Record::RunStarted { .. }))
         .collect();
     assert_eq!(runs.len(), 1, "{name}: only the first start may have run: {runs:?}");
+    (margin, gap)
 }

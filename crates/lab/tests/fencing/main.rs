@@ -3,8 +3,15 @@
 
 mod crash;
 mod freeze;
+mod frozen;
 mod links;
+mod matrix;
+mod namespaces;
 mod orders;
+mod quorum;
+mod replay;
 mod rpo;
 mod site;
+mod spaces;
+mod table;
 mod writer;

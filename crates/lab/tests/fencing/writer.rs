@@ -33,7 +33,11 @@ pub struct Writers {
 impl Writers {
     /// `count` connections to the gate of `site`, each with one commit under way at any time, reopened when lost.
     pub async fn start(lab: &Lab, site: &SiteId, count: usize) -> Self {
-        let config = lab.gate(site);
+        Self::at(lab.gate(site), count).await
+    }
+
+    /// The same at any gate.
+    pub async fn at(config: tokio_postgres::Config, count: usize) -> Self {
         let acks = Arc::new(Mutex::new(Vec::new()));
         let (client, _tie) = connect(&config).await.expect("the gate is open");
         client.batch_execute("create table if not exists acks (id bigint primary key)").await.unwrap();
@@ -109,9 +113,14 @@ async fn write(config: tokio_postgres::Config, acks: Arc<Mutex<Vec<Ack>>>) {
     }
 }
 
-/// When the writer of the newest epoch of `site` recorded its first write, on this machine's monotonic clock.
+/// See [`epoch_began_at`].
 pub async fn epoch_began(lab: &Lab, site: &SiteId) -> Time {
-    let (client, _tie) = connect(&lab.gate(site)).await.expect("the gate is open");
+    epoch_began_at(&lab.gate(site)).await
+}
+
+/// When the newest writer behind this gate recorded its first write, on this machine's monotonic clock.
+pub async fn epoch_began_at(gate: &tokio_postgres::Config) -> Time {
+    let (client, _tie) = connect(gate).await.expect("the gate is open");
     let newest = "select (extract(epoch from clock_timestamp() - at) * 1000000)::bigint from antipode.epochs \
                   order by number desc, site desc limit 1";
     let row = client.query_one(newest, &[]).await.unwrap();
