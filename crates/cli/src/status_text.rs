@@ -153,6 +153,7 @@ fn reasons(site: &SiteStatus) -> Vec<String> {
     {
         lines.push(format!("{} is not ready for traffic: {why}\n", site.site));
     }
+    lines.extend(site.findings.iter().map(|finding| format!("{}: {finding}\n", site.site)));
     lines
 }
 

@@ -307,6 +307,53 @@ async fn synchronous_commits_wait_for_the_standby() {
     assert_eq!(b.ids().await, (0..12).collect::<Vec<_>>());
 }
 
+/// The checkpointer alone tells sessions whether there is anybody to wait for, and reads its configuration only between
+/// two checkpoints.
+#[tokio::test]
+async fn a_standby_counts_as_waited_for_only_when_the_server_was_proven_to_heed_the_order() {
+    let (a, b) = pair().await;
+    let name = SiteId::new("site-b");
+    let checkpointer = a.process_titled("checkpointer");
+    process::signal(checkpointer, Signal::STOP);
+    assert_eq!(a.server.set_synchronous(std::slice::from_ref(&name)).await.unwrap(), Act::Done(()));
+    let client = a.application().await;
+    let said = "select 1 from pg_settings where name = 'synchronous_standby_names' and setting like '%site-b%'";
+    assert_eq!(client.query(said, &[]).await.unwrap().len(), 1, "every session says that it waits");
+    let seen = a.server.observe().await.standbys;
+    assert!(seen.iter().any(|s| s.streaming) && seen.iter().all(|s| !s.synchronous), "{seen:?}");
+    b.server.kill_all().await.unwrap();
+    a.insert(10..11).await; // and this commit did not
+    done(b.server.start_standby(&a.upstream()).await.unwrap());
+
+    process::signal(checkpointer, Signal::CONT);
+    let heeded = async || a.server.observe().await.standbys.iter().any(|s| s.synchronous);
+    eventually("the server is known to heed the order", heeded).await;
+    b.server.kill_all().await.unwrap();
+    let stuck = tokio::spawn(async move { client.execute("insert into rows values (11)", &[]).await });
+    let waiting = "select 1 from pg_stat_activity where wait_event = 'SyncRep'";
+    let watcher = a.application().await;
+    eventually("the commit waits", async || !watcher.query(waiting, &[]).await.unwrap().is_empty()).await;
+    stuck.abort();
+}
+
+#[tokio::test]
+async fn settings_in_the_catalogue_that_lose_writes_are_found() {
+    let a = Site::writing("site-a", &[]).await;
+    assert_eq!(a.server.lax_commits().await.unwrap(), []);
+    a.sql(
+        "alter role \"case-api\" set synchronous_commit = local; \
+         alter database cases set synchronous_commit = off; \
+         alter role \"case-api\" in database cases set synchronous_commit = on; \
+         create function hurry() returns void language sql set synchronous_commit = remote_write as 'select'",
+    )
+    .await;
+    let found = a.server.lax_commits().await.unwrap();
+    let found: Vec<(&str, &str)> = found.iter().map(|lax| (lax.whose.as_str(), lax.value.as_str())).collect();
+    let expected =
+        [("for database cases", "off"), ("for role case-api", "local"), ("in function hurry()", "remote_write")];
+    assert_eq!(found, expected);
+}
+
 #[tokio::test]
 async fn a_timeline_made_twice_is_copied_not_rewound() {
     let (a, b) = pair().await;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use model::observe::{DatabaseState, Readiness};
 use model::topology::{Replication, SiteRole, WhenAlone};
-use model::{ComponentId, Epoch, Person, RunId, SiteId, Time};
+use model::{ComponentId, Epoch, Person, RunId, SiteId, SiteReport, Time};
 use serde::{Deserialize, Serialize};
 
 use crate::outlook::{Outlook, outlook};
@@ -60,6 +60,9 @@ pub struct SiteStatus {
     pub zone: Option<(Epoch, u64)>,
     pub suspect: bool,
     pub promise_remaining: Option<Duration>,
+    /// What makes it less safe than the spec says, in words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<String>,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -188,7 +191,16 @@ fn site_status(state: &Workload, site: &SiteId, role: &SiteRole, now: Time) -> S
         zone: zone.map(|z| (z.epoch.clone(), z.serial)),
         suspect: zone.is_some_and(|z| z.suspect),
         promise_remaining: report.map(|r| r.voter.promise_remaining),
+        findings: report.map(findings).unwrap_or_default(),
     }
+}
+
+fn findings(report: &SiteReport) -> Vec<String> {
+    let lacks: Vec<_> = report.voter.lacks.iter().map(SiteId::as_str).collect();
+    let voter = (!lacks.is_empty()).then(|| {
+        format!("its voter lost its storage and grants nothing until it has heard from {}", lacks.join(" and "))
+    });
+    voter.into_iter().chain(report.database.iter().flat_map(|d| d.findings.iter().cloned())).collect()
 }
 
 fn database_text(state: &DatabaseState) -> String {

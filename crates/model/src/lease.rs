@@ -23,6 +23,11 @@ pub enum LeaseRequest {
     Release { receipt: Receipt },
     /// Compare-and-set of the in-sync standbys under my epoch: `record.version` must be one above the stored one.
     RecordSync { epoch: Epoch, record: SyncRecord },
+    /// Two people gave me the right to write in this epoch: every other site is dead, they say. Promise it to me, whatever
+    /// you promised to them, and take over my in-sync record (SAFETY.md item 14).
+    BreakGlass { epoch: Epoch, record: SyncRecord },
+    /// What do you know? Asked by a voter that lost its storage; nothing is promised.
+    Recall,
 }
 
 /// A voter's answer. `highest` and `sync` always tell what the voter durably knows.
@@ -49,8 +54,16 @@ pub enum Refusal {
     Quiet { remaining: Duration },
     #[error("a newer epoch {highest} exists")]
     OldEpoch { highest: Epoch },
+    #[error("two people gave the right to write to {} in epoch {}", .epoch.site, .epoch.number)]
+    GlassBroken { epoch: Epoch },
     #[error("the in-sync record moved on to version {version}")]
     SyncMoved { version: u64 },
+    #[error("the voter lost its storage and has yet to hear from {}", listed(.lacks))]
+    Amnesiac { lacks: Vec<SiteId> },
+}
+
+fn listed(sites: &[SiteId]) -> String {
+    sites.iter().map(SiteId::as_str).collect::<Vec<_>>().join(" and ")
 }
 
 /// Which standbys hold every acknowledged write. Only these may be promoted without an override when the

@@ -34,6 +34,9 @@ pub struct VoterReport {
     pub promise_remaining: Duration,
     pub quiet_remaining: Duration,
     pub sync: SyncRecord,
+    /// It has lost its storage, and grants nothing until it has heard what these sites' voters know.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lacks: Vec<SiteId>,
 }
 
 /// One vantage point's view of one other site.
@@ -77,6 +80,9 @@ pub struct DatabaseReport {
     pub full: Option<String>,
     /// What a writer that stands alone does now, for every status (seed 003 section 9.1, question 5).
     pub alone: Option<Alone>,
+    /// What makes a writer's acknowledgements worth less than the spec says, in words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<String>,
 }
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]

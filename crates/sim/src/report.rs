@@ -24,6 +24,7 @@ impl World {
             promise_remaining: place.voter.promise_remaining(now),
             quiet_remaining: place.voter.quiet_remaining(now),
             sync: place.voter.promises().sync.clone(),
+            lacks: place.voter.lacks(),
         };
         let zone = place.disk.zone.as_ref();
         let zone = ZoneReport {
@@ -87,6 +88,7 @@ impl World {
                 policy: self.topology.database().1.when_alone,
                 says: "alone".into(),
             }),
+            findings: Vec::new(),
         }
     }
 

@@ -81,6 +81,12 @@ pub enum ConfigError {
 }
 
 impl AgentConfig {
+    /// Whoever makes a workload that never was before leaves this file at each of its sites: no voter promised anything
+    /// yet. Without it a voter that finds no promises takes them for lost. The agent removes it.
+    pub fn first_start(&self) -> PathBuf {
+        self.state.join("first-start")
+    }
+
     pub fn load(file: &Path) -> Result<Self, ConfigError> {
         let text = std::fs::read_to_string(file).map_err(|source| ConfigError::Read { file: file.into(), source })?;
         serde_json::from_str(&text).map_err(|source| ConfigError::Parse { file: file.into(), source })

@@ -5,12 +5,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use drivers::Act;
-use drivers::postgres::{Database, Observed, ServerState, Upstream};
+use drivers::postgres::{Database, LaxCommit, Observed, ServerState, Upstream};
 use engine::writer::{Event, Mode, Stream};
 use model::action::Evidence;
 use model::{ActError, Epoch, Lsn, Outcome, SiteId};
 use rusqlite::Connection;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use super::gate::{Gate, Ticket};
@@ -26,6 +26,9 @@ pub struct DatabaseShell {
     disk: Mutex<Connection>,
     gate: Arc<Gate>,
     waits: Mutex<Waits>,
+    waits_changed: Notify,
+    /// What lets commits be acknowledged without the standby, by whoever set it.
+    lax: Mutex<Vec<LaxCommit>>,
     /// Told whenever this site may no longer answer with itself, or may again.
     fenced: Box<dyn Fn(bool) + Send + Sync>,
     /// A stop under way: nothing else is started.
@@ -39,6 +42,14 @@ struct Waits {
     ordered: Option<Option<SiteId>>,
     /// Leave to open the gate afterwards.
     ticket: Option<Ticket>,
+}
+
+impl Waits {
+    fn done(&mut self, standby: &Option<SiteId>) {
+        if self.ordered.as_ref() == Some(standby) {
+            self.ordered = None;
+        }
+    }
 }
 
 impl DatabaseShell {
@@ -58,6 +69,8 @@ impl DatabaseShell {
             seen: Mutex::new(None),
             disk: Mutex::new(disk),
             waits: Mutex::default(),
+            waits_changed: Notify::new(),
+            lax: Mutex::default(),
             gate,
             fenced,
             stopping,
@@ -75,6 +88,26 @@ impl DatabaseShell {
         observed
     }
 
+    pub fn lax_commits(&self) -> Vec<LaxCommit> {
+        self.lax.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone()
+    }
+
+    /// Looks every `every` at what people have set in the catalogue while this server writes.
+    pub async fn watch_settings(self: Arc<Self>, every: Duration, stop: CancellationToken) {
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(every) => {}
+                () = stop.cancelled() => return,
+            }
+            let writes = self.lease.view().mode == Mode::Writing;
+            let found = if writes { self.driver.lax_commits().await } else { Ok(Vec::new()) };
+            match found {
+                Ok(found) => *self.lax.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = found,
+                Err(error) => tracing::debug!(%error, "cannot look for settings that lose writes"),
+            }
+        }
+    }
+
     /// How far this site's copy reaches, for the promise that nothing is missing.
     pub async fn received(&self) -> Lsn {
         match self.look().await.server {
@@ -90,16 +123,29 @@ impl DatabaseShell {
             match order {
                 DatabaseOrder::OpenGate { ticket } => {
                     self.waits().ticket = Some(ticket);
-                    self.settle_waits().await;
+                    self.waits_changed.notify_one();
                 }
                 DatabaseOrder::GateShut => (self.fenced)(true),
                 DatabaseOrder::Synchronous { standby } => {
                     self.waits().ordered = Some(standby);
-                    self.settle_waits().await;
+                    self.waits_changed.notify_one();
                 }
-                DatabaseOrder::Stop { clean } => drop(tokio::spawn(self.clone().stop(clean))),
-                DatabaseOrder::Open { epoch } => drop(tokio::spawn(self.clone().open(epoch))),
-                DatabaseOrder::Restart { epoch } => drop(tokio::spawn(self.clone().restart(epoch))),
+                DatabaseOrder::Stop { clean } => {
+                    *self.waits() = Waits::default();
+                    drop(tokio::spawn(self.clone().stop(clean)));
+                }
+                DatabaseOrder::Open { epoch, standby } => drop(tokio::spawn(self.clone().open(epoch, standby))),
+                DatabaseOrder::Restart { epoch, standby } => drop(tokio::spawn(self.clone().restart(epoch, standby))),
+            }
+        }
+    }
+
+    /// Apart from the other orders: a server that does not answer must not hold up an order to stop it.
+    pub async fn keep_waits(self: Arc<Self>, stop: CancellationToken) {
+        loop {
+            tokio::select! {
+                () = self.waits_changed.notified() => self.settle_waits().await,
+                () = stop.cancelled() => return,
             }
         }
     }
@@ -114,12 +160,13 @@ impl DatabaseShell {
                 Ok(Act::Done(()) | Act::AlreadyDone(())) => {}
                 other => return tracing::warn!(?other, "cannot change whom commits wait for; trying again"),
             }
-            let mut waits = self.waits();
-            if waits.ordered == Some(standby) {
-                waits.ordered = None;
-            }
+            self.waits().done(&standby);
         }
-        if let Some(ticket) = self.waits().ticket.take() {
+        let mut waits = self.waits();
+        // An order that came meanwhile is settled first; it has left word.
+        let ticket = if waits.ordered.is_none() { waits.ticket.take() } else { None };
+        drop(waits);
+        if let Some(ticket) = ticket {
             self.gate.open(ticket);
             (self.fenced)(false);
         }
@@ -129,10 +176,12 @@ impl DatabaseShell {
         self.waits.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    async fn open(self: Arc<Self>, epoch: Epoch) {
+    /// Commits wait for `standby` from the first moment on: a server that is told later may heed it later still.
+    async fn open(self: Arc<Self>, epoch: Epoch, standby: Option<SiteId>) {
+        let waits_for: Vec<SiteId> = standby.into_iter().collect();
         let opened = match self.look().await.server {
-            ServerState::Standby { .. } => self.driver.promote(&epoch, &[]).await,
-            ServerState::Stopped | ServerState::Writing { .. } => self.driver.start_writer(&epoch, &[]).await,
+            ServerState::Standby { .. } => self.driver.promote(&epoch, &waits_for).await,
+            ServerState::Stopped | ServerState::Writing { .. } => self.driver.start_writer(&epoch, &waits_for).await,
             other => Ok(Act::Refused(format!("the server is {other:?}"))),
         };
         self.lease.tell(match opened {
@@ -144,11 +193,11 @@ impl DatabaseShell {
     }
 
     /// After a crash: what is left of the server goes first.
-    async fn restart(self: Arc<Self>, epoch: Epoch) {
+    async fn restart(self: Arc<Self>, epoch: Epoch, standby: Option<SiteId>) {
         if let Err(error) = self.driver.kill_all().await {
             return self.lease.tell(Event::OpenFailed { why: error.to_string() });
         }
-        self.open(epoch).await;
+        self.open(epoch, standby).await;
     }
 
     /// Until no process is left. `Gone` is only ever said with that proven.
@@ -180,7 +229,7 @@ impl DatabaseShell {
                 () = stop.cancelled() => return,
             }
             if self.waits().ordered.is_some() {
-                self.settle_waits().await;
+                self.waits_changed.notify_one();
             }
             let before = self.lease.view();
             let observed = self.look().await;

@@ -36,7 +36,12 @@ impl Deadline {
 pub struct Gate {
     deadline: Arc<Deadline>,
     state: watch::Sender<State>,
+    /// How often clients named [`SETTING`]; absent where it does not matter.
+    named: Option<Arc<AtomicU64>>,
 }
+
+/// A session that sets this below `on` is acknowledged without the standby, and PostgreSQL 15 cannot forbid it.
+const SETTING: &[u8] = b"synchronous_commit";
 
 #[derive(Default)]
 struct State {
@@ -51,8 +56,14 @@ struct State {
 pub struct Ticket(u64);
 
 impl Gate {
-    pub fn new(deadline: Arc<Deadline>) -> Self {
-        Self { deadline, state: watch::Sender::new(State::default()) }
+    /// `watches`: counts what clients send that names `synchronous_commit`.
+    pub fn new(deadline: Arc<Deadline>, watches: bool) -> Self {
+        Self { deadline, state: watch::Sender::new(State::default()), named: watches.then(Arc::default) }
+    }
+
+    /// How often clients have named `synchronous_commit`, in whatever they sent. Not all that set it do so in plain words.
+    pub fn named(&self) -> u64 {
+        self.named.as_ref().map_or(0, |named| named.load(Ordering::Relaxed))
     }
 
     pub fn ticket(&self) -> Ticket {
@@ -100,25 +111,59 @@ impl Gate {
             };
             let opening = self.state.borrow().opening.clone();
             let Some(opening) = opening.filter(|_| !self.deadline.passed()) else { continue };
-            let (socket, deadline) = (socket.clone(), self.deadline.clone());
+            let (socket, deadline, named) = (socket.clone(), self.deadline.clone(), self.named.clone());
             tokio::spawn(async move {
                 tokio::select! {
                     () = opening.cancelled() => {}
-                    _ = pass(client, socket, &deadline) => {}
+                    _ = pass(client, socket, &deadline, named.as_deref()) => {}
                 }
             });
         }
     }
 }
 
-async fn pass(client: TcpStream, socket: PathBuf, deadline: &Deadline) -> std::io::Result<()> {
+/// Finds [`SETTING`] in a stream, also across two reads.
+#[derive(Default)]
+struct Scan {
+    tail: Vec<u8>,
+}
+
+impl Scan {
+    fn finds(&mut self, chunk: &[u8]) -> usize {
+        let known = self.tail.len();
+        self.tail.extend_from_slice(chunk);
+        let found = self.tail.windows(SETTING.len()).filter(|text| text.eq_ignore_ascii_case(SETTING)).count();
+        let keep = self.tail.len().min(SETTING.len() - 1);
+        self.tail.drain(..self.tail.len() - keep);
+        debug_assert!(known < SETTING.len());
+        found
+    }
+}
+
+async fn pass(
+    client: TcpStream,
+    socket: PathBuf,
+    deadline: &Deadline,
+    named: Option<&AtomicU64>,
+) -> std::io::Result<()> {
     client.set_nodelay(true)?;
     let server = UnixStream::connect(socket).await?;
     let (mut client_read, mut client_write) = client.into_split();
     let (mut server_read, mut server_write) = server.into_split();
     let up = async {
-        tokio::io::copy(&mut client_read, &mut server_write).await?;
-        server_write.shutdown().await
+        let Some(named) = named else {
+            tokio::io::copy(&mut client_read, &mut server_write).await?;
+            return server_write.shutdown().await;
+        };
+        let (mut scan, mut buffer) = (Scan::default(), vec![0; 16 * 1024]);
+        loop {
+            let length = client_read.read(&mut buffer).await?;
+            if length == 0 {
+                return server_write.shutdown().await;
+            }
+            named.fetch_add(scan.finds(&buffer[..length]) as u64, Ordering::Relaxed);
+            server_write.write_all(&buffer[..length]).await?;
+        }
     };
     let down = async {
         let mut buffer = vec![0; 16 * 1024];
@@ -173,11 +218,21 @@ mod tests {
         });
         let deadline = Arc::new(Deadline::default());
         deadline.set(until);
-        let gate = Arc::new(Gate::new(deadline.clone()));
+        let gate = Arc::new(Gate::new(deadline.clone(), true));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         tokio::spawn(gate.clone().serve(listener, socket, CancellationToken::new()));
         (gate, deadline, address, folder)
+    }
+
+    #[test]
+    fn a_setting_is_found_in_any_case_and_across_two_reads() {
+        let mut scan = Scan::default();
+        assert_eq!(scan.finds(b"SET Synchronous_Commit = off; set local synchronous_"), 1);
+        assert_eq!(scan.finds(b"com"), 0);
+        assert_eq!(scan.finds(b"mit to local"), 1);
+        assert_eq!(scan.finds(b"; select synchronous_commi"), 0);
+        assert_eq!(scan.finds(b" t"), 0);
     }
 
     async fn echo(client: &mut TcpStream) -> std::io::Result<usize> {
@@ -194,6 +249,11 @@ mod tests {
         gate.open(gate.ticket());
         let mut client = TcpStream::connect(address).await.unwrap();
         assert_eq!(echo(&mut client).await.unwrap(), 1);
+        assert_eq!(gate.named(), 0);
+        client.write_all(b"set synchronous_commit = off").await.unwrap();
+        let mut echoed = [0; 28];
+        tokio::time::timeout(Duration::from_secs(10), client.read_exact(&mut echoed)).await.unwrap().unwrap();
+        assert_eq!(gate.named(), 1);
         deadline.set(Some(clock::now()));
         assert!(
             !matches!(echo(&mut client).await, Ok(1)),

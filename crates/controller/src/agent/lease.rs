@@ -42,11 +42,14 @@ pub struct View {
 /// What the database must do; its ends come back as [`Event`]s.
 #[derive(Clone, PartialEq, Debug)]
 pub enum DatabaseOrder {
+    /// Commits wait for `standby` from the first moment on.
     Open {
         epoch: Epoch,
+        standby: Option<SiteId>,
     },
     Restart {
         epoch: Epoch,
+        standby: Option<SiteId>,
     },
     Synchronous {
         standby: Option<SiteId>,
@@ -110,11 +113,23 @@ pub struct Parts {
     pub database: mpsc::UnboundedSender<DatabaseOrder>,
 }
 
+const WRITER: &str = "writer";
+
+fn open(state: &Path) -> Result<Connection, StoreError> {
+    store::open(&state.join("writer.sqlite"))
+}
+
+/// The newest epoch that the writer's store in `state` knows of.
+pub fn known(state: &Path) -> Result<Epoch, StoreError> {
+    let durable: Option<Durable> = store::load(&open(state)?, WRITER)?;
+    Ok(durable.map_or_else(Epoch::none, |durable| durable.written.max(durable.fenced)))
+}
+
 /// Starts the thread. `gone_wrong` is told when it can no longer do its work; the agent must then end, and with it,
 /// by the watchdog, the database.
 pub fn start(parts: Parts, state: &Path, gone_wrong: mpsc::UnboundedSender<String>) -> Result<Handle, StoreError> {
-    let disk = store::open(&state.join("writer.sqlite"))?;
-    let durable: Durable = store::load(&disk, "writer")?.unwrap_or_default();
+    let disk = open(state)?;
+    let durable: Durable = store::load(&disk, WRITER)?.unwrap_or_default();
     let writer = Writer::new(parts.rules.clone(), durable.clone());
     let (commands, inbox) = mpsc::unbounded_channel();
     let view = Arc::new(Mutex::new(see(&writer, None, None)));
@@ -207,7 +222,7 @@ impl Keeper {
 
     fn persist(&mut self) -> Result<(), String> {
         if self.kept != *self.writer.durable() {
-            store::save(&self.disk, "writer", self.writer.durable()).map_err(|error| error.to_string())?;
+            store::save(&self.disk, WRITER, self.writer.durable()).map_err(|error| error.to_string())?;
             self.kept = self.writer.durable().clone();
         }
         Ok(())
@@ -232,10 +247,12 @@ impl Keeper {
     fn perform(&mut self, effect: Effect) {
         match effect {
             Effect::Ask { voter, request } => self.ask(voter, request),
-            Effect::Open { epoch } => self.order(DatabaseOrder::Open { epoch }),
+            Effect::Open { epoch } => {
+                self.order(DatabaseOrder::Open { epoch, standby: self.writer.opens_waiting_for() });
+            }
             Effect::Restart => {
                 if let Some(epoch) = self.writer.epoch().cloned() {
-                    self.order(DatabaseOrder::Restart { epoch });
+                    self.order(DatabaseOrder::Restart { epoch, standby: self.writer.opens_waiting_for() });
                 }
             }
             Effect::OpenGate { .. } => {

@@ -54,7 +54,7 @@ use config::{AgentConfig, DatabasePlace, FleetPlace};
 use database::DatabaseShell;
 use gate::{Deadline, Gate};
 use probes::{Probes, Target};
-use voter::{EmbeddedVoters, VoterStore};
+use voter::{Elsewhere, EmbeddedVoters, VoterStore};
 use watchdog::Leash;
 
 /// Why an agent does not start or cannot go on.
@@ -101,10 +101,17 @@ pub async fn run(config: AgentConfig) -> Result<(), AgentError> {
     let site = config.site.clone();
     let timing = config.topology.timing.clone();
     let identity = Identity::load(&config.identity, &Peer::Agent(site.clone()))?;
-    let voter = Arc::new(VoterStore::open(&config.state.join("voter.sqlite"), Terms::new(&timing))?);
+    let elsewhere = Elsewhere {
+        others: config.peers.keys().cloned().collect(),
+        known: lease::known(&config.state)?,
+        first_start: config.first_start(),
+    };
+    let voter = Arc::new(VoterStore::open(&config.state.join("voter.sqlite"), Terms::new(&timing), &elsewhere)?);
     let verifier = Arc::new(Verifier::load(&config.identity, &config.topology.workload)?);
     let attempts = Arc::new(attempts::Attempts::default());
     let clients = clients(&config, &identity)?;
+
+    tokio::spawn(voter.clone().recall(clients.clone(), timing.renew_every, timing.renew_timeout));
 
     let secrets = secrets(&config)?;
     let (dns_id, dns) = dns(&config).await?;
@@ -217,7 +224,7 @@ async fn start_database(
     let (socket, standby) = (server_config.socket(), place.data().join("standby.signal").exists());
     let driver: Arc<dyn Database> = Arc::new(Server::new(server_config)?);
     let deadline = Arc::new(Deadline::default());
-    let gate = Arc::new(Gate::new(deadline.clone()));
+    let gate = Arc::new(Gate::new(deadline.clone(), rules(config).sync.is_some()));
     let (database, database_orders) = mpsc::unbounded_channel();
     let parts = lease::Parts {
         rules: rules(config),
@@ -249,6 +256,8 @@ async fn start_database(
         DatabaseShell::new(driver, handle.clone(), upstreams(config), disk, gate.clone(), fenced, stop.child_token());
     handle.tell(Event::Restarted { standby });
     tokio::spawn(shell.clone().obey(database_orders));
+    tokio::spawn(shell.clone().keep_waits(stop.clone()));
+    tokio::spawn(shell.clone().watch_settings(timing.unreachable_after, stop.clone()));
     tokio::spawn(shell.clone().supervise(timing.check_every, stop.clone()));
     Ok(Data { component: component.clone(), lease: handle, shell, gate, home: place.home.clone() })
 }

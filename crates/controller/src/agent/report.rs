@@ -83,7 +83,27 @@ impl Parts {
             standbys: if writing { standbys } else { Vec::new() },
             full: disk::full(&parts.home),
             alone,
+            findings: if writing { self.findings(parts) } else { Vec::new() },
         }
+    }
+
+    /// What lets a writer acknowledge commits that are not as safe as the spec says (SAFETY.md item 8).
+    fn findings(&self, parts: &DatabaseParts) -> Vec<String> {
+        let synchronous = postgres(&self.topology).replication == Replication::Synchronous;
+        let harm = if synchronous { "without the standby" } else { "before they are on disk" };
+        // Without a standby to wait for, waiting for the own disk is all there is.
+        let lax = parts.shell.lax_commits().into_iter().filter(|lax| synchronous || lax.value != "local");
+        let mut findings: Vec<String> = lax
+            .map(|lax| format!("synchronous_commit = {} {}: its commits are acknowledged {harm}", lax.value, lax.whose))
+            .collect();
+        let named = parts.gate.named();
+        if named > 0 {
+            findings.push(format!(
+                "clients named synchronous_commit {named} times since the agent started: a session that sets it below \
+                 `on` is acknowledged without the standby"
+            ));
+        }
+        findings
     }
 
     /// What a writer without its standby does, in words, for every status.

@@ -94,8 +94,9 @@ fn asker(request: &LeaseRequest) -> Option<&model::SiteId> {
         LeaseRequest::Sound { epoch, .. }
         | LeaseRequest::Acquire { epoch, .. }
         | LeaseRequest::Renew { epoch }
+        | LeaseRequest::BreakGlass { epoch, .. }
         | LeaseRequest::RecordSync { epoch, .. } => Some(&epoch.site),
-        LeaseRequest::Release { .. } => None,
+        LeaseRequest::Release { .. } | LeaseRequest::Recall => None,
     }
 }
 
@@ -103,6 +104,9 @@ fn receipts(request: &LeaseRequest) -> &[Receipt] {
     match request {
         LeaseRequest::Sound { receipts, .. } | LeaseRequest::Acquire { receipts, .. } => receipts,
         LeaseRequest::Release { receipt } => std::slice::from_ref(receipt),
-        LeaseRequest::Renew { .. } | LeaseRequest::RecordSync { .. } => &[],
+        LeaseRequest::Renew { .. }
+        | LeaseRequest::BreakGlass { .. }
+        | LeaseRequest::RecordSync { .. }
+        | LeaseRequest::Recall => &[],
     }
 }

@@ -12,6 +12,8 @@ pub enum StoreError {
     Open { file: PathBuf, source: rusqlite::Error },
     #[error("cannot read or write `{key}`")]
     Access { key: &'static str, source: rusqlite::Error },
+    #[error("cannot remove {}", .file.display())]
+    Forget { file: PathBuf, source: std::io::Error },
     #[error("`{key}` is not readable")]
     Corrupt { key: &'static str, source: serde_json::Error },
 }
@@ -36,6 +38,16 @@ pub fn save<T: Serialize>(disk: &Connection, key: &'static str, value: &T) -> Re
     let write = "INSERT INTO kept (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value";
     disk.execute(write, [key, &text]).map_err(|source| StoreError::Access { key, source })?;
     Ok(())
+}
+
+/// Removes `file` for good, if it is there.
+pub fn forget(file: &Path) -> Result<(), StoreError> {
+    match std::fs::remove_file(file) {
+        Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+            Err(StoreError::Forget { file: file.to_path_buf(), source })
+        }
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]

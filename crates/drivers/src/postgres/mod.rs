@@ -20,7 +20,9 @@ mod export;
 mod files;
 mod find;
 mod follow;
+mod heed;
 mod history;
+mod lax;
 mod promote;
 mod recover;
 mod reserve;
@@ -75,6 +77,8 @@ pub trait Database: Send + Sync {
     async fn set_synchronous(&self, standbys: &[SiteId]) -> Acted;
     /// Waits until `standby` has flushed the log up to `position`.
     async fn wait_flushed(&self, position: Lsn, standby: &SiteId, within: Duration) -> Acted;
+    /// Settings in the catalogue that let commits be acknowledged too early; of sessions' own settings nothing is known.
+    async fn lax_commits(&self) -> Result<Vec<LaxCommit>, ActError>;
 }
 
 /// The server that a standby copies.
@@ -84,6 +88,14 @@ pub struct Upstream {
     /// Address under which this site sees it.
     pub host: String,
     pub port: u16,
+}
+
+/// A `synchronous_commit` below `on` that somebody set for a role, a database, a function or the whole server.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LaxCommit {
+    /// Such as `for role app`.
+    pub whose: String,
+    pub value: String,
 }
 
 /// What is known of the server at one moment.

@@ -49,8 +49,7 @@ impl Server {
         let (pass, limits) = (self.pass(), &self.config.limits);
         let mut watch = Stopwatch::start();
         let standby = self.in_recovery().await?;
-        self.write_lease(&self.config.writer_lease(epoch, synchronous), pass)?;
-        self.reload().await?;
+        self.order_wait(epoch, synchronous, pass).await?;
         if standby {
             self.sever().await?;
             watch.lap("sever");
@@ -60,6 +59,7 @@ impl Server {
             watch.lap("promote");
         }
         let wrote = self.begin_epoch(epoch, watch).await?;
+        self.prove_heeded();
         tokio::spawn(allow_rewinds(self.config.clone()));
         Ok(if standby { Act::Done(wrote) } else { Act::AlreadyDone(wrote) })
     }

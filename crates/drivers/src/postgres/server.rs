@@ -15,6 +15,7 @@ use tokio::time::sleep;
 use super::config::{Config, text};
 use super::control::Control;
 use super::files::{own, remove, remove_directory};
+use super::heed::Heed;
 use super::session::Session;
 use super::watch::{LagClock, Written};
 use super::{Database, Error, Followed, Observed, Stopped, Upstream, Wrote, acted};
@@ -30,6 +31,7 @@ pub struct Server {
     pub(super) session: tokio::sync::Mutex<Option<Arc<Session>>>,
     pub(super) lag: Mutex<LagClock>,
     pub(super) written: Mutex<Written>,
+    pub(super) heed: Heed,
 }
 
 /// Spawning and the order to kill exclude each other through this lock, so that nothing can start unseen.
@@ -72,6 +74,7 @@ impl Server {
             session: tokio::sync::Mutex::default(),
             lag: Mutex::default(),
             written: Mutex::default(),
+            heed: Heed::default(),
         };
         if !server.is_running()? {
             remove(&server.config.lease_file())?;
@@ -254,11 +257,11 @@ impl Server {
         }
         let pass = self.pass();
         if self.is_running()? {
-            self.write_lease(&self.config.writer_lease(epoch, synchronous), pass)?;
-            self.reload().await?;
+            self.order_wait(epoch, synchronous, pass).await?;
             return Ok(Act::AlreadyDone(self.begin_epoch(epoch, super::Stopwatch::start()).await?));
         }
         let mut watch = super::Stopwatch::start();
+        self.heed.started();
         if self.start(&self.config.writer_lease(epoch, synchronous), pass).await? == Ready::NotYet {
             return Err(Error::Slow { what: "starting".into(), after: self.config.limits.start });
         }
@@ -424,5 +427,8 @@ impl Database for Server {
     }
     async fn wait_flushed(&self, position: Lsn, standby: &SiteId, within: std::time::Duration) -> Acted {
         acted(self.flushed(position, standby, within).await)
+    }
+    async fn lax_commits(&self) -> Result<Vec<super::LaxCommit>, ActError> {
+        Ok(self.find_lax_commits().await?)
     }
 }

@@ -10,7 +10,7 @@ use tokio_postgres::SimpleQueryRow;
 use tokio_postgres::error::SqlState;
 
 use super::config::synchronous_names;
-use super::server::Server;
+use super::server::{Pass, Server};
 use super::session::{Session, column, literal};
 use super::{Error, Observed, ServerState};
 use crate::Act;
@@ -146,7 +146,7 @@ impl Server {
             written.reached(now, position);
         }
         let standby = |row| {
-            let known = standby(row, position);
+            let known = standby(row, position, self.heed.known());
             StandbyReport { lag: known.lag.max(written.lag(now, known.flushed)), ..known }
         };
         rows.iter().map(standby).collect()
@@ -186,9 +186,7 @@ impl Server {
         }
         let names = synchronous_names(standbys);
         let current = "select current_setting('synchronous_standby_names')";
-        if self.value("ask for the synchronous standbys", current).await?.as_deref() == Some(&names) {
-            return Ok(Act::AlreadyDone(()));
-        }
+        let known = self.value("ask for the synchronous standbys", current).await?.as_deref() == Some(&names);
         let epoch =
             "select current_setting('antipode.epoch') as number, current_setting('antipode.epoch_site') as site";
         let rows = self.ask("ask for the epoch", epoch, self.config.limits.query).await?;
@@ -196,9 +194,26 @@ impl Server {
             Some(Epoch { number: column(row, "number").parse().ok()?, site: SiteId::new(column(row, "site")) })
         });
         let epoch = epoch.ok_or_else(|| Error::Refused("this server was not started with an epoch".into()))?;
-        self.write_lease(&self.config.writer_lease(&epoch, standbys), pass)?;
+        // What one session has read, another may not have: an order that comes again is carried out again.
+        self.order_wait(&epoch, standbys, pass).await?;
+        Ok(if known { Act::AlreadyDone(()) } else { Act::Done(()) })
+    }
+
+    /// Tells a running server whom commits wait for. When that is somebody, [`Heed`] knows when it is in effect.
+    pub(super) async fn order_wait(&self, epoch: &Epoch, standbys: &[SiteId], pass: Pass) -> Result<(), Error> {
+        let current = "select current_setting('synchronous_standby_names')";
+        let before = self.value("ask for the synchronous standbys", current).await?.unwrap_or_default();
+        match (before.is_empty(), standbys.is_empty()) {
+            (true, false) => self.heed.doubt(),
+            (_, true) => self.heed.started(),
+            (false, false) => {}
+        }
+        self.write_lease(&self.config.writer_lease(epoch, standbys), pass)?;
         self.reload().await?;
-        Ok(Act::Done(()))
+        if !self.in_recovery().await? {
+            self.prove_heeded();
+        }
+        Ok(())
     }
 
     pub(super) async fn flushed(&self, position: Lsn, standby: &SiteId, within: Duration) -> Result<Act, Error> {
@@ -217,12 +232,12 @@ impl Server {
     }
 }
 
-fn standby(row: &SimpleQueryRow, position: Lsn) -> StandbyReport {
+fn standby(row: &SimpleQueryRow, position: Lsn, heeded: bool) -> StandbyReport {
     let flushed = lsn(row, "flush_lsn");
     StandbyReport {
         site: SiteId::new(column(row, "application_name")),
         streaming: column(row, "state") == "streaming",
-        synchronous: matches!(column(row, "sync_state"), "sync" | "quorum"),
+        synchronous: heeded && matches!(column(row, "sync_state"), "sync" | "quorum"),
         sent: lsn(row, "sent_lsn"),
         flushed,
         replayed: lsn(row, "replay_lsn"),

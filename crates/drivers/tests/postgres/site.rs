@@ -99,6 +99,13 @@ impl Site {
         process::of_directory(&self.server.config().data()).unwrap()
     }
 
+    /// The process of this server whose title says what it does.
+    pub fn process_titled(&self, what: &str) -> i32 {
+        let title = |pid: &i32| fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let says = |pid: &i32| String::from_utf8_lossy(&title(pid)).contains(what);
+        self.pids().into_iter().find(says).expect("it runs")
+    }
+
     pub fn postmaster(&self) -> i32 {
         let text = fs::read_to_string(self.server.config().data().join("postmaster.pid")).unwrap();
         text.lines().next().unwrap().parse().unwrap()

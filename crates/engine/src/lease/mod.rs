@@ -23,6 +23,7 @@
 //!   unable to renew the healthy writer. A candidate therefore *sounds* first.
 
 mod holder;
+mod memory;
 mod voter;
 
 pub use holder::Holder;

@@ -1,21 +1,25 @@
 //! One voter: what it has promised, and what it answers.
 
-use model::{Epoch, LeaseReply, LeaseRequest, Receipt, Refusal, SyncRecord, Time};
+use model::{Epoch, LeaseReply, LeaseRequest, Receipt, Refusal, SiteId, SyncRecord, Time};
 use serde::{Deserialize, Serialize};
 
 use super::Terms;
+use super::memory::{Lost, Memory};
 
 /// What a voter must have on disk before it answers.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Promises {
     /// The newest epoch it granted. Older ones are refused for ever.
     pub granted: Epoch,
+    /// The newest epoch that two people gave away; see `engine::writer::glass`.
+    #[serde(default = "Epoch::none")]
+    pub glass: Epoch,
     pub sync: SyncRecord,
 }
 
 impl Default for Promises {
     fn default() -> Self {
-        Self { granted: Epoch::none(), sync: SyncRecord::default() }
+        Self { granted: Epoch::none(), glass: Epoch::none(), sync: SyncRecord::default() }
     }
 }
 
@@ -29,6 +33,7 @@ pub struct Voter {
     quiet_until: Time,
     /// The newest epoch that its own site gave up with a receipt.
     released: Option<Epoch>,
+    memory: Memory,
 }
 
 impl Voter {
@@ -36,7 +41,48 @@ impl Voter {
     /// waits out a whole promise before it grants a new epoch.
     pub fn start(terms: Terms, promises: Promises, now: Time) -> Self {
         let quiet_until = if promises.granted.is_none() { now } else { now + terms.promise() };
-        Self { terms, promises, promised_until: Time::ZERO, quiet_until, released: None }
+        Self { terms, promises, promised_until: Time::ZERO, quiet_until, released: None, memory: Memory::Kept }
+    }
+
+    /// A voter that finds nothing of what it promised, although it may have promised: it waits out a whole promise, then
+    /// hears what every one of `others` knows, and only then grants anything. `known` is the newest epoch that its site
+    /// knows of from elsewhere.
+    pub fn start_without_memory(
+        terms: Terms,
+        others: impl IntoIterator<Item = SiteId>,
+        known: Epoch,
+        now: Time,
+    ) -> Self {
+        let promises = Promises { granted: known, ..Promises::default() };
+        let memory = Memory::Lost(Lost::new(others));
+        Self { quiet_until: now + terms.promise(), memory, ..Self::start(terms, promises, now) }
+    }
+
+    /// The sites whose word a voter that lost its storage still needs. Its promises must not be written to disk before
+    /// this is empty, or a restart would take them for all that it ever promised.
+    pub fn lacks(&self) -> Vec<SiteId> {
+        match &self.memory {
+            Memory::Kept => Vec::new(),
+            Memory::Lost(lost) => lost.lacks(&self.promises),
+        }
+    }
+
+    /// Who is to be asked for [`LeaseRequest::Recall`] now; nobody before the wait is over.
+    pub fn recalls(&self, now: Time) -> Vec<SiteId> {
+        if self.quiet_until > now { Vec::new() } else { self.lacks() }
+    }
+
+    /// What `from` answered to a [`LeaseRequest::Recall`] that was sent at `asked`. When the voter afterwards lacks nobody,
+    /// its promises must be durable before anything else.
+    pub fn heard(&self, from: &SiteId, asked: Time, reply: &LeaseReply) -> Voter {
+        let mut next = self.clone();
+        let Memory::Lost(lost) = &mut next.memory else { return next };
+        lost.hear(from, asked, self.quiet_until, reply);
+        if lost.lacks(&next.promises).is_empty() {
+            next.promises = lost.recalled(&next.promises);
+            next.memory = Memory::Kept;
+        }
+        next
     }
 
     pub fn promises(&self) -> &Promises {
@@ -52,8 +98,14 @@ impl Voter {
     /// The answer to `request`, and the voter afterwards. When its promises differ they must be durable before the
     /// answer leaves. Receipts must have been verified by the caller.
     pub fn answer(&self, now: Time, request: &LeaseRequest) -> (LeaseReply, Voter) {
+        let lacks = self.lacks();
+        if !lacks.is_empty() {
+            let (highest, sync) = (self.promises.granted.clone(), self.promises.sync.clone());
+            return (LeaseReply { highest, sync, refused: Some(Refusal::Amnesiac { lacks }) }, self.clone());
+        }
         let mut next = self.clone();
         let refused = match request {
+            LeaseRequest::Recall => None,
             LeaseRequest::Sound { epoch, receipts } => self.refuse_new(now, epoch, receipts),
             LeaseRequest::Acquire { epoch, receipts } => {
                 let refused = self.refuse_new(now, epoch, receipts);
@@ -66,6 +118,17 @@ impl Voter {
                 let refused = self.refuse_new(now, epoch, &[]);
                 if refused.is_none() {
                     next.promise(epoch, now);
+                }
+                refused
+            }
+            LeaseRequest::BreakGlass { epoch, record } => {
+                let refused = self.refuse_glass(epoch);
+                if refused.is_none() {
+                    next.promise(epoch, now);
+                    next.promises.glass = epoch.clone();
+                    if record.version > next.promises.sync.version {
+                        next.promises.sync = record.clone();
+                    }
                 }
                 refused
             }
@@ -106,7 +169,7 @@ impl Voter {
             return None;
         }
         if epoch < granted {
-            return Some(Refusal::OldEpoch { highest: granted.clone() });
+            return Some(self.refuse_old(epoch));
         }
         if granted.is_none() || epoch.site == granted.site || receipts.iter().any(|r| r.covers(granted)) {
             return None;
@@ -118,6 +181,20 @@ impl Voter {
             return Some(Refusal::Quiet { remaining: self.quiet_until.since(now) });
         }
         None
+    }
+
+    /// Two people said that everybody else is dead: no promise to the dead stands in the way.
+    fn refuse_glass(&self, epoch: &Epoch) -> Option<Refusal> {
+        (*epoch < self.promises.granted).then(|| self.refuse_old(epoch))
+    }
+
+    /// A writer that is told of a newer epoch may think that nobody won it; of broken glass it must not.
+    fn refuse_old(&self, epoch: &Epoch) -> Refusal {
+        let Promises { granted, glass, .. } = &self.promises;
+        if epoch < glass {
+            return Refusal::GlassBroken { epoch: glass.clone() };
+        }
+        Refusal::OldEpoch { highest: granted.clone() }
     }
 
     /// Only the holder of the granted epoch may change the in-sync record, and only forward. The holder is the only

@@ -460,6 +460,7 @@ impl World {
                 promise_remaining: self.promise_remaining(),
                 quiet_remaining: Duration::ZERO,
                 sync: place.sync.clone(),
+                lacks: vec![],
             },
             database: region.then(|| DatabaseReport {
                 component: ComponentId::new("cases"),
@@ -469,6 +470,7 @@ impl World {
                 standbys: if writes { standbys.collect() } else { vec![] },
                 full: place.full.clone(),
                 alone: None,
+                findings: vec![],
             }),
             fleets: if region { BTreeMap::from([(ComponentId::new("api"), fleet)]) } else { BTreeMap::new() },
             zones: BTreeMap::from([(

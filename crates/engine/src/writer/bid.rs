@@ -8,7 +8,7 @@ use model::{
     ActError, Attempt, Epoch, LeaseReply, LeaseRequest, Lsn, Outcome, Receipt, Refusal, SiteId, SyncRecord, Time,
 };
 
-use super::{Effect, Mode, Rules, Writer};
+use super::{Effect, Mode, Rules, Writer, glass};
 use crate::lease::Holder;
 
 /// How often an unanswered question is asked again, at least.
@@ -31,6 +31,8 @@ pub struct Bid {
     pub(super) gives_up: Time,
     pub(super) asks: Time,
     pub(super) stage: Stage,
+    /// By two people's word: the own voter is enough.
+    pub(super) alone: bool,
     /// What each voter last said, for the report of a failure.
     pub(super) refusals: BTreeMap<SiteId, Refusal>,
     /// The newest in-sync record among voters that granted.
@@ -58,6 +60,7 @@ impl Bid {
             gives_up,
             asks: now,
             stage: Stage::Sounding(BTreeMap::new()),
+            alone: false,
             refusals: BTreeMap::new(),
             in_sync: (0, vec![]),
         }
@@ -112,12 +115,16 @@ impl Writer {
         reply: LeaseReply,
         effects: &mut Vec<Effect>,
     ) {
+        if self.glass_answered(voter, effects) {
+            return;
+        }
         if self.deposed_while_bidding(&reply) {
             let why = format!("a newer epoch {} exists", reply.highest);
             return self.withdraw(Outcome::Refused { why }, effects);
         }
         let majority = self.rules.majority();
         let Mode::Bidding(bid) = &mut self.mode else { return };
+        let majority = if bid.alone { 1 } else { majority };
         let asked = match request {
             LeaseRequest::Sound { epoch, .. } | LeaseRequest::Acquire { epoch, .. } => epoch,
             _ => return,
@@ -158,19 +165,19 @@ impl Writer {
 
     /// Remember why, and ask again just when the voter says it can say yes.
     fn bid_refused(&mut self, now: Time, voter: &SiteId, refusal: Refusal) {
-        let next = self.highest.next(&self.rules.me);
+        let (highest, me) = (self.highest.clone(), &self.rules.me);
         let Mode::Bidding(bid) = &mut self.mode else { return };
         match &refusal {
             Refusal::Promised { remaining, .. } | Refusal::Quiet { remaining } => {
                 bid.asks = bid.asks.min(now + *remaining + Duration::from_millis(1));
             }
             // An own earlier bid raised it, or a candidate that never won: go above.
-            Refusal::OldEpoch { .. } => {
-                bid.epoch = next;
+            Refusal::OldEpoch { .. } | Refusal::GlassBroken { .. } => {
+                bid.epoch = if bid.alone { glass::above(&highest, me) } else { highest.next(me) };
                 bid.stage = Stage::Sounding(BTreeMap::new());
                 bid.asks = now;
             }
-            Refusal::SyncMoved { .. } => {}
+            Refusal::SyncMoved { .. } | Refusal::Amnesiac { .. } => {}
         }
         if let Stage::Sounding(willing) = &mut bid.stage {
             // It was willing once, and is no longer.
@@ -190,7 +197,8 @@ impl Writer {
         if let Err(why) = bid.may_win(&self.rules) {
             return self.withdraw(Outcome::Refused { why }, effects);
         }
-        bid.stage = Stage::Acquiring(Holder::new(bid.epoch.clone(), self.rules.terms, self.rules.voters.len() / 2 + 1));
+        let majority = if bid.alone { 1 } else { self.rules.majority() };
+        bid.stage = Stage::Acquiring(Holder::new(bid.epoch.clone(), self.rules.terms, majority));
         bid.asks = now + ASK_AGAIN;
         self.asked = self.asked.clone().max(bid.epoch.clone());
         let request = bid.request();
@@ -216,6 +224,10 @@ impl Writer {
         self.lowest_margin = None;
         self.crashes = 0;
         self.sync = SyncRecord { version: bid.in_sync.0, in_sync: bid.in_sync.1.clone() };
+        (self.alone, self.raise) = (false, None);
+        if bid.alone {
+            self.begin_alone(&holder.epoch, bid.in_sync.0, effects);
+        }
         effects.push(Effect::Open { epoch: holder.epoch.clone() });
         effects.push(Effect::Say { text: format!("epoch {} acquired", holder.epoch) });
         self.holder = Some(holder);

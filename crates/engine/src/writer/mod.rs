@@ -25,6 +25,7 @@
 //! gate by itself at [`Writer::deadline`], without waiting for a call: the gate reads the deadline for every byte.
 
 mod bid;
+pub mod glass;
 mod orders;
 mod sync;
 #[cfg(test)]
@@ -100,6 +101,12 @@ pub enum Event {
     Fence {
         attempt: Attempt,
         clean: bool,
+    },
+    /// See [`glass`]; the attempt's epoch is the newest that this site's voter knows.
+    BreakGlass {
+        attempt: Attempt,
+        received: Lsn,
+        accept_loss: AcceptLoss,
     },
     Cancel {
         attempt: AttemptId,
@@ -227,6 +234,8 @@ pub struct Writer {
     holder: Option<Holder>,
     /// A second acquisition while writing: some voter knows a newer epoch that never won.
     raise: Option<Holder>,
+    /// See [`Writer::alone`].
+    alone: bool,
     /// The newest epoch heard of from any voter.
     highest: Epoch,
     /// The newest epoch this site asked for; a receipt must cover it.
@@ -251,6 +260,7 @@ impl Writer {
             mode: Mode::Standby,
             holder: None,
             raise: None,
+            alone: false,
             highest,
             asked,
             sync: SyncRecord::default(),
@@ -312,6 +322,9 @@ impl Writer {
                 self.promote(now, order, &mut effects);
             }
             Event::Fence { attempt, clean } => self.fence(attempt, clean, &mut effects),
+            Event::BreakGlass { attempt, received, accept_loss } => {
+                self.break_glass(now, attempt, received, accept_loss, &mut effects);
+            }
             Event::Cancel { attempt } => self.cancel(attempt, &mut effects),
             Event::Followed { copy } => self.followed(copy),
             Event::Voted { voter, request, sent, reply } => self.voted(now, &voter, request, sent, reply, &mut effects),
@@ -481,8 +494,8 @@ impl Writer {
             self.lowest_margin = Some(self.lowest_margin.map_or(margin, |lowest| lowest.min(margin)));
         }
         self.next_renewal = now + self.rules.renew_every;
-        self.ask_all(&LeaseRequest::Renew { epoch }, effects);
-        if let Some(raise) = &self.raise {
+        self.ask_all(&self.renewal(epoch), effects);
+        if let Some(raise) = self.raise.as_ref().filter(|_| !self.alone) {
             let request = LeaseRequest::Acquire { epoch: raise.epoch.clone(), receipts: vec![] };
             self.ask_all(&request, effects);
         }
@@ -512,10 +525,15 @@ impl Writer {
                 self.lapsed_voted(now, voter, &epoch, reply, effects);
             }
             (
-                LeaseRequest::Renew { epoch } | LeaseRequest::Acquire { epoch, .. },
+                LeaseRequest::Renew { epoch }
+                | LeaseRequest::Acquire { epoch, .. }
+                | LeaseRequest::BreakGlass { epoch, .. },
                 Mode::Opening { .. } | Mode::Writing,
             ) => {
                 let epoch = epoch.clone();
+                if self.deposed_by_glass(&reply, effects) {
+                    return;
+                }
                 self.renewed(voter, &epoch, sent, &reply);
             }
             (LeaseRequest::RecordSync { record, .. }, Mode::Writing) => self.sync_voted(voter, record, reply.granted()),
@@ -525,10 +543,13 @@ impl Writer {
 
     fn renewed(&mut self, voter: &SiteId, epoch: &Epoch, sent: Time, reply: &LeaseReply) {
         if reply.granted() {
-            let holders = [self.holder.as_mut(), self.raise.as_mut()];
+            let carries = !self.alone || *voter == self.rules.me;
+            let holders = [self.holder.as_mut().filter(|_| carries), self.raise.as_mut()];
             holders.into_iter().flatten().filter(|h| h.epoch == *epoch).for_each(|h| h.granted(voter, sent));
             self.adopt_raise();
-        } else if self.epoch().is_some_and(|mine| reply.highest > *mine && reply.highest.site != self.rules.me) {
+        } else if !self.alone
+            && self.epoch().is_some_and(|mine| reply.highest > *mine && reply.highest.site != self.rules.me)
+        {
             // A candidate that never won left a voter that cannot renew us. Raise our own epoch above it, while a
             // majority still carries the present one; if the candidate did win, this fails and our right runs out.
             let above = self.raise.as_ref().is_none_or(|raise| raise.epoch < reply.highest);
@@ -546,6 +567,7 @@ impl Writer {
         let won =
             self.raise.as_ref().is_some_and(|raise| raise.deadline() >= self.deadline() && raise.deadline().is_some());
         if won && let Some(raise) = self.raise.take() {
+            self.alone = false;
             self.durable.written = raise.epoch.clone();
             self.holder = Some(raise);
         }

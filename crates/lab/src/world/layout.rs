@@ -42,6 +42,9 @@ pub struct Layout {
     superuser_password: String,
     replica_password: String,
     pub application_password: String,
+    /// Made now: there was no earlier start.
+    #[serde(skip)]
+    fresh: bool,
 }
 
 impl Layout {
@@ -68,6 +71,7 @@ impl Layout {
             superuser_password: password(),
             replica_password: password(),
             application_password: password(),
+            fresh: true,
         }
     }
 
@@ -106,6 +110,11 @@ impl Layout {
             std::fs::set_permissions(&folder, mode).map_err(file("open up", &folder))?;
         }
         Ok(())
+    }
+
+    /// Tells the agents of a workload that never was before that their voters have nothing to remember.
+    pub fn mark_first_start(&self, config: &AgentConfig) -> Result<(), LayoutError> {
+        if self.fresh { self.write_private(&config.first_start(), "") } else { Ok(()) }
     }
 
     pub fn agent(&self, topology: &Topology, addresses: &Addresses, site: &SiteId) -> Result<AgentConfig, LayoutError> {

@@ -118,6 +118,7 @@ impl World {
             let config = self.layout.agent(&self.topology, &self.addresses, &site.id)?;
             let text = serde_json::to_string_pretty(&config).expect("a configuration is JSON");
             self.layout.write_private(&self.layout.agent_file(&site.id), &text)?;
+            self.layout.mark_first_start(&config)?;
             if config.database.is_some() {
                 self.put_secrets(&site.id)?;
             }

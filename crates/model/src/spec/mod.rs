@@ -17,6 +17,7 @@ mod tree;
 use crate::Topology;
 use file::File;
 pub use problem::{Problem, Related, Severity, Span};
+pub use profile::profiles;
 
 /// Every code that a [`Problem`] can have. Each has a page, `docs/errors/<code>.md`.
 pub const CODES: &[&str] = &[

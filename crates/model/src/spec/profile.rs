@@ -78,6 +78,11 @@ fn fast() -> Timing {
     }
 }
 
+/// Every profile's values, by its name.
+pub fn profiles() -> [Timing; 2] {
+    [standard(), fast()]
+}
+
 /// The profile's values, with those of the file over them.
 pub(crate) fn timing(file: &file::Timing) -> Timing {
     let base = match file.profile {

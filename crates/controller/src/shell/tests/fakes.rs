@@ -235,6 +235,7 @@ fn report(topology: &Topology, site: &SiteId) -> SiteReport {
         standbys: Vec::new(),
         full: None,
         alone: None,
+        findings: Vec::new(),
     };
     let fleet = FleetReport { artifact: topology.artifact.clone(), wanted: 0, instances: Vec::new(), replaced: 0 };
     let fleets = topology.fleets().map(|(id, _)| (id.clone(), fleet.clone()));
@@ -251,6 +252,7 @@ fn report(topology: &Topology, site: &SiteId) -> SiteReport {
             promise_remaining: Default::default(),
             quiet_remaining: Default::default(),
             sync: SyncRecord::default(),
+            lacks: Vec::new(),
         },
         database: region.then_some(database),
         fleets: fleets.filter(|_| region).collect(),
