@@ -57,3 +57,28 @@ impl Terms {
         self.lease.saturating_sub(self.drift()).saturating_sub(self.stop_margin)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_tells_the_numbers_of_the_profiles() {
+        let page = include_str!("../../../../docs/safety.md");
+        let columns = model::spec::profiles().map(|timing| {
+            let (terms, rho) = (Terms::new(&timing), f64::from(timing.clock_drift_ppm) / 1e6);
+            let [right, promise] = [terms.right(), terms.promise()].map(|by_clock| by_clock.as_secs_f64());
+            let (ends, free) = (right / (1.0 - rho), promise / (1.0 + rho));
+            assert!(free > ends, "{}: two writers", timing.profile);
+            let late = timing.renew_timeout.as_secs_f64() + promise;
+            [timing.lease.as_secs_f64(), right, ends, promise, free, free - ends, late]
+        });
+        let table = page.split("| | standard | fast |").nth(1).expect("the table");
+        let rows: Vec<&str> = table.lines().skip(2).take_while(|line| line.starts_with('|')).collect();
+        assert_eq!(rows.len(), columns[0].len());
+        for (row, line) in rows.iter().enumerate() {
+            let told = format!("| {:.3} | {:.3} |", columns[0][row], columns[1][row]);
+            assert!(line.ends_with(&told), "{line} should end with {told}");
+        }
+    }
+}
