@@ -2,6 +2,8 @@
 
 #[path = "postgres/backup.rs"]
 mod backup;
+#[path = "postgres/export.rs"]
+mod export;
 #[path = "postgres/site.rs"]
 mod site;
 

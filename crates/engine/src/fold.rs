@@ -240,7 +240,7 @@ fn end_attempt(run: &mut Run, attempt: &AttemptId, outcome: &Outcome, retry_at: 
     if let Some(receipt) = &evidence.receipt {
         run.position = receipt.end.or(evidence.position).or(run.position);
         run.receipts.retain(|r| r.site != receipt.site);
-        run.receipts.push(receipt.clone());
+        run.receipts.push((**receipt).clone());
     }
 }
 

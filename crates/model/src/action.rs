@@ -116,7 +116,7 @@ pub struct Evidence {
     #[serde(skip_serializing_if = "String::is_empty")]
     pub note: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub receipt: Option<Receipt>,
+    pub receipt: Option<Box<Receipt>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub epoch: Option<Epoch>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -124,6 +124,56 @@ pub struct Evidence {
     /// Named parts of the act and how long each took, in the order they happened.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub phases: Vec<(String, Duration)>,
+    /// Of an old writer that follows: what only it had.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub export: Option<Box<Export>>,
+}
+
+/// What only an old writer had, on its site's disk before it was given up (SAFETY.md item 13).
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Export {
+    /// A folder at that site.
+    pub place: String,
+    /// Transactions that committed only there; `None` when its log could not be read.
+    pub transactions: Option<u64>,
+    /// `None` when rows could not be compared: then the whole data directory is at `place`.
+    pub rows: Option<ExportedRows>,
+}
+
+/// Rows that an old writer wrote after the divergence, by what the new writer has in their place.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct ExportedRows {
+    /// Written here, and its key is missing there.
+    pub only_here: u64,
+    /// Written here, and there under the same key with another content.
+    pub differs: u64,
+    /// Deleted here, and still there.
+    pub gone_here: u64,
+    /// Written here, and the same there: not exported.
+    pub same: u64,
+}
+
+impl ExportedRows {
+    /// Lines of `rows.jsonl`.
+    pub fn exported(&self) -> u64 {
+        self.only_here + self.differs + self.gone_here
+    }
+}
+
+impl std::ops::AddAssign for ExportedRows {
+    fn add_assign(&mut self, other: Self) {
+        self.only_here += other.only_here;
+        self.differs += other.differs;
+        self.gone_here += other.gone_here;
+        self.same += other.same;
+    }
+}
+
+impl std::fmt::Display for ExportedRows {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { only_here, differs, gone_here, .. } = self;
+        write!(f, "{only_here} rows only there, {differs} that differ, {gone_here} deleted there")
+    }
 }
 
 impl Evidence {

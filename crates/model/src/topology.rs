@@ -145,6 +145,9 @@ pub struct Postgres {
     /// Server settings by name, per site where they differ.
     pub settings: BTreeMap<String, String>,
     pub site_settings: BTreeMap<SiteId, BTreeMap<String, String>>,
+    /// Named in exports of rows that only an old writer has.
+    #[serde(default)]
+    pub ledger: Ledger,
     /// `None`: none are taken.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backup: Option<Backup>,
@@ -162,6 +165,10 @@ pub struct Backup {
     /// Recovery time objective of a restore.
     pub restore_within: Duration,
 }
+
+/// Where a workload keeps its clients' own numbers of their writes (SAFETY.md item 13): tables with their schemas, such
+/// as `shop.orders`, and the columns that, joined by hyphens, are the number, such as `web-17`.
+pub type Ledger = BTreeMap<String, Vec<String>>;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]

@@ -216,7 +216,7 @@ impl World {
         }
         if let Some(attempt) = attempt {
             let evidence =
-                Evidence { receipt: Some(receipt), position: end, ..Evidence::note("fenced, with a receipt") };
+                Evidence { receipt: Some(receipt.into()), position: end, ..Evidence::note("fenced, with a receipt") };
             self.attempt_ended(site, attempt, Outcome::Done(evidence));
         }
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use drivers::Act;
 use drivers::postgres::{Database, LaxCommit, Observed, ServerState, Upstream};
 use engine::writer::{Event, Mode, Stream};
-use model::action::Evidence;
+use model::action::{Evidence, Export};
 use model::{ActError, Epoch, Lsn, Outcome, SiteId};
 use rusqlite::Connection;
 use tokio::sync::{Notify, mpsc};
@@ -299,6 +299,7 @@ impl DatabaseShell {
             note: describe(followed),
             phases: followed.phases.clone(),
             position: followed.divergence.as_ref().map(|divergence| divergence.lsn),
+            export: followed.divergence.as_ref().map(|divergence| Box::new(exported(divergence))),
             ..Evidence::default()
         })
     }
@@ -322,11 +323,20 @@ fn describe(followed: &drivers::postgres::Followed) -> String {
     match &followed.divergence {
         None => way.to_string(),
         Some(divergence) => {
-            let commits = divergence.commits.map_or("an unknown number of".into(), |n| n.to_string());
             let (lsn, export) = (divergence.lsn, divergence.export.display());
-            format!("{way}; {commits} transactions after {lsn} were only here and are kept in {export}")
+            match (divergence.commits, &divergence.rows) {
+                (Some(commits), Some(rows)) => {
+                    format!("{way}; {commits} transactions after {lsn} were only here: {rows}; kept in {export}")
+                }
+                _ => format!("{way}; what only it had could not be compared, all of it is kept in {export}"),
+            }
         }
     }
+}
+
+fn exported(divergence: &drivers::postgres::Divergence) -> Export {
+    let place = divergence.export.display().to_string();
+    Export { place, transactions: divergence.commits, rows: divergence.rows }
 }
 
 /// A driver's act as an attempt's end.

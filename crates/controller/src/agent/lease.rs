@@ -297,7 +297,7 @@ impl Keeper {
         }
         if let Some(attempt) = attempt {
             let evidence =
-                Evidence { receipt: Some(receipt), position: end, ..Evidence::note("fenced, with a receipt") };
+                Evidence { receipt: Some(receipt.into()), position: end, ..Evidence::note("fenced, with a receipt") };
             self.parts.attempts.end(attempt, Outcome::Done(evidence));
         }
     }

@@ -301,6 +301,7 @@ fn server_config(config: &AgentConfig, place: &DatabasePlace) -> Result<postgres
         wal_keep_mb: spec.wal_keep_mb,
         replication_timeout: config.topology.timing.unreachable_after,
         sync_on_create: true,
+        ledger: spec.ledger.clone(),
         limits: Limits::default(),
     })
 }

@@ -43,6 +43,8 @@ pub struct Config {
     pub replication_timeout: Duration,
     /// False only in tests: does not wait for the disk when the data directory is made.
     pub sync_on_create: bool,
+    /// Where the workload keeps its clients' own numbers of their writes; named in exports.
+    pub ledger: model::topology::Ledger,
     pub limits: Limits,
 }
 
@@ -90,6 +92,8 @@ pub struct Limits {
     pub stream: Duration,
     /// Between two looks at a server that is about to change.
     pub poll: Duration,
+    /// Bytes that stay free beside a copy of the data, for what its recovery writes.
+    pub spare_bytes: u64,
 }
 
 impl Default for Limits {
@@ -102,6 +106,7 @@ impl Default for Limits {
             promote: Duration::from_secs(30),
             stream: Duration::from_secs(30),
             poll: Duration::from_millis(5),
+            spare_bytes: 256 << 20, // two checkpoints, a segment each, and sorting
         }
     }
 }
@@ -251,11 +256,11 @@ impl Config {
 
     /// Passwords everywhere, the Unix socket included: the gate brings clients to it under our own user id.
     pub(super) fn hba(&self) -> String {
-        let Config { superuser, replica, application, .. } = self;
+        let Config { replica, application, .. } = self;
         let name = |text: &str| format!("\"{}\"", text.replace('"', "\"\""));
         let (database, replica) = (name(&application.database), name(&replica.role));
         let mut lines = vec![
-            format!("local all {} scram-sha-256", name(&superuser.role)),
+            self.hba_local().trim_end().to_owned(),
             format!("local {database} {} scram-sha-256", name(&application.login.role)),
             format!("local replication {replica} scram-sha-256"), // full backups
         ];
@@ -264,6 +269,11 @@ impl Config {
             lines.push(format!("host postgres,{database} {replica} {network} scram-sha-256"));
         }
         lines.join("\n") + "\n"
+    }
+
+    /// Ourselves through the Unix socket, and nobody else.
+    pub(super) fn hba_local(&self) -> String {
+        format!("local all \"{}\" scram-sha-256\n", self.superuser.role.replace('"', "\"\""))
     }
 
     /// What may start the server as a writer. The reload that severs a standby from its upstream uses it too, hence the
@@ -332,11 +342,11 @@ pub(super) fn synchronous_names(standbys: &[SiteId]) -> String {
     if names.is_empty() { String::new() } else { format!("ANY 1 ({})", names.join(", ")) }
 }
 
-fn setting(name: &str, value: &str) -> String {
+pub(super) fn setting(name: &str, value: &str) -> String {
     format!("{name} = {}", quoted(value))
 }
 
-fn quoted(value: &str) -> String {
+pub(super) fn quoted(value: &str) -> String {
     format!("'{}'", value.replace('\\', "\\\\").replace('\'', "''"))
 }
 

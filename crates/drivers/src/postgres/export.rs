@@ -1,4 +1,13 @@
-//! Keeping what only this side has, before it is given up (SAFETY.md item 13): the write-ahead log from the divergence on.
+//! Keeping what only this side has, before it is given up (SAFETY.md item 13): the write-ahead log from the divergence on,
+//! and the rows that it made, compared with the new writer's.
+//!
+//! ```text
+//! export/diverged-1-0000000003000110/
+//!   rows.jsonl       one row a line: table, kind, key, ledger id, the row here and there
+//!   commits.jsonl    one transaction a line
+//!   00000001...      the log itself
+//!   manifest.json    counts and digests; written last, when all else is on the disk
+//! ```
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufWriter, Read, Write};
@@ -12,7 +21,11 @@ use super::config::Config;
 use super::control::Control;
 use super::files::{own, remove_directory, sync_parent};
 use super::history::{Fork, History};
+use super::rows::{Compared, Comparison};
 use super::server::{Pass, Server};
+use super::tables::Side;
+use super::touched::Touched;
+use super::upstream::Source;
 use super::wal::segment;
 use super::{Divergence, Error};
 
@@ -29,9 +42,15 @@ struct Manifest {
     /// Commit records after the divergence, each in `commits.jsonl`.
     commits: u64,
     segments: Vec<Segment>,
+    /// What `rows.jsonl` holds.
+    compared: Compared,
+    rows: Segment,
 }
 
-/// A file of the write-ahead log, copied as it was.
+/// That an export is complete and on the disk. Only this module makes one, and nothing is rewound without.
+pub(super) struct Sealed(pub Divergence);
+
+/// A file of an export; of the write-ahead log copied as it was.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 struct Segment {
     name: String,
@@ -49,35 +68,32 @@ struct Commit<'a> {
 }
 
 impl Server {
-    /// Copies the log after `fork` into a directory of its own and syncs it. Finds and returns what an earlier try
-    /// completed, because a rewind that failed may have changed the original.
+    /// Copies the log after `fork`, and the rows that only this side has, into a directory of its own and syncs it. Finds
+    /// and returns what an earlier try completed, because a rewind that failed may have changed the original.
     pub(super) async fn export(
         &self,
+        source: &Source,
         control: &Control,
         history: &History,
         fork: &Fork,
         pass: Pass,
-    ) -> Result<Divergence, Error> {
+    ) -> Result<Sealed, Error> {
         let name = format!("diverged-{}-{:016X}", fork.timeline, fork.lsn.0);
         let directory = self.config.home.join("export").join(name);
-        let found = |commits| Divergence {
-            timeline: fork.timeline,
-            lsn: fork.lsn,
-            commits: Some(commits),
-            export: directory.clone(),
-        };
-        if let Some(manifest) = complete(&directory) {
-            return Ok(found(manifest.commits));
+        if let Some(sealed) = sealed(&directory) {
+            return Ok(sealed);
         }
         remove_directory(&directory)?;
         fs::create_dir_all(&directory).map_err(Error::file(format!("make {}", directory.display())))?;
         own(&directory, None, 0o700)?;
         let (mut ends, mut segments, mut commits) = (Vec::new(), Vec::new(), 0);
+        let mut touched = Touched::default();
         let mut list = BufWriter::new(create(&directory.join("commits.jsonl"))?);
         for (timeline, from) in history.after(fork) {
             let (mut end, mut failed) = (from, None);
             let each = |record: super::wal::Record| {
                 end = record.end(control.segment_bytes);
+                touched.note(&record);
                 if record.is_commit() {
                     commits += 1;
                     let commit =
@@ -94,10 +110,49 @@ impl Server {
         }
         let list = list.into_inner().map_err(|e| Error::file("write commits.jsonl")(e.into_error()))?;
         list.sync_all().map_err(Error::file("sync commits.jsonl"))?;
+        let path = directory.join("rows.jsonl");
+        let compared = self.compare_rows(source, control, history, fork, touched, create(&path)?, pass).await?;
+        let rows = digest(&path, "rows.jsonl".into())?;
         let (site, system) = (self.config.site.to_string(), control.system.clone());
         let (timeline, divergence) = (fork.timeline, fork.lsn);
-        seal(&directory, &Manifest { site, system, timeline, divergence, ends, commits, segments })?;
-        Ok(found(commits))
+        let manifest =
+            Manifest { site, system, timeline, divergence, ends, commits, segments, compared: compared.clone(), rows };
+        seal(&directory, &manifest)?;
+        sealed(&directory).ok_or_else(|| Error::parse("the export's manifest", directory.display().to_string()))
+    }
+
+    /// Starts a copy of the data to its end and compares it with the new writer.
+    #[allow(clippy::too_many_arguments)] // what the export knows, passed on whole
+    async fn compare_rows(
+        &self,
+        source: &Source,
+        control: &Control,
+        history: &History,
+        fork: &Fork,
+        mut touched: Touched,
+        out: File,
+        pass: Pass,
+    ) -> Result<Compared, Error> {
+        let isolated = self.isolate(pass).await?;
+        let work = async {
+            let mut here = Side::open(self.copy_session().await?, &self.config).await?;
+            let mut there = Side::open(source.reader(&self.config).await?, &self.config).await?;
+            if let Some(timeline) = source.history.next(fork) {
+                there.first = there.first_write(timeline).await?;
+            }
+            if let Some(timeline) = history.next(fork) {
+                here.first = here.first_write(timeline).await?;
+            }
+            // Both go on counting from the same number.
+            let first = there.first.or(here.first);
+            (here.first, there.first) = (first, first);
+            self.look_back(&mut touched, fork, first, control.segment_bytes, pass).await?;
+            Comparison::new(here, there, &touched, out).run().await
+        };
+        let compared = work.await;
+        drop(isolated);
+        self.clear_copy()?;
+        compared
     }
 
     fn copy_segments(
@@ -132,8 +187,19 @@ impl Config {
     }
 }
 
-fn complete(directory: &Path) -> Option<Manifest> {
-    serde_json::from_str(&fs::read_to_string(directory.join("manifest.json")).ok()?).ok()
+/// What an export that is complete says; `None` for one that is not, or whose rows are not those of its manifest.
+pub(super) fn sealed(directory: &Path) -> Option<Sealed> {
+    let manifest: Manifest = serde_json::from_str(&fs::read_to_string(directory.join("manifest.json")).ok()?).ok()?;
+    let rows = digest(&directory.join(&manifest.rows.name), manifest.rows.name.clone()).ok()?;
+    (rows == manifest.rows).then(|| {
+        Sealed(Divergence {
+            timeline: manifest.timeline,
+            lsn: manifest.divergence,
+            commits: Some(manifest.commits),
+            rows: Some(manifest.compared.rows),
+            export: directory.to_owned(),
+        })
+    })
 }
 
 fn create(path: &Path) -> Result<File, Error> {
@@ -155,20 +221,31 @@ fn seal(directory: &Path, manifest: &Manifest) -> Result<(), Error> {
     sync_parent(directory.parent().unwrap_or(directory))
 }
 
-fn copy(from: &Path, to: &Path, name: String) -> Result<Segment, Error> {
-    let what = || Error::file(format!("copy {}", from.display()));
-    let (mut source, mut target) = (File::open(from).map_err(what())?, create(to)?);
+/// Size and digest of a file; each piece of it goes to `also` as well.
+fn read(from: &Path, name: String, mut also: impl FnMut(&[u8]) -> std::io::Result<()>) -> Result<Segment, Error> {
+    let what = || Error::file(format!("read {}", from.display()));
+    let mut source = File::open(from).map_err(what())?;
     let (mut digest, mut bytes, mut buffer) = (Sha256::new(), 0, vec![0; 1 << 20]);
     loop {
         let read = source.read(&mut buffer).map_err(what())?;
         if read == 0 {
             break;
         }
-        target.write_all(&buffer[..read]).map_err(what())?;
+        also(&buffer[..read]).map_err(Error::file(format!("copy {}", from.display())))?;
         digest.update(&buffer[..read]);
         bytes += read as u64;
     }
-    target.sync_all().map_err(what())?;
     let sha256 = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
     Ok(Segment { name, bytes, sha256 })
+}
+
+fn digest(path: &Path, name: String) -> Result<Segment, Error> {
+    read(path, name, |_| Ok(()))
+}
+
+fn copy(from: &Path, to: &Path, name: String) -> Result<Segment, Error> {
+    let mut target = create(to)?;
+    let copied = read(from, name, |piece| target.write_all(piece))?;
+    target.sync_all().map_err(Error::file(format!("sync {}", to.display())))?;
+    Ok(copied)
 }

@@ -1,6 +1,7 @@
 //! Becoming a standby, whatever this side was before (SAFETY.md items 12 and 13).
 
 use std::fs;
+use std::path::Path;
 use std::time::Instant;
 
 use model::Lsn;
@@ -8,6 +9,7 @@ use tokio::time::sleep;
 
 use super::config::{slot, text};
 use super::control::Control;
+use super::export::{Sealed, sealed};
 use super::files::{remove, remove_directory, sync_parent};
 use super::history::{Fork, History};
 use super::server::{Pass, Ready, Server};
@@ -28,6 +30,12 @@ enum Comparison {
     Incomparable { why: String },
 }
 
+/// What is being done to the data directory, and where the export is that came before.
+fn unfinished(what: &str, divergence: Option<&Divergence>) -> String {
+    let export = divergence.map_or(String::new(), |divergence| format!("{}\n", text(&divergence.export)));
+    format!("{what}\n{export}")
+}
+
 impl Server {
     pub(super) async fn rejoin(&self, upstream: &Upstream) -> Result<Act<Followed>, Error> {
         let (pass, mut watch) = (self.pass(), Stopwatch::start());
@@ -43,6 +51,7 @@ impl Server {
         source.reserve(&self.config).await?;
         watch.lap("examine");
         let pass = self.settle(pass).await?;
+        self.clear_copy()?;
         watch.lap("stop");
         let comparison = self.compare(&source, pass).await?;
         watch.lap("compare");
@@ -51,7 +60,7 @@ impl Server {
             Comparison::Diverged { control, history, fork } => {
                 self.reconcile(&source, upstream, &control, &history, &fork, pass, watch).await
             }
-            Comparison::Nothing => self.copy(upstream, None, pass, watch).await,
+            Comparison::Nothing => self.copy(upstream, self.exported(), pass, watch).await,
             Comparison::Incomparable { why } => {
                 tracing::warn!(site = %self.config.site, "the data directory is kept and copied anew: {why}");
                 self.copy(upstream, Some(self.keeping()), pass, watch).await
@@ -170,22 +179,22 @@ impl Server {
     ) -> Result<Followed, Error> {
         source.checkpointed(&self.config).await?;
         watch.lap("checkpoint");
-        let divergence = match self.export(control, history, fork, pass).await {
-            Ok(divergence) => divergence,
-            Err(Error::Program { said, .. }) => {
-                tracing::warn!(site = %self.config.site, "the log cannot be read, keeping all: {said}");
+        let sealed = match self.export(source, control, history, fork, pass).await {
+            Ok(sealed) => sealed,
+            Err(Error::Program { said, .. } | Error::DiedStarting { said } | Error::Incomparable(said)) => {
+                tracing::warn!(site = %self.config.site, "the data cannot be read, keeping all: {said}");
                 return self.copy(upstream, Some(self.keeping()), pass, watch).await;
             }
             Err(e) => return Err(e),
         };
         watch.lap("export");
-        let failed = match self.rewind(upstream, pass).await {
+        let failed = match self.rewind(upstream, &sealed, pass).await {
             Ok(()) => {
                 watch.lap("rewind");
                 match self.stream(upstream, pass).await {
                     Ok(()) => {
                         watch.lap("start");
-                        return Ok(Followed { way: Way::Rewind, divergence: Some(divergence), phases: watch.phases });
+                        return Ok(Followed { way: Way::Rewind, divergence: Some(sealed.0), phases: watch.phases });
                     }
                     Err(e) => e,
                 }
@@ -198,16 +207,17 @@ impl Server {
         tracing::warn!(site = %self.config.site, "the rewind failed, copying anew: {failed}");
         let pass = self.settle(pass).await?;
         watch.lap("rewind in vain");
-        self.copy(upstream, Some(divergence), pass, watch).await
+        self.copy(upstream, Some(sealed.0), pass, watch).await
     }
 
-    async fn rewind(&self, upstream: &Upstream, pass: Pass) -> Result<(), Error> {
+    /// Gives up what only this side has, which takes the proof that it was exported.
+    async fn rewind(&self, upstream: &Upstream, sealed: &Sealed, pass: Pass) -> Result<(), Error> {
         let config = &self.config;
         // It may have to finish a crash recovery, for which it runs the server on this configuration: alone, with no
         // connections, and without the lease file that does not exist now.
         let alone = config.home.join("recovery.conf");
         config.write(&alone, "listen_addresses = ''\ndynamic_shared_memory_type = 'mmap'\n")?;
-        config.write(&config.unfinished(), "rewind\n")?;
+        config.write(&config.unfinished(), &unfinished("rewind", Some(&sealed.0)))?;
         let (data, conninfo, alone) = (text(&config.data()), config.conninfo(upstream), text(&alone));
         let args = ["-D", &data, "--source-server", &conninfo, "--config-file", &alone];
         let output = self.run("pg_rewind", args, pass).await?;
@@ -229,8 +239,14 @@ impl Server {
         sync_parent(&config.unfinished())
     }
 
+    /// What was exported before a rewind or copy that was left unfinished.
+    fn exported(&self) -> Option<Divergence> {
+        let text = fs::read_to_string(self.config.unfinished()).ok()?;
+        Some(sealed(Path::new(text.lines().nth(1)?))?.0)
+    }
+
     fn keeping(&self) -> Divergence {
-        Divergence { timeline: 0, lsn: Lsn(0), commits: None, export: self.config.keep_directory() }
+        Divergence { timeline: 0, lsn: Lsn(0), commits: None, rows: None, export: self.config.keep_directory() }
     }
 
     /// A new copy of the upstream, beside the old data until it is complete.
@@ -251,7 +267,7 @@ impl Server {
             args.push("--no-sync");
         }
         self.run("pg_basebackup", args, pass).await?;
-        config.write(&config.unfinished(), "copy\n")?;
+        config.write(&config.unfinished(), &unfinished("copy", divergence.as_ref()))?;
         match &divergence {
             Some(Divergence { commits: None, export, .. }) if config.data().exists() => self.keep(export)?,
             _ => remove_directory(&config.data())?,

@@ -53,6 +53,11 @@ impl History {
         rest.map(|(timeline, end)| (*timeline, std::mem::replace(&mut from, *end))).collect()
     }
 
+    /// The timeline that this history went on to after `fork`; `None` when it stayed.
+    pub fn next(&self, fork: &Fork) -> Option<u32> {
+        self.after(fork).get(1).map(|(timeline, _)| *timeline)
+    }
+
     /// `None` when the two have no timeline in common.
     pub fn fork(&self, other: &History) -> Option<Fork> {
         let mut fork = None;

@@ -8,7 +8,9 @@
 //! ```text
 //! find ── Binaries ─► Config ─► Server ─┬─ server    start, stop, kill
 //!                                       ├─ promote   sever, promote, first write of the epoch
-//!                                       ├─ follow    direct, rewind or copy; uses history, wal, export, upstream
+//!                                       ├─ follow    direct, rewind or copy; uses history, wal, upstream
+//!                                       ├─ export    what only this side has, before it is given up: the log
+//!                                       │            (touched), and rows of an isolated copy (tables, rows)
 //!                                       └─ watch     observe, through one kept session
 //! ```
 
@@ -22,12 +24,16 @@ mod find;
 mod follow;
 mod heed;
 mod history;
+mod isolated;
 mod lax;
 mod promote;
 mod recover;
 mod reserve;
+mod rows;
 mod server;
 mod session;
+mod tables;
+mod touched;
 mod upstream;
 mod wal;
 mod watch;
@@ -36,6 +42,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use model::action::ExportedRows;
 use model::observe::StandbyReport;
 use model::{ActError, Epoch, Lsn, SiteId};
 
@@ -180,6 +187,8 @@ pub struct Divergence {
     /// Transactions committed after that position; `None` when the log could not be read, and the whole data directory
     /// was kept instead.
     pub commits: Option<u64>,
+    /// Rows that only this side had; `None` when they could not be compared, and the whole data directory was kept.
+    pub rows: Option<ExportedRows>,
     /// Directory of the export, fsynced, with a `manifest.json`.
     pub export: PathBuf,
 }
@@ -214,6 +223,9 @@ pub enum Error {
     Upstream { site: SiteId, why: String },
     #[error("cannot make sense of {what}: `{text}`")]
     Parse { what: &'static str, text: String },
+    /// Rows that only one side has cannot be told; the data is kept whole then.
+    #[error("the rows cannot be compared: {0}")]
+    Incomparable(String),
     /// Nothing was changed.
     #[error("{0}")]
     Refused(String),
@@ -234,7 +246,9 @@ impl From<Error> for ActError {
     fn from(error: Error) -> Self {
         let why = error.to_string();
         match error {
-            Error::Config(_) | Error::Parse { .. } | Error::Refused(_) => ActError::Permanent(why),
+            Error::Config(_) | Error::Parse { .. } | Error::Incomparable(_) | Error::Refused(_) => {
+                ActError::Permanent(why)
+            }
             Error::Slow { .. } | Error::Survivors(_) | Error::Sql { .. } | Error::Overtaken => ActError::Unknown(why),
             Error::File { .. } | Error::Program { .. } | Error::DiedStarting { .. } => ActError::Transient(why),
             Error::Connect { .. } | Error::Silent(_) | Error::Upstream { .. } => ActError::Transient(why),

@@ -32,6 +32,18 @@ impl Session {
         Self::open(to, &config.superuser, database, within).await
     }
 
+    /// Local administration of a copy that listens in `directory`.
+    pub async fn at_socket(
+        directory: &std::path::Path,
+        config: &Config,
+        database: &str,
+        within: Duration,
+    ) -> Result<Self, Error> {
+        let mut to = tokio_postgres::Config::new();
+        to.host_path(directory).port(config.listen.port());
+        Self::open(to, &config.superuser, database, within).await
+    }
+
     /// As the replication role, which may read what a rewind needs to know.
     pub async fn upstream(config: &Config, upstream: &Upstream, database: &str) -> Result<Self, Error> {
         let mut to = tokio_postgres::Config::new();

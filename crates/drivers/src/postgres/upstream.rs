@@ -53,6 +53,11 @@ impl Source {
         Ok(Self { session, upstream: upstream.clone(), system, timeline, history, position })
     }
 
+    /// A session in the workload's database, which reads rows.
+    pub async fn reader(&self, config: &Config) -> Result<Session, Error> {
+        Session::upstream(config, &self.upstream, &config.application.database).await
+    }
+
     /// Makes it keep log for us from now on.
     pub async fn reserve(&self, config: &Config) -> Result<(), Error> {
         self.session.reserve(&config.site, config.replication_timeout).await

@@ -13,6 +13,8 @@ use super::{Error, server};
 /// One line of `pg_waldump`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Record {
+    /// The part of the server that wrote it: `Heap`, `Transaction`, ...
+    pub manager: String,
     pub lsn: Lsn,
     pub length: u64,
     pub transaction: String,
@@ -21,11 +23,12 @@ pub(super) struct Record {
 
 impl Record {
     /// `rmgr: Transaction len (rec/tot): 34/ 34, tx: 735, lsn: 0/01569B08, prev 0/01569AD0, desc: COMMIT 2026-...`
-    fn parse(line: &str) -> Option<Self> {
+    pub(super) fn parse(line: &str) -> Option<Self> {
         let after = |label: &str| line.split_once(label).map(|(_, rest)| rest.trim_start());
         let word = |label| after(label).map(|rest| rest.split([',', ' ']).next().unwrap_or_default());
         let total = after("(rec/tot):")?.split_once('/')?.1.trim_start();
         Some(Self {
+            manager: word("rmgr:")?.to_owned(),
             lsn: word("lsn:")?.parse().ok()?,
             length: total.split(',').next()?.trim().parse().ok()?,
             transaction: word("tx:")?.to_owned(),
@@ -36,6 +39,60 @@ impl Record {
     /// Of a transaction, or of a prepared one.
     pub fn is_commit(&self) -> bool {
         self.description.starts_with("COMMIT")
+    }
+
+    /// The numbers that a commit record makes valid: the transaction's own, and those of its subtransactions.
+    pub fn committed(&self) -> Vec<u32> {
+        let prepared = self.description.strip_prefix("COMMIT_PREPARED ").and_then(|rest| rest.split(':').next());
+        let own = prepared.unwrap_or(&self.transaction).trim().parse();
+        let part = self.description.split("; ").find_map(|part| part.strip_prefix("subxacts:"));
+        let parts = part.unwrap_or_default().split_whitespace().filter_map(|number| number.parse().ok());
+        own.into_iter().filter(|xid| *xid > 0).chain(parts).collect()
+    }
+
+    /// When a commit happened, in the server's words.
+    pub fn committed_at(&self) -> &str {
+        let rest = self.description.strip_prefix("COMMIT_PREPARED ").and_then(|rest| rest.split_once(": "));
+        let rest = rest.map_or_else(|| self.description.trim_start_matches("COMMIT "), |(_, rest)| rest);
+        rest.split(';').next().unwrap_or_default().trim()
+    }
+
+    /// Blocks of tables that it changed: database, file, block.
+    /// `blkref #0: rel 1663/5/16384 blk 3 FPW`; other forks than the main one (`fork vm`) hold no rows.
+    pub fn blocks(&self) -> Vec<(u32, u32, u32)> {
+        let references = self.description.split("blkref #").skip(1);
+        let block = |reference: &str| {
+            let words: Vec<&str> = reference.split([' ', ',']).filter(|word| !word.is_empty()).collect();
+            let ["rel", file, rest @ ..] = words.get(1..)? else { return None };
+            let number = match rest {
+                ["blk", number, ..] | ["fork", "main", "blk", number, ..] => number.parse().ok()?,
+                _ => return None,
+            };
+            let mut parts = file.split('/').skip(1).map(str::parse);
+            Some((parts.next()?.ok()?, parts.next()?.ok()?, number))
+        };
+        references.filter_map(block).collect()
+    }
+
+    /// The file that it made, as database and number: `CREATE base/5/16384`.
+    pub fn made_file(&self) -> Option<(u32, u32)> {
+        let path = self.description.strip_prefix("CREATE ").filter(|_| self.manager == "Storage")?;
+        let mut parts = path.split_whitespace().next()?.rsplit('/');
+        let (file, database) = (parts.next()?, parts.next()?);
+        Some((database.parse().ok()?, file.parse().ok()?))
+    }
+
+    /// The lowest number that no transaction had been given at this record, where it says so.
+    pub fn next_transaction(&self) -> Option<u32> {
+        let after = |label: &str| self.description.split_once(label).map(|(_, rest)| rest);
+        let number = match self.manager.as_str() {
+            "Standby" => after("nextXid ")?.split(' ').next()?,
+            "XLOG" if self.description.starts_with("CHECKPOINT") => {
+                after("; xid ")?.split(';').next()?.split_once(':')?.1
+            }
+            _ => return None,
+        };
+        number.parse().ok()
     }
 
     pub fn end(&self, segment_bytes: u64) -> Lsn {
@@ -129,6 +186,32 @@ mod tests {
         assert_eq!((record.lsn, record.length, record.transaction.as_str()), (Lsn(0x0156_9B08), 134, "735"));
         assert!(record.is_commit());
         assert_eq!(Record::parse("pg_waldump: error"), None);
+    }
+
+    fn record(manager: &str, description: &str) -> Record {
+        let (lsn, transaction) = (Lsn(1), "700".to_owned());
+        Record { manager: manager.into(), lsn, length: 1, transaction, description: description.into() }
+    }
+
+    #[test]
+    fn reads_what_a_record_says() {
+        let update = record(
+            "Heap",
+            "UPDATE off 3 flags 0x40 ; new off 8 xmax 0, blkref #0: rel 1663/5/16384 blk 7 FPW, blkref #1: rel \
+             1663/5/16384 fork main blk 2",
+        );
+        assert_eq!(update.blocks(), [(5, 16384, 7), (5, 16384, 2)]);
+        let visible =
+            record("Heap2", "VISIBLE, blkref #0: rel 1663/5/16391 fork vm blk 0 FPW, blkref #1: rel 1663/5/1 blk 0");
+        assert_eq!(visible.blocks(), [(5, 1, 0)], "the visibility map holds no rows");
+        assert_eq!(record("Storage", "CREATE pg_tblspc/9/PG_15_2022/5/16384").made_file(), Some((5, 16384)));
+        assert_eq!(record("Storage", "CREATE base/5/16384_fsm").made_file(), None);
+        assert_eq!(record("Storage", "TRUNCATE base/5/16384 to 0 blocks").made_file(), None);
+        let running = "RUNNING_XACTS nextXid 723 latestCompletedXid 721 oldestRunningXid 722; 1 xacts: 722";
+        assert_eq!(record("Standby", running).next_transaction(), Some(723));
+        let checkpoint = "CHECKPOINT_ONLINE redo 0/1500320; tli 1; prev tli 1; fpw true; xid 0:724; oid 20192";
+        assert_eq!(record("XLOG", checkpoint).next_transaction(), Some(724));
+        assert_eq!(record("Standby", "LOCK xid 724 db 5 rel 16384").next_transaction(), None);
     }
 
     #[test]

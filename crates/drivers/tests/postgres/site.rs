@@ -79,6 +79,34 @@ impl Site {
         client
     }
 
+    /// A connection that may do everything.
+    pub async fn admin(&self) -> Client {
+        let config = self.server.config();
+        let mut to = tokio_postgres::Config::new();
+        to.host_path(&config.run_dir).port(config.listen.port()).dbname("postgres");
+        to.user(&config.superuser.role).password(&config.superuser.password);
+        let (client, connection) = to.connect(NoTls).await.unwrap();
+        tokio::spawn(connection);
+        client
+    }
+
+    /// The agent was started anew with another configuration; the server must be at rest.
+    pub fn reopen(&mut self, change: impl FnOnce(&mut Config)) {
+        let mut config = self.server.config().clone();
+        change(&mut config);
+        self.server = Server::new(config).unwrap();
+    }
+
+    /// The file of the log from which a stopped server recovers.
+    pub fn checkpoint_file(&self) -> String {
+        let config = self.server.config();
+        let mut command = std::process::Command::new(config.binaries.program("pg_controldata"));
+        let output = command.arg("-D").arg(config.data()).env("LC_ALL", "C").output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let line = text.lines().find_map(|line| line.strip_prefix("Latest checkpoint's REDO WAL file:"));
+        line.unwrap().trim().to_owned()
+    }
+
     pub async fn sql(&self, sql: &str) {
         self.application().await.batch_execute(sql).await.unwrap();
     }
@@ -139,6 +167,7 @@ fn config(directory: &Path, name: &str, peers: &[&str], change: impl FnOnce(&mut
         wal_keep_mb: 128,
         replication_timeout: Duration::from_secs(10),
         sync_on_create: false,
+        ledger: Default::default(),
         limits: Limits { query: Duration::from_secs(10), ..Limits::default() },
     };
     change(&mut config);

@@ -2,6 +2,7 @@
 
 use model::action::Action;
 use model::depends::depends_on;
+use model::time::human;
 use model::topology::{Postgres, Replication, WhenAlone};
 use model::{ComponentId, SiteId, Verb};
 
@@ -119,7 +120,8 @@ pub(super) fn switchover(state: &Workload, from: &SiteId, to: &SiteId) -> Vec<St
 
 pub(super) fn failback(state: &Workload, from: &SiteId, to: &SiteId) -> Vec<Step> {
     let mut draft = Draft::new(state);
-    draft.check("the preferred region has been well for long", Check::HealthyFor { site: to.clone() });
+    let well = format!("the preferred region has been well for {}", human(state.topology.timing.healthy_for));
+    draft.check(&well, Check::HealthyFor { site: to.clone() });
     draft.check("the region being left answers", Check::Healthy { site: from.clone() });
     draft.check("the region being left writes", Check::Writing { site: from.clone() });
     draft.check("the preferred region may hold the data", Check::Residency { site: to.clone() });

@@ -211,7 +211,7 @@ fn the_executor_does_not_promote_where_the_data_may_not_be() {
     let (step, ..) = world.run().out().next().expect("the fence is out");
     let attempt = model::AttemptId { run: world.run().id, step: step as u32, number: 1 };
     let receipt = receipt(&site(A), &world.epoch);
-    let evidence = model::action::Evidence { receipt: Some(receipt), ..Default::default() };
+    let evidence = model::action::Evidence { receipt: Some(receipt.into()), ..Default::default() };
     world.send(&crate::Event::Ended { attempt, outcome: model::Outcome::Done(evidence) });
     assert!(matches!(world.run().pause, Some(Pause::Trouble { .. })), "{}", world.transcript());
     assert!(!world.acts().iter().any(|act| act.starts_with("promote")));

@@ -391,6 +391,27 @@ fn failback_waits_until_the_region_has_been_well_for_long() {
 }
 
 #[test]
+fn failback_of_a_well_region_waits_for_every_approval() {
+    let mut world = World::established(topology());
+    world.kill(A);
+    world.run_for(ms(4000));
+    ended(&world, "succeeded");
+    world.revive(A);
+    world.run_for(ms(12_000));
+    let follows = |world: &World| world.acts().iter().filter(|act| act.starts_with("follow south")).count();
+    world.ask(Request::Failback, "ada");
+    world.run_for(ms(60_000));
+    assert_eq!((follows(&world), world.run().runbook.approvals), (0, 2), "who asked is one of two");
+    world.approve("ada", false);
+    world.run_for(ms(10_000));
+    assert_eq!(follows(&world), 0, "one person does not count twice");
+    world.approve("bob", false);
+    world.settle();
+    ended(&world, "succeeded");
+    assert_eq!(follows(&world), 1);
+}
+
+#[test]
 fn durations_begin_anew_after_a_reboot() {
     let mut world = World::established(topology());
     world.script("promote", B, Script::Silence);

@@ -67,6 +67,7 @@ pub fn topology() -> Topology {
         settings: BTreeMap::new(),
         site_settings: BTreeMap::new(),
         backup: None,
+        ledger: BTreeMap::new(),
     };
     Topology {
         workload: "case-api".into(),
@@ -398,7 +399,7 @@ impl World {
                 let receipt = receipt(&name, &now_epoch);
                 place.database = DatabaseState::Fenced { why: "told to".into(), receipt: Some(receipt.clone()) };
                 evidence.position = receipt.end;
-                evidence.receipt = Some(receipt);
+                evidence.receipt = Some(receipt.into());
             }
             Verb::Promote { .. } => {
                 if matches!(place.database, DatabaseState::Writing { .. }) {

@@ -131,7 +131,7 @@ impl World {
             Effect::Certify { epoch, end, attempt } => {
                 let receipt = Receipt { workload: "w".into(), site: me.clone(), epoch, end, signature: String::new() };
                 if let Some(attempt) = attempt {
-                    let evidence = Evidence { receipt: Some(receipt.clone()), ..Evidence::default() };
+                    let evidence = Evidence { receipt: Some(receipt.clone().into()), ..Evidence::default() };
                     self.answers.push((attempt, Outcome::Done(evidence)));
                 }
                 self.receipts.push(receipt);

@@ -188,6 +188,7 @@ fn server(folder: &Path, site: &str, peer: &str) -> Result<Server, BenchError> {
         wal_keep_mb: 128,
         replication_timeout: Duration::from_secs(10),
         sync_on_create: false,
+        ledger: Default::default(),
         limits: Limits::default(),
     })
     .map_err(failed)

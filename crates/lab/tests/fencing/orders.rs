@@ -53,7 +53,7 @@ async fn late_and_repeated_orders_are_harmless() {
 
     // A real move by the new controller's orders; then what was given in the old epoch arrives.
     let fenced = act(&alpha, attempt(5, &epoch, generation), Verb::Fence { clean: true }).await;
-    let receipt = fenced.evidence().and_then(|evidence| evidence.receipt.clone()).expect("a receipt");
+    let receipt = fenced.evidence().and_then(|evidence| evidence.receipt.as_deref().cloned()).expect("a receipt");
     assert_eq!(act(&alpha, attempt(5, &epoch, generation), Verb::Fence { clean: true }).await, fenced);
     let take_over = Verb::Promote { receipts: vec![receipt.clone()], at_least: receipt.end, accept_loss: None };
     let promoted = act(&bravo, attempt(6, &epoch, generation), take_over).await;

@@ -261,7 +261,7 @@ async fn receipt(lab: &Lab, site: &SiteId) -> Receipt {
         Record::AttemptEnded { outcome, .. } => outcome.evidence().and_then(|evidence| evidence.receipt.clone()),
         _ => None,
     });
-    ends.rfind(|receipt| receipt.site == *site).expect("its receipt is in the journal")
+    ends.rfind(|receipt| receipt.site == *site).map(|receipt| *receipt).expect("its receipt is in the journal")
 }
 
 /// The agent of `voter`, called as the agent of `site`.

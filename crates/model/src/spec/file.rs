@@ -235,6 +235,11 @@ pub(crate) enum Component {
         /// Server settings of single regions, over `settings`.
         #[serde(default)]
         site_settings: BTreeMap<String, BTreeMap<String, Setting>>,
+        /// Where clients' own numbers of their writes are kept. Rows that are exported from an old writer before a
+        /// failback carry them, so that people and the ledger of a drill know whose they are. Each table, with its
+        /// schema, has the columns that make up the number.
+        #[serde(default)]
+        ledger: BTreeMap<String, Vec<String>>,
         backup: Option<Backup>,
         #[serde(default)]
         needs: Vec<String>,

@@ -142,6 +142,7 @@ fn postgres(name: &str, component: &Component, file: &File) -> ComponentKind {
         settings,
         site_settings,
         backup,
+        ledger,
         ..
     } = component
     else {
@@ -157,6 +158,7 @@ fn postgres(name: &str, component: &Component, file: &File) -> ComponentKind {
         settings: plain(settings),
         site_settings: per_site.collect(),
         backup: backup.as_ref().map(|backup| plan_of(backup, file.objectives.rto.0)),
+        ledger: ledger.clone(),
     })
 }
 

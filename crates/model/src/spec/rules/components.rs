@@ -199,7 +199,8 @@ impl Rules<'_> {
     }
 
     fn postgres(&mut self, name: &str, component: &Component) {
-        let Component::Postgres { system_of_record, settings, site_settings, database, backup, .. } = component else {
+        let Component::Postgres { system_of_record, settings, site_settings, database, ledger, backup, .. } = component
+        else {
             return;
         };
         if !system_of_record {
@@ -213,6 +214,9 @@ impl Rules<'_> {
             let span = self.at(&["components", name, "database"]);
             let problem = Problem::error("spec-name", span, "this cannot name a database", "not a usable name");
             self.report(problem.hint("use lower-case letters, digits and underscores"));
+        }
+        for (table, columns) in ledger {
+            self.ledger(&["components", name, "ledger", table], table, columns);
         }
         self.settings(settings, &["components", name, "settings"]);
         for (site, settings) in site_settings {
@@ -231,6 +235,21 @@ impl Rules<'_> {
             let message = "backups are declared, but this version takes none";
             let hint = "replication copies mistakes too: keep another tool's backups until Antipode takes them";
             self.report(Problem::warning("spec-backup-not-taken", span, message, "not acted upon").hint(hint));
+        }
+    }
+
+    fn ledger(&mut self, path: &[&str], table: &str, columns: &[String]) {
+        let named = |part: &str| !part.is_empty() && part.len() <= 63 && !part.chars().any(char::is_control);
+        let parts: Vec<&str> = table.split('.').collect();
+        if parts.len() != 2 || !parts.iter().all(|part| named(part)) {
+            let message = format!("`{table}` is not a table with its schema");
+            let problem = Problem::error("spec-name", self.key(path), message, "not a schema and a table");
+            self.report(problem.hint("write it as `shop.orders`; a table without a schema of its own is in `public`"));
+        }
+        if !(1..=4).contains(&columns.len()) || !columns.iter().all(|column| named(column)) {
+            let message = format!("`{table}` needs one to four columns");
+            let problem = Problem::error("spec-name", self.at(path), message, "not columns");
+            self.report(problem.hint("name the columns that make up a client's own number of a write"));
         }
     }
 
