@@ -72,9 +72,13 @@ async fn command(app: &App, headers: &HeaderMap, effect: Effect) -> Result<Respo
     Ok(response)
 }
 
-async fn read_case(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
+async fn read_case(State(app): State<App>, Path(id): Path<String>) -> Result<Response, Problem> {
     check_case_id(&id)?;
-    app.store.case(&id).await?.map(Json).ok_or_else(no_such_case)
+    let (case, epoch) = app.store.case(&id).await?;
+    let mut response = case.map_or_else(|| no_such_case().into_response(), |case| Json(case).into_response());
+    // As with a command: a client can tell an older writer's answer from a newer one's.
+    response.headers_mut().insert("writer-epoch", epoch.into());
+    Ok(response)
 }
 
 async fn read_trail(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Value>, Problem> {

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 pub use crate::ledger::entry::{ClientKind, ClientPlan, Habits, Place};
 use crate::ledger::file::Log;
 use crate::ledger::{Acknowledgement, WriteId, now};
+use attempt::Try;
 pub use resolve::{ResolveError, Resolver};
 use writer::Writer;
 
@@ -67,7 +68,7 @@ impl Clients {
     }
 }
 
-/// Sends each of these writes once more, with the key that it had, from where `plan`'s client stands; several at a time.
+/// Sends each of these writes, which opened a case, once more, with the key that it had, from where `plan`'s client stands; several at a time.
 /// The answer to each, or why there was none.
 pub async fn replay(
     plan: &ClientPlan,
@@ -85,7 +86,8 @@ pub async fn replay(
         let (http, host, slots, to) = (http.clone(), plan.host.clone(), slots.clone(), (reached, plan.port).into());
         sent.spawn(async move {
             let _slot = slots.acquire_owned().await;
-            let said = attempt::open_case(&http, &host, to, &id, 1, now()).await;
+            let to = Try { host: &host, address: to, number: 1, started: now() };
+            let said = attempt::command(&http, to, &id, None).await;
             (id, said.map_err(|miss| miss.why))
         });
     }

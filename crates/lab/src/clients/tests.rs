@@ -102,7 +102,9 @@ impl Service {
                 Mood::CutsOff => return,
                 Mood::Refuses => (503, json!({ "error": "no", "outcome": "refused" })),
                 Mood::HasNobody => (503, json!("nobody is ready")),
-                Mood::Works => (201, json!({ "id": "x", "version": 1, "epoch": epoch, "lsn": "0/1" })),
+                Mood::Works => {
+                    (201, json!({ "id": "x", "version": 1, "state": "UnderReview", "epoch": epoch, "lsn": "0/1" }))
+                }
             };
             if mood == Mood::Works {
                 self.keys.lock().unwrap().push(key);

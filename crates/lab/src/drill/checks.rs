@@ -1,13 +1,16 @@
 //! What must hold for a drill to prove anything, and to have gone well.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
+use controller::journal::Line;
+use engine::{Record, Request};
 use model::time::human;
 
 use super::story::Story;
-use super::{Course, Plan};
-use crate::ledger::{Audit, End, History, Measurement};
-use crate::report::{Check, Objectives};
+use super::{Course, Drill, Plan};
+use crate::ledger::{Audit, End, History, Measurement, WriteId, anomaly};
+use crate::report::{Check, Exported, Objectives};
 
 fn check(name: &str, passed: bool, why: impl Into<String>) -> Check {
     Check { name: name.into(), passed, why: why.into() }
@@ -159,6 +162,88 @@ fn nothing_lost(plan: &Plan, story: &Story) -> Option<Check> {
         passed,
         format!("{promise}; lost in the failover: {lost}, in the failback: 0"),
     ))
+}
+
+/// What was lost is exactly what the old writer exported before it gave it up (SAFETY.md item 13).
+pub fn exported(plan: &Plan, lost: &BTreeSet<WriteId>, exports: &Result<Vec<Exported>, String>) -> Option<Check> {
+    let name = "exported what was lost";
+    let exports = match exports {
+        Ok(exports) => exports,
+        Err(why) => return Some(check(name, false, why.clone())),
+    };
+    let synchronous = plan.topology.database().1.replication == model::topology::Replication::Synchronous;
+    let must = plan.drill == Drill::RegionPartition && !synchronous;
+    if lost.is_empty() && exports.is_empty() && !must {
+        return None;
+    }
+    let (passed, why) = exported_all(lost, exports, must);
+    Some(check(name, passed, why))
+}
+
+fn exported_all(lost: &BTreeSet<WriteId>, exports: &[Exported], must: bool) -> (bool, String) {
+    if let Some(whole) = exports.iter().find(|export| export.rows.is_none()) {
+        let why = format!("the rows could not be compared; {} kept its whole data directory", whole.site);
+        return (!must, why);
+    }
+    let lost: BTreeSet<String> = lost.iter().map(ToString::to_string).collect();
+    let of = |ids: fn(&Exported) -> &Vec<String>| exports.iter().flat_map(|e| ids(e).iter().cloned()).collect();
+    let found: BTreeSet<String> = of(|export| &export.lost_ids);
+    let wrong: BTreeSet<String> = of(|export| &export.wrong_ids);
+    let some = |ids: &mut dyn Iterator<Item = &String>| ids.take(5).cloned().collect::<Vec<_>>().join(", ");
+    if found != lost {
+        return (false, format!("lost and not exported: {}", some(&mut lost.difference(&found))));
+    }
+    if !wrong.is_empty() {
+        return (false, format!("exported, and nobody may have written them: {}", some(&mut wrong.iter())));
+    }
+    let unacknowledged: BTreeSet<String> = of(|export| &export.unacknowledged_ids);
+    let why = format!("all {} lost writes, by id; {} more were never acknowledged", found.len(), unacknowledged.len());
+    (!must || !found.is_empty(), why)
+}
+
+/// No client saw what no right execution could have shown it: [`anomaly`](crate::ledger::anomaly).
+pub fn history(plan: &Plan, story: &Story, history: &History, lines: &[(Line, Record)]) -> Check {
+    let name = "history";
+    let Some(end) = &story.at_the_end else {
+        return check(name, false, "the clients' histories were not compared with the cases");
+    };
+    let verdict = anomaly::check(history, &end.rows, &end.cases, &losing(plan, lines));
+    let anomaly::Verdict { found, writes, moves, reads, stale, within_loss } = &verdict;
+    let looked = format!(
+        "{writes} writes, {moves} of them transitions, {reads} reads, {stale} stale transitions refused; {within_loss} \
+         answers missed what the failover had lost"
+    );
+    match found.as_slice() {
+        [] => check(name, *writes > *moves && *moves > 0 && *reads > 0 && *stale > 0, looked),
+        [first, rest @ ..] => check(name, false, format!("{first}; and {} more anomalies ({looked})", rest.len())),
+    }
+}
+
+/// The epochs that began with a run which may lose what older writers acknowledged: under asynchronous replication a
+/// failover, and whatever two people accepted.
+fn losing(plan: &Plan, lines: &[(Line, Record)]) -> anomaly::Losing {
+    let synchronous = plan.topology.database().1.replication == model::topology::Replication::Synchronous;
+    let mut may_lose = BTreeSet::new();
+    let mut losing = anomaly::Losing::new();
+    for (_, record) in lines {
+        match record {
+            Record::RunStarted { run, runbook, .. } => {
+                let loses = match &runbook.request {
+                    Request::Failover { accept_loss, .. } => !synchronous || *accept_loss,
+                    Request::Restore { .. } => true,
+                    _ => false,
+                };
+                if loses {
+                    may_lose.insert(*run);
+                }
+            }
+            Record::Committed { run, epoch, .. } if may_lose.contains(run) => {
+                losing.insert(epoch.number);
+            }
+            _ => {}
+        }
+    }
+    losing
 }
 
 /// Time by which the oldest lost write was older than the end of what the old writer acknowledged and lost, or than the

@@ -7,6 +7,7 @@ mod catalogue;
 mod checks;
 mod days;
 mod disk;
+mod exports;
 pub(crate) mod plans;
 mod result;
 pub(crate) mod stage;
@@ -110,7 +111,7 @@ pub(crate) async fn perform(
     say("stopping everything");
     let marks = leftover_marks(&world);
     keep_logs(scratch.path(), &logs);
-    keep_exports(scratch.path(), &plan.out.join("exports"));
+    exports::keep(scratch.path(), &plan.out.join("exports"));
     story.leftovers = world.down().await;
     drop(disk);
     story.leftovers.extend(left_behind(&marks, scratch));
@@ -172,6 +173,7 @@ async fn act(
     if stage.story.after_failover.is_some() && stage.story.stopped.is_none() {
         let when = if plan.drill.course() == Course::Stay { "at the end" } else { "after failback" };
         stage.story.after_failback = stage.audit(when).await;
+        stage.story.at_the_end = stage.look_at_the_end().await;
     }
     ledger.close()?;
     watcher.finish().await;
@@ -228,22 +230,6 @@ fn keep_logs(root: &Path, to: &Path) {
         let _ = std::fs::copy(site.path().join("postgres").join("server.log"), target.join("postgres.log"));
     }
     let _ = std::fs::copy(root.join("controller").join("controller.log"), to.join("controller.log"));
-}
-
-/// What says which transactions only the old writer had; the log segments themselves go with the world.
-fn keep_exports(root: &Path, to: &Path) {
-    let sites = std::fs::read_dir(root.join("sites")).into_iter().flatten().flatten();
-    for export in
-        sites.flat_map(|site| std::fs::read_dir(site.path().join("postgres/export")).into_iter().flatten().flatten())
-    {
-        let target = to.join(export.file_name());
-        for name in ["manifest.json", "commits.jsonl"] {
-            if export.path().join(name).exists() {
-                let _ = std::fs::create_dir_all(&target);
-                let _ = std::fs::copy(export.path().join(name), target.join(name));
-            }
-        }
-    }
 }
 
 /// The first line, the spec and everything that was found out.

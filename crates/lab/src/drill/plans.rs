@@ -67,7 +67,7 @@ fn client(world: &World, kind: ClientKind, place: Place) -> ClientPlan {
     let host = zone.records.keys().next().cloned().unwrap_or_else(|| zone.zone.clone());
     let name = name.replace('_', "-");
     // Ten times the example's TTL: bad enough to show, short enough to wait for before the failback.
-    let habits = Habits { stretch: STRETCH, ..Habits::default() };
+    let habits = Habits { stretch: STRETCH, moves: 5, reads: 2, ..Habits::default() };
     ClientPlan { name, kind, place, dns, host, port: addresses.front_port(0), address_map, habits }
 }
 

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::story::Story;
 use super::watcher::Watcher;
-use super::{Course, DrillError, Plan, checks, open_evidence, wound};
+use super::{Course, DrillError, Plan, checks, exports, open_evidence, wound};
 use crate::evidence::Kind;
 use crate::ledger::{self, Fault, History, Measurement, Recovery};
 use crate::report::{
@@ -44,9 +44,12 @@ pub fn assemble(
         story.after_failback.as_ref().map(Audit::from),
     );
     let objectives = objectives(plan, &story, &history, &measured, fault_at);
-    let checks = checks::all(plan, &story, &history, &measured, &objectives);
-    let passed = checks.iter().all(|check| check.passed);
     let lines = watched.lines();
+    let exported = exports::read(&plan.out.join("exports"), &history, &story, &lines);
+    let mut checks = checks::all(plan, &story, &history, &measured, &objectives);
+    checks.extend(checks::exported(plan, &exports::lost(&story), &exported));
+    checks.push(checks::history(plan, &story, &history, &lines));
+    let passed = checks.iter().all(|check| check.passed);
     let rto = Rto::from(&measured);
     let (_, postgres) = plan.topology.database();
     let mut result = DrillResult {
@@ -62,6 +65,7 @@ pub fn assemble(
         phases_seconds: phases(&lines, story.failover, fault_at, &rto),
         rto_seconds: rto,
         writes,
+        exports: exported.unwrap_or_default(),
         objectives,
         clients,
         smallest_lease_margin_seconds: watched.margin().map(Seconds::from),
@@ -249,7 +253,8 @@ fn write_evidence(
     let mut writer = open_evidence(plan)?;
     writer.append(Kind::Fault, &wound::describe(plan.drill, &story.hit))?;
     writer.append_all(Kind::Record, lines.iter().map(|(line, _)| line))?;
-    writer.append(Kind::Ledger, &json!({ "measured": measured, "writes": result.writes }))?;
+    writer
+        .append(Kind::Ledger, &json!({ "measured": measured, "writes": result.writes, "exports": result.exports }))?;
     writer
         .append(Kind::Phases, &json!({ "rto_seconds": result.rto_seconds, "phases_seconds": result.phases_seconds }))?;
     writer.append(Kind::Cleanup, &json!({ "left": story.leftovers }))?;

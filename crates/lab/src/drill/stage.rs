@@ -9,7 +9,7 @@ use engine::runbook::run::End;
 use engine::{Record, Request};
 use model::{RunId, SiteId};
 
-use super::story::Story;
+use super::story::{AtTheEnd, Story};
 use super::watcher::Watcher;
 use super::wound::Wound;
 use super::{Course, Drill, plans};
@@ -234,6 +234,19 @@ impl Stage<'_> {
     pub async fn epoch(&self) -> Result<u64, WorldError> {
         let status = self.api.status().await.map_err(|error| WorldError::Refused(error.to_string()))?;
         Ok(status.writer.map_or(0, |writer| writer.epoch.number))
+    }
+
+    /// What the clients' histories are checked against.
+    pub async fn look_at_the_end(&self) -> Option<AtTheEnd> {
+        let found = async {
+            let status = self.api.status().await.map_err(|error| error.to_string())?;
+            let writer = status.writer.ok_or("nobody writes")?;
+            let database = plans::database(self.world, &writer.site);
+            let rows = ledger::fetch(&database, RECOVER_WITHIN).await.map_err(|e| e.to_string())?;
+            let cases = ledger::fetch_cases(&database, RECOVER_WITHIN).await.map_err(|e| e.to_string())?;
+            Ok::<_, String>(AtTheEnd { rows, cases })
+        };
+        found.await.inspect_err(|why| self.say(&format!("the cases at the end could not be read: {why}"))).ok()
     }
 
     /// Compares the ledger with the database of whoever writes now.

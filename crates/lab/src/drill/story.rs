@@ -2,7 +2,7 @@
 
 use model::{RunId, Time};
 
-use crate::ledger::Audit;
+use crate::ledger::{Audit, Cases, Rows};
 use crate::report::Check;
 
 #[derive(Default)]
@@ -23,10 +23,18 @@ pub(crate) struct Story {
     pub after_failover: Option<Audit>,
     /// At the very end, at home.
     pub after_failback: Option<Audit>,
+    /// What the cases are then, for the check of the clients' histories.
+    pub at_the_end: Option<AtTheEnd>,
     /// Why the drill did not get further.
     pub stopped: Option<String>,
     pub back_home: Option<Result<(), String>>,
     pub leftovers: Vec<String>,
     /// What this drill alone has to show.
     pub own_checks: Vec<Check>,
+}
+
+/// The database of the last writer, after the last client stopped.
+pub(crate) struct AtTheEnd {
+    pub rows: Rows,
+    pub cases: Cases,
 }

@@ -83,6 +83,12 @@ pub struct Habits {
     pub stretch: Duration,
     /// A write that would make more than this many outstanding is refused by the client itself, and logged so.
     pub max_in_flight: usize,
+    /// Of so many writes one moves a case of the client's own on instead of opening one; 0 for none.
+    #[serde(default)]
+    pub moves: u64,
+    /// With each so many writes the client also reads a case of its own; 0 for none.
+    #[serde(default)]
+    pub reads: u64,
 }
 
 impl Default for Habits {
@@ -97,6 +103,8 @@ impl Default for Habits {
             give_up: Duration::from_secs(10),
             stretch: Duration::from_secs(30),
             max_in_flight: 512,
+            moves: 0,
+            reads: 0,
         }
     }
 }
@@ -111,6 +119,12 @@ pub struct WriteId {
 impl WriteId {
     pub fn new(client: &str, seq: u64) -> Self {
         Self { client: client.into(), seq }
+    }
+
+    /// As [`Display`](fmt::Display) writes it.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (client, seq) = text.rsplit_once('-')?;
+        Some(Self::new(client, seq.parse().ok()?))
     }
 }
 
@@ -134,19 +148,59 @@ pub struct Entry {
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(tag = "is", rename_all = "snake_case")]
 pub enum Event {
+    /// A case is to be opened.
     Sent,
+    /// A case of the client's own is to be moved on: a write as well.
+    Moving(Move),
+    /// No write: an answer about a case of the client's own. A read that failed saw nothing, and is not noted.
+    Read(Read),
+    /// No write, if all is well: a move of a case that the client had moved on before, under a key that no write has.
+    Stale(Stale),
     /// One attempt failed; others may follow.
     Failed(Attempt),
     /// The last word on this write: it took effect.
     Acknowledged(Acknowledgement),
     /// The last word: no attempt took effect.
-    Refused {
-        why: String,
-    },
+    Refused { why: String },
     /// The last word: some attempt may have taken effect.
-    Unknown {
-        why: String,
-    },
+    Unknown { why: String },
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Move {
+    pub case: String,
+    /// It takes effect only on this version of the case, and makes the next one.
+    pub expected: u64,
+    /// The state that it asks for, in the service's words.
+    pub to: String,
+}
+
+/// A case as a client saw it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Seen {
+    pub version: u64,
+    pub state: String,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Read {
+    pub started: Time,
+    pub case: String,
+    /// Of the writer that answered.
+    pub writer_epoch: u64,
+    /// `None`: there is no such case.
+    pub seen: Option<Seen>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Stale {
+    pub started: Time,
+    #[serde(flatten)]
+    pub asked: Move,
+    /// Of the writer that answered.
+    pub writer_epoch: u64,
+    /// Whether it took effect, which it must not.
+    pub accepted: bool,
 }
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -179,6 +233,9 @@ pub struct Acknowledgement {
     pub lsn: String,
     /// The answer had been stored by an earlier attempt.
     pub replayed: bool,
+    /// What the service says that it made of the case.
+    #[serde(flatten)]
+    pub seen: Seen,
 }
 
 #[cfg(test)]

@@ -65,8 +65,8 @@ pub struct Counts {
 impl Counts {
     fn add(&mut self, event: &Event) {
         match event {
-            Event::Sent => self.sent += 1,
-            Event::Failed(_) => {}
+            Event::Sent | Event::Moving(_) => self.sent += 1,
+            Event::Failed(_) | Event::Read(_) | Event::Stale(_) => {}
             Event::Acknowledged(_) => self.acknowledged += 1,
             Event::Refused { .. } => self.refused += 1,
             Event::Unknown { .. } => self.unknown += 1,

@@ -4,17 +4,22 @@ use std::collections::BTreeMap;
 
 use model::Time;
 
-use super::entry::{Acknowledgement, Attempt, ClientPlan, Entry, Event, Header, WriteId};
+use super::entry::{Acknowledgement, Attempt, ClientPlan, Entry, Event, Header, Move, Read, Stale, WriteId};
 
 #[derive(Clone, PartialEq, Debug)]
 pub struct History {
     pub header: Header,
     pub writes: BTreeMap<WriteId, Write>,
+    /// In the order of their answers, each with the number of the write that it went with.
+    pub reads: Vec<(Time, WriteId, Read)>,
+    pub stale: Vec<(Time, WriteId, Stale)>,
 }
 
 #[derive(Clone, PartialEq, Debug)]
 pub struct Write {
     pub sent: Time,
+    /// `None` when it opens a case.
+    pub moves: Option<Move>,
     /// Attempts that failed, in order.
     pub failed: Vec<(Time, Attempt)>,
     /// `None` while the client still tries, and for ever when it was stopped meanwhile.
@@ -44,7 +49,7 @@ impl Write {
 
 impl History {
     pub fn new(header: Header) -> Self {
-        Self { header, writes: BTreeMap::new() }
+        Self { header, writes: BTreeMap::new(), reads: Vec::new(), stale: Vec::new() }
     }
 
     pub fn client(&self, name: &str) -> Option<&ClientPlan> {
@@ -59,8 +64,20 @@ impl History {
     /// Adds one line. Errors: a line that contradicts an earlier one.
     pub fn add(&mut self, entry: Entry) -> Result<(), String> {
         let Entry { at, write: id, event } = entry;
-        if event == Event::Sent {
-            let write = Write { sent: at, failed: Vec::new(), end: None };
+        let moves = match &event {
+            Event::Read(read) => {
+                self.reads.push((at, id, read.clone()));
+                return Ok(());
+            }
+            Event::Stale(stale) => {
+                self.stale.push((at, id, stale.clone()));
+                return Ok(());
+            }
+            Event::Moving(moves) => Some(moves.clone()),
+            _ => None,
+        };
+        if event == Event::Sent || moves.is_some() {
+            let write = Write { sent: at, moves, failed: Vec::new(), end: None };
             return match self.writes.insert(id.clone(), write) {
                 None => Ok(()),
                 Some(_) => Err(format!("{id} was sent before")),
@@ -71,7 +88,7 @@ impl History {
             return Err(format!("{id} had ended before"));
         }
         match event {
-            Event::Sent => {}
+            Event::Sent | Event::Moving(_) | Event::Read(_) | Event::Stale(_) => {}
             Event::Failed(attempt) => write.failed.push((at, attempt)),
             Event::Acknowledged(acknowledgement) => write.end = Some((at, End::Acknowledged(acknowledgement))),
             Event::Refused { .. } => write.end = Some((at, End::Refused)),
@@ -86,7 +103,7 @@ pub(super) mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::ledger::entry::{ClientKind, Habits, Place};
+    use crate::ledger::entry::{ClientKind, Habits, Place, Seen};
 
     pub fn plan(name: &str) -> ClientPlan {
         ClientPlan {
@@ -116,6 +133,7 @@ pub(super) mod tests {
             writer_epoch,
             lsn: "0/0".into(),
             replayed: false,
+            seen: Seen { version: 1, state: "UnderReview".into() },
         })
     }
 

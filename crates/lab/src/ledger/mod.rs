@@ -5,22 +5,27 @@
 //!
 //! ```text
 //! clients ─ Entry ─► Log ─► file ─► History ─┬─► measure: RTO, gaps, availability, writes in flight at the fault
-//!                                    rows ───┴─► audit:   lost, unknown, duplicate writes, by exact id
+//!                                    rows ───┼─► audit:   lost, unknown, duplicate writes, by exact id
+//!                                   cases ───┴─► anomaly: what no right execution could have shown its clients
 //! ```
 
+pub mod anomaly;
 pub mod audit;
 pub mod entry;
+pub mod exported;
 pub mod file;
 pub mod history;
 pub mod measure;
 pub mod rows;
 
 pub use audit::{Audit, audit};
-pub use entry::{Acknowledgement, ClientKind, ClientPlan, Entry, Event, Header, Place, WriteId};
+pub use entry::{
+    Acknowledgement, ClientKind, ClientPlan, Entry, Event, Header, Move, Place, Read, Seen, Stale, WriteId,
+};
 pub use file::{Counts, Ledger, LedgerError, Log, Progress, read};
 pub use history::{End, History, Write};
 pub use measure::{ClientResult, Fault, Measurement, Recovery, Series, measure, series};
-pub use rows::{FetchError, Rows, fetch};
+pub use rows::{Cases, FetchError, Rows, fetch, fetch_cases};
 
 /// Now, on the one clock of every ledger entry: monotonic, counts suspend, meaningless after a reboot.
 pub fn now() -> model::Time {

@@ -17,8 +17,8 @@ mod tests;
 pub use from_ledger::since_fault;
 pub use html::html;
 pub use result::{
-    Audit, Check, Client, ClientKind, DrillResult, FaultMark, JournalLine, LagSample, Objectives, Phases, RegionWrites,
-    Rto, Seal, StepBar, StepEnd, Timeline, Verdict, Writes,
+    Audit, Check, Client, ClientKind, DrillResult, Exported, FaultMark, JournalLine, LagSample, Objectives, Phases,
+    RegionWrites, Rto, Seal, StepBar, StepEnd, Timeline, Verdict, Writes,
 };
 pub use seconds::Seconds;
 pub use table::table;

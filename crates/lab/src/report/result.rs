@@ -3,6 +3,7 @@
 //! Times are seconds. Those of the timeline and the journal count from the first fault and are negative before it.
 
 use model::SiteId;
+use model::action::ExportedRows;
 use serde::{Deserialize, Serialize};
 
 pub use crate::evidence::Seal;
@@ -30,6 +31,9 @@ pub struct DrillResult {
     pub rto_seconds: Rto,
     pub phases_seconds: Phases,
     pub writes: Writes,
+    /// What old writers alone had, and exported before they gave it up.
+    #[serde(default)]
+    pub exports: Vec<Exported>,
     pub objectives: Objectives,
     pub clients: Vec<Client>,
     /// The smallest lease that the writer had left at a renewal, while no failover was called for. `None` when no
@@ -126,6 +130,46 @@ pub struct Audit {
     pub lost_ids: Vec<String>,
     /// Of the unknown writes, those that turned out to be there.
     pub unknown_present: u64,
+}
+
+/// What one old writer alone had (SAFETY.md item 13). Writes by their ledger ids.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Exported {
+    pub site: SiteId,
+    /// The rows with their labels; or the whole data directory at the site, where `rows` is `None`.
+    pub place: String,
+    /// `None` when its log could not be read.
+    pub transactions: Option<u64>,
+    /// `None` when rows could not be compared.
+    pub rows: Option<ExportedRows>,
+    /// Acknowledged, and the present writer does not have them.
+    pub lost_ids: Vec<String>,
+    /// Acknowledged, and the present writer has them too: tried again there.
+    pub recovered_ids: Vec<String>,
+    /// Never acknowledged to a client.
+    pub unacknowledged_ids: Vec<String>,
+    /// Refused, or sent by nobody.
+    pub wrong_ids: Vec<String>,
+    /// What could not be compared, and why.
+    pub notes: Vec<String>,
+}
+
+impl Exported {
+    /// One line for people.
+    pub fn text(&self) -> String {
+        let (Some(rows), Some(transactions)) = (&self.rows, self.transactions) else {
+            return format!("{}: not comparable, the whole data directory is kept", self.site);
+        };
+        let (lost, never) = (self.lost_ids.len(), self.unacknowledged_ids.len());
+        let again = match self.recovered_ids.len() {
+            0 => String::new(),
+            n => format!(", {n} recovered by a retry"),
+        };
+        format!(
+            "{}: {transactions} transactions; {rows}; {lost} lost writes, {never} never acknowledged{again}",
+            self.site
+        )
+    }
 }
 
 /// What the business asked for against what was measured; `None` when it could not be measured.

@@ -1,6 +1,7 @@
 //! Results as a drill makes them, for the tests of their forms.
 
 use model::SiteId;
+use model::action::ExportedRows;
 
 use super::*;
 
@@ -42,10 +43,22 @@ pub fn passed() -> DrillResult {
             refused: 203,
             unknown: 7,
             lost: Some(5),
-            lost_ids,
+            lost_ids: lost_ids.clone(),
             after_failover: Some(audit.clone()),
             after_failback: Some(audit),
         },
+        exports: vec![Exported {
+            site: a(),
+            place: "/home/op/case-api/drills/2026-07-01-region-loss/exports/diverged-1-0000000003000110/labelled.jsonl"
+                .into(),
+            transactions: Some(7),
+            rows: Some(ExportedRows { only_here: 18, differs: 0, gone_here: 0, same: 1 }),
+            lost_ids: lost_ids.clone(),
+            recovered_ids: vec!["stretching-1205".into()],
+            unacknowledged_ids: vec!["outside-1211".into()],
+            wrong_ids: vec![],
+            notes: vec![],
+        }],
         objectives: Objectives {
             rto_asked_seconds: s(1800.0),
             rto_measured_seconds: Some(s(5.613)),
@@ -87,6 +100,7 @@ pub fn failed() -> DrillResult {
     result.rto_seconds = Rto::default();
     result.phases_seconds = Phases { detect: Some(s(1.51)), decide: Some(s(0.012)), ..Phases::default() };
     result.writes.lost = None;
+    result.exports.clear();
     result.writes.lost_ids.clear();
     result.writes.after_failover = None;
     result.writes.after_failback = None;

@@ -32,6 +32,9 @@ pub fn table(result: &DrillResult) -> String {
     if !result.writes.lost_ids.is_empty() {
         let _ = writeln!(text, "\nlost writes: {}", some_ids(&result.writes.lost_ids, IDS));
     }
+    for export in &result.exports {
+        let _ = writeln!(text, "\nexported before it was given up: {}\n  {}", export.text(), export.place);
+    }
     if let Some(margin) = result.smallest_lease_margin_seconds {
         let _ = writeln!(text, "\nsmallest lease margin: {margin}");
     }

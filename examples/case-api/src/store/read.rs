@@ -8,9 +8,8 @@ use tokio_postgres::types::Type;
 use super::effect::Param;
 use super::{Failure, Store, describe};
 
-const CASE: &str = "SELECT id::text, subject, state, version, ledger_client, ledger_seq, epoch, lsn::text, site,
-                           to_char(changed_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.USZ')
-                    FROM case_api.cases";
+const COLUMNS: &str = "id::text, subject, state, version, ledger_client, ledger_seq, epoch, lsn::text, site,
+                       to_char(changed_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.USZ')";
 const TRAIL: &str = "SELECT version, was, became, key, epoch, lsn::text, site, instance,
                             to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.USZ')
                      FROM case_api.audit WHERE case_id = $1::uuid ORDER BY version";
@@ -18,9 +17,15 @@ const TRAIL: &str = "SELECT version, was, became, key, epoch, lsn::text, site, i
 pub const PAGE: i64 = 1000;
 
 impl Store {
-    pub async fn case(&self, id: &str) -> Result<Option<Value>, Failure> {
-        let rows = self.ask(&format!("{CASE} WHERE id = $1::uuid"), &[(&id, Type::TEXT)]).await?;
-        Ok(rows.first().map(case))
+    /// A case, and the epoch of the writer that says so, in one snapshot.
+    pub async fn case(&self, id: &str) -> Result<(Option<Value>, i64), Failure> {
+        let sql = format!(
+            "SELECT {COLUMNS}, writer.epoch_now FROM (SELECT case_api.epoch() AS epoch_now) AS writer
+             LEFT JOIN case_api.cases ON id = $1::uuid"
+        );
+        let rows = self.ask(&sql, &[(&id, Type::TEXT)]).await?;
+        let row = rows.first().ok_or_else(|| Failure::Refused("the database gave an empty answer".into()))?;
+        Ok((row.get::<_, Option<&str>>(0).map(|_| case(row)), row.get(10)))
     }
 
     /// The audit trail of a case, oldest first; empty when there is no such case.
@@ -30,7 +35,9 @@ impl Store {
 
     /// At most [`PAGE`] cases of one client, numbered above `after`, in order.
     pub async fn cases_of(&self, client: &str, after: i64) -> Result<Vec<Value>, Failure> {
-        let sql = format!("{CASE} WHERE ledger_client = $1 AND ledger_seq > $2 ORDER BY ledger_seq LIMIT {PAGE}");
+        let sql = format!(
+            "SELECT {COLUMNS} FROM case_api.cases WHERE ledger_client = $1 AND ledger_seq > $2 ORDER BY ledger_seq LIMIT {PAGE}"
+        );
         let rows = self.ask(&sql, &[(&client, Type::TEXT), (&after, Type::INT8)]).await?;
         Ok(rows.iter().map(case).collect())
     }

@@ -35,7 +35,7 @@ pub async fn duplicate_replay(stage: &mut Stage<'_>) -> Result<(), WorldError> {
     stage.return_home().await
 }
 
-/// The commands sent since `from` that took effect, or may have, and the case that was answered, if one was. What was
+/// The cases opened since `from`: commands that took effect, or may have, and the case that was answered, if one was. What was
 /// refused for certain is not sent again: it would take effect now, as it may.
 fn window(stage: &Stage<'_>, from: Time) -> Result<BTreeMap<WriteId, Option<String>>, WorldError> {
     let history =
@@ -47,6 +47,8 @@ fn window(stage: &Stage<'_>, from: Time) -> Result<BTreeMap<WriteId, Option<Stri
         _ => None,
     };
     let sent = history.writes.iter().filter(|(_, write)| from <= write.sent && write.sent <= until);
+    // A transition of a case that the failover lost has nothing to move any more.
+    let sent = sent.filter(|(_, write)| write.moves.is_none());
     Ok(sent.filter_map(|(id, write)| Some((id.clone(), case(write)?))).collect())
 }
 
