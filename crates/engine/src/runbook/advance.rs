@@ -338,6 +338,15 @@ impl Turn<'_> {
         if !required {
             return;
         }
+        if !undoing && self.outdated(run, number) {
+            let (id, at) = (run.id, self.now);
+            self.emit(Record::StepReset { run: id, step: number as u32, at });
+            if matches!(run.pause, Some(Pause::Trouble { step: paused, .. }) if paused == number as u32) {
+                let why = format!("the writer is in epoch {} by now", self.state.epoch());
+                self.emit(Record::Resumed { run: id, why, at });
+            }
+            return;
+        }
         let emergency = matches!(run.runbook.request, Request::Failover { .. }) && !run.gate_passed();
         if !undoing && guard::may_undo(run) && !emergency {
             return self.begin_stop(End::Failed, format!("step {number}, {}: {note}", step.title));
@@ -353,6 +362,16 @@ impl Turn<'_> {
         if !matches!(run.pause, Some(Pause::Trouble { .. })) {
             self.pause(run, Pause::Trouble { step: number as u32, why: format!("{}: {note}", step.title) });
         }
+    }
+
+    /// An order that was given before the new writer raised its own epoch, as it may after a lapse: whoever knows the
+    /// newer one refuses it. It is one writer still, and the order is given again in its name.
+    fn outdated(&self, run: &Run, number: usize) -> bool {
+        let raised = self.state.writer.as_ref().filter(|writer| {
+            run.committed.as_ref().is_some_and(|epoch| writer.site == epoch.site && writer.epoch > *epoch)
+        });
+        let since = run.steps[number].since.filter(|_| run.step(number).action().is_some());
+        raised.zip(since).is_some_and(|(writer, since)| writer.since > since)
     }
 
     fn passes_after_all(&mut self, run: &Run, number: usize, why: String) {

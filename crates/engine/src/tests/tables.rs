@@ -95,6 +95,22 @@ fn a_region_that_is_only_cut_from_its_peer_is_left_alone() {
 }
 
 #[test]
+fn an_order_refused_for_an_epoch_that_was_not_known_here_is_given_again() {
+    let mut world = World::established(topology());
+    let refused = Outcome::Refused { why: "the order was given in an old epoch".into() };
+    world.script("follow", A, Script::Ends(refused));
+    assert_eq!(world.ask(Request::Switchover { to: None }, "ada"), None);
+    world.settle();
+    assert!(matches!(world.run().pause, Some(Pause::Trouble { .. })), "{}", world.transcript());
+    let raised = world.epoch.next(&site(B));
+    world.epoch = raised.clone();
+    world.place(B).database = writing(&raised);
+    world.run_for(ms(1000));
+    world.settle();
+    ended(&world, "succeeded");
+}
+
+#[test]
 fn asking_mode_prepares_and_waits() {
     let mut world = asking();
     world.kill(A);
