@@ -6,10 +6,11 @@ use engine::Record;
 use model::time::human;
 use model::{RunId, Verb};
 
+use crate::clients::ClientKind;
 use crate::drill::stage::{RECOVER_WITHIN, Stage};
 use crate::drill::wound::Wound;
 use crate::ledger;
-use crate::world::WorldError;
+use crate::world::{WorldError, wait_for};
 
 pub async fn second_disaster(stage: &mut Stage<'_>) -> Result<(), WorldError> {
     let before = stage.brace().await?;
@@ -44,13 +45,13 @@ pub async fn second_disaster(stage: &mut Stage<'_>) -> Result<(), WorldError> {
     ends(stage, failback).await
 }
 
-/// Clients are served at home, by the new writer there. The old one of the first epoch is long gone.
+/// Clients that ask DNS are served again: traffic has moved, and only home is left to serve them.
 async fn serves_alone(stage: &Stage<'_>) -> Result<model::Time, WorldError> {
     let progress = stage.ledger.progress();
-    let count = || progress.borrow().acknowledged_by_site.get(stage.home.as_str()).copied().unwrap_or(0);
+    let count = || progress.borrow().by_kind.get(&ClientKind::TtlHonouring).map_or(0, |counts| counts.acknowledged);
     let before = count();
     let what = format!("clients served by {} again", stage.home);
-    crate::world::wait_for(&what, RECOVER_WITHIN, async || count() > before).await?;
+    wait_for(&what, RECOVER_WITHIN, async || count() > before).await?;
     Ok(ledger::now())
 }
 
