@@ -257,6 +257,42 @@ async fn without_pg_control_all_is_kept_and_copied_anew() {
     assert_eq!(a.ids().await, (0..15).collect::<Vec<_>>());
 }
 
+/// What `pg_rewind` would read is not there any more, as after a long absence.
+#[tokio::test]
+async fn a_diverged_writer_whose_log_is_gone_is_kept_and_copied_anew() {
+    let (a, b) = diverged().await;
+    for entry in fs::read_dir(a.server.config().data().join("pg_wal")).unwrap().map(|entry| entry.unwrap().path()) {
+        if entry.is_file() {
+            fs::remove_file(entry).unwrap();
+        }
+    }
+    let followed = done(a.server.follow(&b.upstream()).await.unwrap());
+
+    assert_eq!(followed.way, Way::Copy);
+    let kept = followed.divergence.expect("something is kept");
+    assert_eq!(kept.commits, None, "nobody can count them");
+    assert!(kept.export.join("global/pg_control").exists() && kept.export.join("base").exists());
+    a.catches_up(&b).await;
+    assert_eq!(a.ids().await, (0..15).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_server_that_cannot_start_says_why() {
+    let a = Site::writing("site-a", &[]).await;
+    a.insert(0..10).await;
+    done(a.server.stop().await.unwrap());
+    let version = a.server.config().data().join("PG_VERSION");
+    let right = fs::read_to_string(&version).unwrap();
+    fs::write(&version, "9.6\n").unwrap();
+    let error = a.server.start_writer(&epoch(2, "site-a"), &[]).await.unwrap_err().to_string();
+    assert!(error.contains("incompatible with server"), "{error}");
+    assert!(a.pids().is_empty());
+
+    fs::write(&version, right).unwrap();
+    done(a.server.start_writer(&epoch(2, "site-a"), &[]).await.unwrap());
+    assert_eq!(a.ids().await, (0..10).collect::<Vec<_>>(), "nothing was lost meanwhile");
+}
+
 #[tokio::test]
 async fn a_clean_switchover_leaves_nothing_behind() {
     let (a, b) = pair().await;

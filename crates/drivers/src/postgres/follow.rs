@@ -136,9 +136,18 @@ impl Server {
         if fork.left || control.reached() > fork.lsn {
             return Ok(true);
         }
-        let name = super::wal::segment(fork.timeline, fork.lsn.0 / control.segment_bytes, control.segment_bytes);
-        if !self.config.data().join("pg_wal").join(name).exists() {
-            return Ok(false); // the log is contiguous: it ends before this segment
+        let segment = |at: u64| {
+            let name = super::wal::segment(fork.timeline, at / control.segment_bytes, control.segment_bytes);
+            self.config.data().join("pg_wal").join(name)
+        };
+        if !segment(fork.lsn.0).exists() {
+            // The log is contiguous, so that it ends before this segment. Unless it is gone: what the others had of a
+            // writer at the fork, that writer had written.
+            let had = segment(fork.lsn.0.saturating_sub(1));
+            if !self.config.is_standby() && !had.exists() {
+                return Err(Error::parse("the log of a former writer, which is gone", had.display().to_string()));
+            }
+            return Ok(false);
         }
         let mut ahead = false;
         let any = |_| {
