@@ -33,9 +33,17 @@ pub struct Objectives {
     pub rpo: Duration,
     /// Percent, such as 99.95.
     pub availability: Option<f64>,
+    /// How much longer a write may take in the other region (seed 001: below 100 ms).
+    #[serde(default = "added_latency")]
+    pub added_latency: Duration,
     pub data_class: Option<String>,
     /// Per month.
     pub budget: Option<Usd>,
+}
+
+/// What seed 001 asks for, and what holds when a spec says nothing.
+pub fn added_latency() -> Duration {
+    Duration::from_millis(100)
 }
 
 /// How many different people must agree, and who they may be.

@@ -76,6 +76,7 @@ pub fn topology() -> Topology {
             rto: s(60),
             rpo: s(60),
             availability: None,
+            added_latency: Duration::from_millis(100),
             data_class: Some("regulated".into()),
             budget: None,
         },

@@ -45,6 +45,8 @@ pub fn all(
     let met = if objectives.rto_met { "within the objective" } else { "not within the objective" };
     checks.push(check("recovery time", objectives.rto_met, met));
     checks.push(recovery_point_kept(story, objectives));
+    checks.extend(availability(objectives));
+    checks.push(added_latency(objectives));
     checks.extend(story.own_checks.iter().cloned());
     checks.push(match &story.back_home {
         Some(Ok(())) => check("first topology", true, "writer, standby, fleets and traffic are as before"),
@@ -55,6 +57,27 @@ pub fn all(
         if story.leftovers.is_empty() { "no process and no file is left".into() } else { story.leftovers.join("; ") };
     checks.push(check("clean-up", story.leftovers.is_empty(), left));
     checks
+}
+
+/// One such disaster must leave a month within the objective; nothing is asked of a drill when the spec asks nothing.
+fn availability(objectives: &Objectives) -> Option<Check> {
+    let (percent, met) = (objectives.availability_asked_percent?, objectives.availability_met?);
+    let why = match (objectives.unserved_measured_seconds, objectives.unserved_allowed_seconds) {
+        (Some(unserved), Some(allowed)) => {
+            format!("{unserved} without service; {percent}% leaves {allowed} in 30 days")
+        }
+        _ => "no write was sent long enough before the end".into(),
+    };
+    Some(check("availability", met, why))
+}
+
+fn added_latency(objectives: &Objectives) -> Check {
+    let bound = objectives.added_latency_asked_seconds;
+    let why = match objectives.added_latency_measured_seconds {
+        Some(added) => format!("{added} more for the median write after the recovery; below {bound} is asked"),
+        None => "too few writes before the fault or after the recovery".into(),
+    };
+    check("added latency", objectives.added_latency_met, why)
 }
 
 fn ran(story: &Story) -> Check {

@@ -15,12 +15,14 @@ use super::{Course, DrillError, Plan, checks, exports, open_evidence, wound};
 use crate::evidence::Kind;
 use crate::ledger::{self, Fault, History, Measurement, Recovery};
 use crate::report::{
-    Audit, Client, DrillResult, FaultMark, JournalLine, LagSample, Objectives, Phases, Rto, Seconds, StepBar, StepEnd,
-    Timeline, Verdict, Writes, html, since_fault,
+    Audit, Client, DrillResult, FaultMark, JournalLine, LagSample, Objectives, Percent, Phases, Rto, Seconds, StepBar,
+    StepEnd, Timeline, Verdict, Writes, html, since_fault,
 };
 
 /// Width of a bar in the report's chart of writes.
 const BUCKET: Duration = Duration::from_millis(250);
+/// What an availability is a share of.
+const MONTH: Duration = Duration::from_secs(30 * 24 * 3600);
 
 pub fn assemble(
     plan: &Plan,
@@ -94,7 +96,25 @@ fn objectives(plan: &Plan, story: &Story, history: &History, measured: &Measurem
     let asked = &plan.topology.objectives;
     let rto = measured.rto.get(&ledger::ClientKind::TtlHonouring).copied().flatten();
     let rpo = story.after_failover.as_ref().map(|audit| checks::recovery_point(history, &audit.lost, fault_at));
+    let honouring = measured
+        .clients
+        .iter()
+        .find(|client| client.kind == ledger::ClientKind::TtlHonouring && client.place == ledger::Place::Outside);
+    let service = honouring.map(|client| client.service).filter(|service| service.due > 0);
+    let unserved_allowed = asked.availability.map(|percent| MONTH.mul_f64((100.0 - percent).clamp(0.0, 100.0) / 100.0));
+    // Every client outside that saw the recovery; without the one for which it is promised, nothing is met.
+    let outside = measured.clients.iter().filter(|client| client.place == ledger::Place::Outside);
+    let added = outside.filter_map(ledger::ClientResult::added_latency).reduce(f64::max);
+    let added = honouring.and_then(ledger::ClientResult::added_latency).and(added);
     Objectives {
+        availability_asked_percent: asked.availability,
+        availability_measured_percent: service.and_then(|service| service.availability()).map(Percent::of_share),
+        unserved_allowed_seconds: unserved_allowed.map(Seconds::from),
+        unserved_measured_seconds: service.map(|service| service.unserved().into()),
+        availability_met: unserved_allowed.map(|allowed| service.is_some_and(|service| service.unserved() <= allowed)),
+        added_latency_asked_seconds: asked.added_latency.into(),
+        added_latency_measured_seconds: added.map(Seconds::new),
+        added_latency_met: added.is_some_and(|added| added < asked.added_latency.as_secs_f64()),
         rto_asked_seconds: asked.rto.into(),
         rto_measured_seconds: rto.map(Seconds::from),
         rto_met: rto.is_some_and(|rto| rto <= asked.rto),

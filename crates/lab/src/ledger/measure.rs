@@ -1,4 +1,4 @@
-//! What the clients went through: RTO, gaps, availability, by pure calculation from the ledger.
+//! What the clients went through: RTO, gaps, availability, latency, by pure calculation from the ledger.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::entry::{Acknowledgement, ClientKind, ClientPlan, Place};
 use super::history::{End, History, Write};
+use super::service::{Latency, Service};
 
 /// What was done to the workload, and for how long its effect was watched.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -62,8 +63,15 @@ pub struct ClientResult {
     pub longest_gap: Duration,
     /// When that gap began.
     pub gap_from: Time,
-    /// Share of the writes sent that were acknowledged, 0 to 1; 1 when none was sent.
-    pub availability: f64,
+    /// Over the whole drill, its end included.
+    #[serde(default)]
+    pub service: Service,
+    /// Of the writes sent and acknowledged before the fault.
+    #[serde(default)]
+    pub latency_before: Option<Latency>,
+    /// Of the writes sent after this client saw the recovery; `None` when it did not, or saw too little of it.
+    #[serde(default)]
+    pub latency_after: Option<Latency>,
     /// After the fault, an attempt failed, or the silence was longer than one attempt may take.
     pub saw_outage: bool,
 }
@@ -86,8 +94,9 @@ pub fn measure(history: &History, fault: &Fault) -> Measurement {
 }
 
 fn measure_client(history: &History, plan: &ClientPlan, fault: &Fault) -> ClientResult {
-    let writes: Vec<&Write> =
-        history.of(&plan.name).map(|(_, write)| write).filter(|write| write.sent <= fault.until).collect();
+    let all: Vec<&Write> = history.of(&plan.name).map(|(_, write)| write).collect();
+    let service = Service::of(&all, plan.habits.request_timeout, plan.habits.every);
+    let writes: Vec<&Write> = all.into_iter().filter(|write| write.sent <= fault.until).collect();
     let count = |matches: fn(&Write) -> bool| writes.iter().filter(|write| matches(write)).count() as u64;
     let acknowledged = count(|write| write.acknowledged().is_some());
     let refused = count(|write| matches!(write.end, Some((_, End::Refused))));
@@ -96,6 +105,7 @@ fn measure_client(history: &History, plan: &ClientPlan, fault: &Fault) -> Client
     let failed_after =
         writes.iter().flat_map(|write| &write.failed).any(|(at, _)| (fault.at..=fault.until).contains(at));
     let silent = gap_from + longest_gap > fault.at && longest_gap > plan.habits.request_timeout;
+    let rto = rto(&writes, fault, failed_after || silent);
     ClientResult {
         client: plan.name.clone(),
         kind: plan.kind,
@@ -107,11 +117,22 @@ fn measure_client(history: &History, plan: &ClientPlan, fault: &Fault) -> Client
         unknown: sent - acknowledged - refused,
         retried: count(|write| write.acknowledged().is_some() && !write.failed.is_empty()),
         in_flight_at_fault: writes.iter().filter(|write| write.in_flight(fault.at)).count() as u64,
-        rto: rto(&writes, fault, failed_after || silent),
+        rto,
         longest_gap,
         gap_from,
-        availability: if sent == 0 { 1.0 } else { acknowledged as f64 / sent as f64 },
+        service,
+        latency_before: Latency::between(&writes, Time::ZERO, fault.at),
+        latency_after: rto.and_then(|rto| Latency::between(&writes, fault.at + rto, fault.until)),
         saw_outage: failed_after || silent,
+    }
+}
+
+impl ClientResult {
+    /// How much longer the median acknowledged write takes after the recovery than before the fault; negative when it
+    /// takes less. Seconds.
+    pub fn added_latency(&self) -> Option<f64> {
+        let (before, after) = (self.latency_before?, self.latency_after?);
+        Some(after.median.as_secs_f64() - before.median.as_secs_f64())
     }
 }
 

@@ -44,7 +44,6 @@ fn the_old_writers_last_words_are_not_recovery() {
     assert_eq!(result.rto, Some(Duration::from_millis(550)));
     assert_eq!(result.in_flight_at_fault, 1);
     assert_eq!((result.sent, result.acknowledged, result.unknown), (6, 5, 1));
-    assert!((result.availability - 5.0 / 6.0).abs() < 1e-9);
     assert_eq!((result.gap_from, result.longest_gap), (Time(130 * MS), Duration::from_millis(520)));
 }
 
@@ -81,6 +80,24 @@ fn an_outage_is_a_failure_or_a_long_silence_after_the_fault() {
     assert!(one(with_failure(120), &fault(100, 200, NEW)).saw_outage);
     // The plan's request time-out is 1 s.
     assert!(one(writes(&[(10, 12, 1), (1_100, 1_200, 2)]), &fault(100, 1_300, NEW)).saw_outage);
+}
+
+#[test]
+fn added_latency_compares_medians_before_the_fault_and_after_the_recovery() {
+    // 5 ms before the fault at 2 s; retries that end the outage at 5 s; 65 ms in the other region from then on.
+    let mut list: Vec<_> = (1..50u64).map(|n| (n * 40, n * 40 + 5, 1)).collect();
+    list.extend((50..125).map(|n| (n * 40, 5_000 + n, 2)));
+    list.extend((126..200).map(|n| (n * 40, n * 40 + 65, 2)));
+    let result = one(writes(&list), &fault(2_000, 9_000, NEW));
+    assert_eq!(result.rto, Some(Duration::from_millis(3_051)));
+    let median = |latency: Option<Latency>| latency.map(|l| (l.writes, l.median));
+    assert_eq!(median(result.latency_before), Some((49, Duration::from_millis(5))));
+    assert_eq!(median(result.latency_after), Some((73, Duration::from_millis(65))), "not the writes that waited");
+    assert!((result.added_latency().unwrap() - 0.060).abs() < 1e-9);
+    // 8 s of writes, whose last second says nothing; the 75 of the outage had to wait, 1 s and more but for the last.
+    assert_eq!((result.service.due, result.service.due - result.service.in_time), (173, 52));
+    let never = one(writes(&list), &fault(2_000, 9_000, Recovery::NewEpoch { above: 2 }));
+    assert_eq!((never.latency_after, never.added_latency()), (None, None), "it never recovered");
 }
 
 #[test]
@@ -126,7 +143,6 @@ proptest! {
         let watched = fault.until.since(fault.at);
         prop_assert!(result.rto.is_none_or(|rto| rto <= watched));
         prop_assert_eq!(result.sent, result.acknowledged + result.refused + result.unknown);
-        prop_assert!((0.0..=1.0).contains(&result.availability));
         prop_assert!(result.gap_from + result.longest_gap <= fault.until);
         if let (Recovery::NewEpoch { .. }, Some(rto)) = (&fault.recovery, result.rto) {
             let earlier = list.iter().any(|w| w.0 > at && w.1 > at && w.2 > 1 && Duration::from_millis(w.1 - at) < rto);

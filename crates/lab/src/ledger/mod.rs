@@ -4,7 +4,7 @@
 //! durable, outside every region, before it counts. What is measured and audited is read back from that file.
 //!
 //! ```text
-//! clients ─ Entry ─► Log ─► file ─► History ─┬─► measure: RTO, gaps, availability, writes in flight at the fault
+//! clients ─ Entry ─► Log ─► file ─► History ─┬─► measure: RTO, gaps, availability, latency, writes in flight
 //!                                    rows ───┼─► audit:   lost, unknown, duplicate writes, by exact id
 //!                                   cases ───┴─► anomaly: what no right execution could have shown its clients
 //! ```
@@ -17,6 +17,7 @@ pub mod file;
 pub mod history;
 pub mod measure;
 pub mod rows;
+pub mod service;
 
 pub use audit::{Audit, audit};
 pub use entry::{
@@ -26,6 +27,7 @@ pub use file::{Counts, Ledger, LedgerError, Log, Progress, read};
 pub use history::{End, History, Write};
 pub use measure::{ClientResult, Fault, Measurement, Recovery, Series, measure, series};
 pub use rows::{Cases, FetchError, Rows, fetch, fetch_cases};
+pub use service::{Latency, Service};
 
 /// Now, on the one clock of every ledger entry: monotonic, counts suspend, meaningless after a reboot.
 pub fn now() -> model::Time {

@@ -6,7 +6,7 @@ use model::{SiteId, Time};
 
 use crate::ledger::{self, ClientKind, ClientResult, Measurement, Place, Series};
 
-use super::{Audit, Client, RegionWrites, Rto, Seconds, Timeline, Writes};
+use super::{Audit, Client, Latency, Percent, RegionWrites, Rto, Seconds, Timeline, Writes};
 
 /// From `fault` to `at`, negative before it.
 pub fn since_fault(at: Time, fault: Time) -> Seconds {
@@ -39,7 +39,18 @@ impl From<&ClientResult> for Client {
             acknowledged: client.acknowledged,
             refused: client.refused,
             unknown: client.unknown,
+            availability_percent: client.service.availability().map(Percent::of_share),
+            unserved_seconds: client.service.unserved().into(),
+            latency_before: client.latency_before.map(Latency::from),
+            latency_after: client.latency_after.map(Latency::from),
+            added_latency_seconds: client.added_latency().map(Seconds::new),
         }
+    }
+}
+
+impl From<ledger::Latency> for Latency {
+    fn from(latency: ledger::Latency) -> Self {
+        Self { writes: latency.writes, median_seconds: latency.median.into(), p95_seconds: latency.p95.into() }
     }
 }
 

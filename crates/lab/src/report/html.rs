@@ -4,7 +4,7 @@ use askama::Template;
 
 use super::chart::{Chart, charts, region};
 use super::table::{kind_words, or_dash, or_none, some_ids, words};
-use super::{Audit, Client, ClientKind, DrillResult, Seconds, Verdict};
+use super::{Audit, Client, ClientKind, DrillResult, Percent, Seconds, Verdict};
 
 /// Lost ids listed in the page before the reader is sent to the ledger.
 const IDS: usize = 200;
@@ -71,6 +71,25 @@ impl Page<'_> {
     }
     fn none(&self, rto: &Option<Seconds>) -> String {
         or_none(*rto)
+    }
+    fn percent(&self, percent: &Option<Percent>) -> String {
+        percent.map_or("–".to_owned(), |percent| percent.to_string())
+    }
+    fn allowed(&self) -> String {
+        self.r.objectives.unserved_allowed_seconds.map_or("–".to_owned(), words)
+    }
+    fn available(&self) -> bool {
+        self.r.objectives.availability_met == Some(true)
+    }
+    /// Medians and 95th percentiles, each before and after.
+    fn latencies(&self, client: &Client) -> [String; 4] {
+        let (before, after) = (client.latency_before, client.latency_after);
+        [
+            or_dash(before.map(|latency| latency.median_seconds)),
+            or_dash(after.map(|latency| latency.median_seconds)),
+            or_dash(before.map(|latency| latency.p95_seconds)),
+            or_dash(after.map(|latency| latency.p95_seconds)),
+        ]
     }
     fn audits(&self) -> [(&'static str, &'static str, Option<&Audit>); 2] {
         let writes = &self.r.writes;

@@ -5,6 +5,7 @@
 mod chart;
 mod from_ledger;
 mod html;
+mod percent;
 mod result;
 mod seconds;
 mod table;
@@ -16,8 +17,9 @@ mod tests;
 
 pub use from_ledger::since_fault;
 pub use html::html;
+pub use percent::Percent;
 pub use result::{
-    Audit, Check, Client, ClientKind, DrillResult, Exported, FaultMark, JournalLine, LagSample, Objectives, Phases,
+    Audit, Check, Client, ClientKind, DrillResult, Exported, FaultMark, JournalLine, LagSample, Latency, Objectives, Phases,
     RegionWrites, Rto, Seal, StepBar, StepEnd, Timeline, Verdict, Writes,
 };
 pub use seconds::Seconds;

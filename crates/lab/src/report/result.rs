@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 pub use crate::evidence::Seal;
 pub use crate::ledger::ClientKind;
 
-use super::Seconds;
+use super::{Percent, Seconds};
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct DrillResult {
@@ -182,6 +182,28 @@ pub struct Objectives {
     /// Age of the oldest lost write at the fault; zero when nothing was lost.
     pub rpo_measured_seconds: Option<Seconds>,
     pub rpo_met: bool,
+    /// Share of a month; `None` when the spec asks for none. Percent.
+    #[serde(default)]
+    pub availability_asked_percent: Option<f64>,
+    /// Share of the drill in which the client that honours TTLs was served. Percent.
+    #[serde(default)]
+    pub availability_measured_percent: Option<Percent>,
+    /// What the availability that was asked for leaves without service in 30 days.
+    #[serde(default)]
+    pub unserved_allowed_seconds: Option<Seconds>,
+    /// Time in the drill in which that client was not served.
+    #[serde(default)]
+    pub unserved_measured_seconds: Option<Seconds>,
+    /// Whether one such disaster leaves a month within the objective; `None` when there is none.
+    #[serde(default)]
+    pub availability_met: Option<bool>,
+    #[serde(default)]
+    pub added_latency_asked_seconds: Seconds,
+    /// The largest of the clients outside that saw the recovery; negative when writes became quicker.
+    #[serde(default)]
+    pub added_latency_measured_seconds: Option<Seconds>,
+    #[serde(default)]
+    pub added_latency_met: bool,
 }
 
 /// One client and what it went through.
@@ -200,6 +222,27 @@ pub struct Client {
     pub refused: u64,
     /// It never learned how these ended.
     pub unknown: u64,
+    /// Share of the drill in which it was served.
+    #[serde(default)]
+    pub availability_percent: Option<Percent>,
+    /// The rest of the drill.
+    #[serde(default)]
+    pub unserved_seconds: Seconds,
+    #[serde(default)]
+    pub latency_before: Option<Latency>,
+    #[serde(default)]
+    pub latency_after: Option<Latency>,
+    /// Between the two medians.
+    #[serde(default)]
+    pub added_latency_seconds: Option<Seconds>,
+}
+
+/// How long acknowledged writes took, from sending them to the acknowledgement.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Latency {
+    pub writes: u64,
+    pub median_seconds: Seconds,
+    pub p95_seconds: Seconds,
 }
 
 /// Something that must hold for the drill to prove anything.

@@ -66,6 +66,14 @@ pub fn passed() -> DrillResult {
             rpo_asked_seconds: s(60.0),
             rpo_measured_seconds: Some(s(0.068)),
             rpo_met: true,
+            availability_asked_percent: Some(99.95),
+            availability_measured_percent: Some(Percent::new(90.318)),
+            unserved_allowed_seconds: Some(s(1296.0)),
+            unserved_measured_seconds: Some(s(5.64)),
+            availability_met: Some(true),
+            added_latency_asked_seconds: s(0.1),
+            added_latency_measured_seconds: Some(s(0.004)),
+            added_latency_met: true,
         },
         clients: clients(),
         smallest_lease_margin_seconds: Some(s(3.914)),
@@ -108,6 +116,10 @@ pub fn failed() -> DrillResult {
     result.objectives.rto_met = false;
     result.objectives.rpo_measured_seconds = None;
     result.objectives.rpo_met = false;
+    result.objectives.availability_asked_percent = None;
+    result.objectives.availability_met = None;
+    result.objectives.added_latency_measured_seconds = None;
+    result.objectives.added_latency_met = false;
     result.checks[2] = check("clean-up", false, "process 4121 postgres still runs");
     result.timeline.steps.truncate(2);
     result.timeline.steps[1].end = StepEnd::Failed;
@@ -129,6 +141,10 @@ fn check(name: &str, passed: bool, why: &str) -> Check {
     Check { name: name.into(), passed, why: why.into() }
 }
 
+fn latency(writes: u64, median: f64, p95: f64) -> Latency {
+    Latency { writes, median_seconds: s(median), p95_seconds: s(p95) }
+}
+
 fn clients() -> Vec<Client> {
     let client = |name: &str, kind, rto, gap, acknowledged, refused, unknown| Client {
         name: name.into(),
@@ -140,6 +156,11 @@ fn clients() -> Vec<Client> {
         acknowledged,
         refused,
         unknown,
+        availability_percent: Some(Percent::new(100.0 * acknowledged as f64 / (acknowledged + refused + 400) as f64)),
+        unserved_seconds: s(gap - 0.02),
+        latency_before: Some(latency(200, 0.004, 0.011)),
+        latency_after: rto.map(|_| latency(870, 0.008, 0.019)),
+        added_latency_seconds: rto.map(|_| s(0.004)),
     };
     vec![
         client("outside", ClientKind::TtlHonouring, Some(s(5.613)), 5.655, 2501, 96, 2),

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
 
-use super::{ClientKind, DrillResult, Seconds};
+use super::{ClientKind, DrillResult, Latency, Seconds};
 
 /// Lost ids printed before the reader is sent to the ledger.
 const IDS: usize = 20;
@@ -26,7 +26,7 @@ pub fn table(result: &DrillResult) -> String {
     for reason in &result.reasons {
         let _ = writeln!(text, "  {reason}");
     }
-    for part in [objectives(result), phases(result), clients(result), writes(result)] {
+    for part in [objectives(result), phases(result), clients(result), served(result), writes(result)] {
         let _ = write!(text, "\n{part}\n");
     }
     if !result.writes.lost_ids.is_empty() {
@@ -84,6 +84,39 @@ fn objectives(result: &DrillResult) -> Table {
     let mut table = grid(["objective", "asked", "measured", "met"], 1);
     table.add_row(["RTO", &words(asked.rto_asked_seconds), &or_dash(asked.rto_measured_seconds), met(asked.rto_met)]);
     table.add_row(["RPO", &words(asked.rpo_asked_seconds), &or_dash(asked.rpo_measured_seconds), met(asked.rpo_met)]);
+    if let Some(percent) = asked.availability_asked_percent {
+        let measured = asked.availability_measured_percent.map_or("–".to_owned(), |p| p.to_string());
+        table.add_row(["availability", &format!("{percent}%"), &measured, met(asked.availability_met == Some(true))]);
+        let allowed = asked.unserved_allowed_seconds.map_or("–".to_owned(), words);
+        let measured = or_dash(asked.unserved_measured_seconds);
+        table.add_row(["without service, of a month's", &allowed, &measured, ""]);
+    }
+    let (bound, added) = (words(asked.added_latency_asked_seconds), or_dash(asked.added_latency_measured_seconds));
+    table.add_row(["added latency", &bound, &added, met(asked.added_latency_met)]);
+    table
+}
+
+/// How each client was served, from every vantage point.
+fn served(result: &DrillResult) -> Table {
+    let mut table = grid(
+        ["client", "where", "availability", "unserved", "median before", "after", "p95 before", "after", "added"],
+        2,
+    );
+    for client in &result.clients {
+        let of = |latency: Option<Latency>, part: fn(Latency) -> Seconds| or_dash(latency.map(part));
+        let (median, p95) = (|l: Latency| l.median_seconds, |l: Latency| l.p95_seconds);
+        table.add_row([
+            kind_words(client.kind).to_owned(),
+            client.place.clone(),
+            client.availability_percent.map_or("–".to_owned(), |percent| percent.to_string()),
+            client.unserved_seconds.to_string(),
+            of(client.latency_before, median),
+            of(client.latency_after, median),
+            of(client.latency_before, p95),
+            of(client.latency_after, p95),
+            or_dash(client.added_latency_seconds),
+        ]);
+    }
     table
 }
 

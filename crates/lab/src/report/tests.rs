@@ -54,7 +54,9 @@ fn marked(page: &str) -> BTreeMap<String, String> {
 fn says(text: &str, json: &Value) -> bool {
     match json {
         Value::Null => ["–", "none", "not audited"].contains(&text),
-        Value::Number(number) => text.trim_end_matches(" s").parse::<f64>().unwrap() == number.as_f64().unwrap(),
+        Value::Number(number) => {
+            text.trim_end_matches([' ', 's', '%']).parse::<f64>().unwrap() == number.as_f64().unwrap()
+        }
         Value::Array(ids) => text == ids.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", "),
         other => text == other.as_str().unwrap(),
     }

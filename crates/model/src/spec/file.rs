@@ -54,6 +54,8 @@ pub(crate) struct Objectives {
     pub rpo: Length,
     /// Share of a month in which the workload answers.
     pub availability: Option<Percent>,
+    /// How much longer a write may take after a failover than before it. Default: 100ms.
+    pub added_latency: Option<Length>,
     /// The class of data held; `residency` says where it may be.
     pub data_class: Option<String>,
     pub budget: Option<Monthly>,

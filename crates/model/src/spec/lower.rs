@@ -46,6 +46,7 @@ fn objectives(file: &File) -> topology::Objectives {
         rto: file.objectives.rto.0,
         rpo: file.objectives.rpo.0,
         availability: file.objectives.availability.map(|p| p.0),
+        added_latency: file.objectives.added_latency.map_or_else(topology::added_latency, |l| l.0),
         data_class: file.objectives.data_class.clone(),
         budget: file.objectives.budget.map(|m| Usd(m.0)),
     }

@@ -17,6 +17,12 @@ impl Rules<'_> {
             let problem = Problem::error("spec-range", span, "this availability cannot be met", "above 0%, below 100%");
             self.report(problem.hint("`99.95%` allows 22 minutes without service in a month"));
         }
+        if self.file.objectives.added_latency.is_some_and(|l| l.0.is_zero()) {
+            let span = self.at(&["objectives", "added_latency"]);
+            let problem =
+                Problem::error("spec-range", span, "no two regions are equally far from everybody", "above 0s");
+            self.report(problem.hint("`100ms` is the default"));
+        }
         self.rpo();
         self.rto();
     }
