@@ -14,11 +14,12 @@ pub enum Exit {
     Environment = 6,
     EvidenceBroken = 7,
     AwaitingApproval = 8,
+    Due = 9,
     Interrupted = 130,
 }
 
 impl Exit {
-    pub const ALL: [(Exit, &str); 10] = [
+    pub const ALL: [(Exit, &str); 11] = [
         (Exit::Ok, "done, or nothing to do"),
         (Exit::Failed, "the run or the drill failed"),
         (Exit::Usage, "wrong arguments"),
@@ -28,6 +29,7 @@ impl Exit {
         (Exit::Environment, "this machine lacks something: a port, PostgreSQL, a permission"),
         (Exit::EvidenceBroken, "the evidence does not verify"),
         (Exit::AwaitingApproval, "the run waits for approval"),
+        (Exit::Due, "drills are due (`drill --due --dry-run`)"),
         (Exit::Interrupted, "interrupted; what the command had started was stopped, a run that was asked for goes on"),
     ];
 

@@ -20,6 +20,8 @@ pub enum Code {
     PortInUse,
     NoPostgres,
     UnknownDrill,
+    DrillNotPossible,
+    HistoryUnreadable,
     Interrupted,
     NotRunning,
     ControllerNoAnswer,
@@ -34,7 +36,7 @@ pub enum Code {
 
 impl Code {
     #[cfg(test)]
-    pub const ALL: [Code; 20] = [
+    pub const ALL: [Code; 22] = [
         Code::Usage,
         Code::SpecNotFound,
         Code::SpecUnreadable,
@@ -45,6 +47,8 @@ impl Code {
         Code::PortInUse,
         Code::NoPostgres,
         Code::UnknownDrill,
+        Code::DrillNotPossible,
+        Code::HistoryUnreadable,
         Code::Interrupted,
         Code::NotRunning,
         Code::ControllerNoAnswer,
@@ -73,6 +77,8 @@ impl Code {
             Code::PortInUse => ("port-in-use", Exit::Environment),
             Code::NoPostgres => ("no-postgres", Exit::Environment),
             Code::UnknownDrill => ("unknown-drill", Exit::Usage),
+            Code::DrillNotPossible => ("drill-not-possible", Exit::Environment),
+            Code::HistoryUnreadable => ("history-unreadable", Exit::Environment),
             Code::Interrupted => ("interrupted", Exit::Interrupted),
             Code::NotRunning => ("not-running", Exit::NotReachable),
             Code::ControllerNoAnswer => ("controller-no-answer", Exit::NotReachable),

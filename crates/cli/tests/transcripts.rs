@@ -20,7 +20,9 @@ impl Shell {
         shell
     }
     fn write(&self, name: &str, text: &str) {
-        std::fs::write(self.dir.path().join(name), text).unwrap();
+        let path = self.dir.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
     }
     /// The spec with one text replaced, which must be there.
     fn edit(&self, from: &str, to: &str) {
@@ -110,6 +112,29 @@ fn wrong_arguments() {
     insta::assert_snapshot!("usage_json", shell.transcript(&["valdate", "--json"]));
     insta::assert_snapshot!("usage_none", shell.transcript(&[]));
     insta::assert_snapshot!("usage_man", shell.transcript(&["man", "women"]));
+}
+
+#[test]
+fn which_drills() {
+    let shell = Shell::new();
+    insta::assert_snapshot!("drill_help", shell.transcript(&["drill", "--help"]));
+    insta::assert_snapshot!("drill_none", shell.transcript(&["drill"]));
+    insta::assert_snapshot!("drill_all_and_one", shell.transcript(&["drill", "--all", "region-loss"]));
+    shell.write("old/scorecard.json", "{}");
+    insta::assert_snapshot!("drill_old_folder", shell.transcript(&["drill", "--all", "--out", "old"]));
+    shell.edit("needs: [cases, api-secret]", "needs: [cases]");
+    shell.edit("  api-secret: { kind: secret, env: API_SECRET }\n", "");
+    insta::assert_snapshot!("drill_not_possible", shell.transcript(&["drill", "secret-missing"]));
+}
+
+/// The list of drills grows: only what is said of an unknown one is fixed.
+#[test]
+fn an_unknown_drill() {
+    let output = Shell::new().output(&["drill", "region-loss", "region-los", "--json"]);
+    assert_eq!(output.status.code(), Some(2));
+    let error: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(error["error"]["code"], "unknown-drill");
+    assert_eq!(error["error"]["message"], "there is no drill `region-los`");
 }
 
 #[test]

@@ -14,6 +14,7 @@ pub mod protocol;
 pub mod record;
 pub mod routing;
 pub mod runbook;
+pub mod schedule;
 pub mod status;
 mod turn;
 pub mod watch;

@@ -5,5 +5,6 @@ pub mod drill;
 pub mod evidence;
 pub mod ledger;
 pub mod proxy;
+pub mod rehearsals;
 pub mod report;
 pub mod world;

@@ -142,6 +142,20 @@ fn defaults_are_the_safe_ones() {
     assert_eq!(topology.secrets().next().unwrap().1.env, "API_KEY");
 }
 
+/// Seed 001, "Recovery Testing Schedule".
+#[test]
+fn drills_are_scheduled_even_when_a_spec_does_not_say_so() {
+    let usual = |text: &str| -> Vec<(String, u64)> {
+        let drills = spec::parse(text).unwrap().drills;
+        drills.into_iter().map(|drill| (drill.fault, drill.every.as_secs() / 86_400)).collect()
+    };
+    let expected = [("corrupted-data", 7), ("region-loss", 30), ("all", 91), ("rebuild", 365)];
+    assert_eq!(usual(LEAST), expected.map(|(fault, days)| (fault.to_owned(), days)));
+    assert_eq!(usual(&format!("{LEAST}drills: []\n")), [], "nobody is made to rehearse");
+    let own = format!("{LEAST}drills: [{{ fault: lease-store-loss, every: week }}]\n");
+    assert_eq!(usual(&own), [("lease-store-loss".to_owned(), 7)]);
+}
+
 #[test]
 fn text_stays_as_written() {
     let topology = spec::parse(&LEAST.replace("'1.10'", "1.10")).unwrap();

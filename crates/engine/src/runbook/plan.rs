@@ -1,13 +1,15 @@
 //! Making runbooks. Planning reads the state and changes nothing; `--plan` prints what comes out of here.
 
+use std::sync::Arc;
+
 use model::observe::DatabaseState;
-use model::{SiteId, Time};
+use model::{SiteId, Time, Topology};
 
 use super::Runbook;
 use super::guard;
 use super::restore;
 use super::steps;
-use crate::protocol::{Refused, Request};
+use crate::protocol::{Refused, Request, RoutingAddresses};
 use crate::watch::Verdict;
 use crate::watch::loss::database;
 use crate::watch::verdict::fresh;
@@ -97,6 +99,28 @@ fn failback(state: &Workload, now: Time) -> Result<Runbook, Refused> {
     let steps = steps::failback(state, from, to);
     let approvals = state.topology.approvals.failback;
     Ok(Runbook { request: Request::Failback, from: Some(from.clone()), to: to.clone(), approvals, steps })
+}
+
+/// Failover and switchover from the preferred region, and the failback, as the spec alone shapes them: no region is
+/// looked at. For comparing with what was rehearsed, never for running.
+pub fn rehearsed(topology: &Arc<Topology>) -> Vec<Runbook> {
+    let state = Workload::new(topology.clone(), RoutingAddresses::new());
+    let home = topology.preferred();
+    let Some(away) = topology.others(home).next() else { return Vec::new() };
+    let approvals = &topology.approvals;
+    let plan = |request, from: &SiteId, to: &SiteId, approvals, steps| Runbook {
+        request,
+        from: Some(from.clone()),
+        to: to.clone(),
+        approvals,
+        steps,
+    };
+    let failover = Request::Failover { to: None, accept_loss: false };
+    vec![
+        plan(failover, home, away, approvals.failover, steps::failover(&state, home, away)),
+        plan(Request::Switchover { to: None }, home, away, approvals.switchover, steps::switchover(&state, home, away)),
+        plan(Request::Failback, away, home, approvals.failback, steps::failback(&state, away, home)),
+    ]
 }
 
 /// The region that holds the highest epoch.

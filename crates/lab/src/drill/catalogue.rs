@@ -1,5 +1,8 @@
 //! Every drill there is: its name, what it breaks, and the course that the workload must take.
 
+use model::Topology;
+use model::topology::SiteRole;
+
 /// One disaster, or one planned move, that can be rehearsed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Drill {
@@ -69,6 +72,19 @@ impl Drill {
     }
     pub fn course(self) -> Course {
         self.card().2
+    }
+    /// Why it cannot be carried out with this spec on this machine; `None` when it can.
+    pub fn obstacle(self, topology: &Topology) -> Option<String> {
+        let zones =
+            topology.sites.iter().filter(|site| site.id == *topology.preferred()).map(|site| match &site.role {
+                SiteRole::Region { zones, .. } => zones.len(),
+                SiteRole::Witness => 0,
+            });
+        match self {
+            Drill::SecretMissing if topology.secrets().next().is_none() => Some("the spec declares no secret".into()),
+            Drill::ZoneLoss if zones.sum::<usize>() < 2 => Some(format!("{} has a single zone", topology.preferred())),
+            _ => None,
+        }
     }
     pub fn named(name: &str) -> Option<Self> {
         catalogue().iter().copied().find(|drill| drill.name() == name)

@@ -10,6 +10,7 @@ mod disk;
 mod exports;
 pub(crate) mod plans;
 mod result;
+mod round;
 pub(crate) mod stage;
 mod story;
 mod watcher;
@@ -23,6 +24,7 @@ use model::{SiteId, Topology};
 use tokio_util::sync::CancellationToken;
 
 pub use catalogue::{Course, Drill, catalogue};
+pub use round::{Round, run_round};
 
 use crate::clients::Clients;
 use crate::evidence::{self, Kind, Opening};

@@ -7,6 +7,7 @@ mod from_ledger;
 mod html;
 mod percent;
 mod result;
+mod scorecard;
 mod seconds;
 mod table;
 
@@ -22,5 +23,6 @@ pub use result::{
     Audit, Check, Client, ClientKind, DrillResult, Exported, FaultMark, JournalLine, LagSample, Latency, Objectives, Phases,
     RegionWrites, Rto, Seal, StepBar, StepEnd, Timeline, Verdict, Writes,
 };
+pub use scorecard::{Measured, Scorecard, Scored, scorecard_html, scorecard_table, verdict_of};
 pub use seconds::Seconds;
 pub use table::table;

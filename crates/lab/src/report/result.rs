@@ -52,6 +52,8 @@ pub struct DrillResult {
 pub enum Verdict {
     Passed,
     Failed,
+    /// Not carried out: this machine, or this spec, does not let it.
+    Skipped,
 }
 
 impl Verdict {
@@ -59,6 +61,7 @@ impl Verdict {
         match self {
             Verdict::Passed => "passed",
             Verdict::Failed => "failed",
+            Verdict::Skipped => "skipped",
         }
     }
 }

@@ -10,7 +10,7 @@ use super::{ClientKind, DrillResult, Latency, Seconds};
 const IDS: usize = 20;
 
 /// One rule, below the header.
-const RULED: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
+pub(super) const RULED: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
 
 /// Verdict, objectives, phases, clients, writes and failed checks as plain text, no colour, a line break at the end.
 pub fn table(result: &DrillResult) -> String {

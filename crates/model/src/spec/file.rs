@@ -9,8 +9,8 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
+use serde::{Deserialize, Serialize};
 
 use super::quantity::{Interval, Length, Megabytes, Monthly, Percent};
 use crate::Policy;
@@ -39,9 +39,9 @@ pub(crate) struct File {
     pub timing: Timing,
     /// The parts of the workload. One postgres, one dns, and at least one fleet.
     pub components: Ordered<Component>,
-    /// Which faults to rehearse, and how often.
-    #[serde(default)]
-    pub drills: Vec<Drill>,
+    /// What to rehearse, and how often. Default: corrupted-data each week, region-loss each month, all drills each
+    /// quarter, and a rebuild each year.
+    pub drills: Option<Vec<Drill>>,
 }
 
 /// What the business has agreed to.
@@ -314,30 +314,38 @@ pub(crate) struct Drill {
     pub every: Interval,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize, JsonSchema)]
+/// What `antipode drill --list` names and explains, every drill at once, or what no drill does yet.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Fault {
-    /// Everything in the writing region is killed and its links fall silent at once.
     RegionLoss,
-    /// The writing region is cut off, but alive.
     RegionPartition,
-    /// The database server of the writing region is killed.
     DatabaseCrash,
-    /// The controller is killed in the middle of a run.
     ControllerCrash,
-    /// Nothing breaks: the planned move.
     Switchover,
+    ZoneLoss,
+    AppStopped,
+    GrayPause,
+    SlowReplication,
+    SecretMissing,
+    StandbyTooSmall,
+    DuplicateReplay,
+    CorruptedData,
+    DnsStuck,
+    Flapping,
+    FlappingLong,
+    SecondDisaster,
+    LeaseStoreLoss,
+    FullDisk,
+    All,
+    Rebuild,
 }
 
 impl Fault {
-    pub fn name(self) -> &'static str {
-        match self {
-            Fault::RegionLoss => "region-loss",
-            Fault::RegionPartition => "region-partition",
-            Fault::DatabaseCrash => "database-crash",
-            Fault::ControllerCrash => "controller-crash",
-            Fault::Switchover => "switchover",
-        }
+    /// As it is written.
+    pub fn name(self) -> String {
+        let word = serde_json::to_value(self).expect("a word");
+        word.as_str().unwrap_or_default().to_owned()
     }
 }
 

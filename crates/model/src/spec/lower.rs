@@ -37,7 +37,7 @@ pub(super) fn topology(file: &File) -> Topology {
             .collect(),
         components: file.components.iter().map(|(name, c)| component(name, c, file)).collect(),
         timing: super::profile::timing(&file.timing),
-        drills: file.drills.iter().map(drill).collect(),
+        drills: file.drills.as_ref().map_or_else(usual_drills, |drills| drills.iter().map(drill).collect()),
     }
 }
 
@@ -174,7 +174,16 @@ pub(super) fn plan_of(backup: &file::Backup, rto: Duration) -> topology::Backup 
 }
 
 fn drill(drill: &file::Drill) -> topology::DrillSchedule {
-    topology::DrillSchedule { fault: drill.fault.name().into(), every: drill.every.0 }
+    topology::DrillSchedule { fault: drill.fault.name(), every: drill.every.0 }
+}
+
+/// Weekly restore tests, monthly automated failovers, quarterly full drills, yearly rebuilds (seed 001, "Recovery Testing
+/// Schedule" and "Regular Tasks").
+fn usual_drills() -> Vec<topology::DrillSchedule> {
+    use file::Fault::{All, CorruptedData, Rebuild, RegionLoss};
+    let days = |n: u64| Duration::from_secs(n * 86_400);
+    let usual = [(CorruptedData, days(7)), (RegionLoss, days(30)), (All, days(91)), (Rebuild, days(365))];
+    usual.map(|(fault, every)| topology::DrillSchedule { fault: fault.name(), every }).into()
 }
 
 fn plain(settings: &BTreeMap<String, file::Setting>) -> BTreeMap<String, String> {

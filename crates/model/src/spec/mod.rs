@@ -24,6 +24,7 @@ pub const CODES: &[&str] = &[
     "spec-approvals",
     "spec-backup",
     "spec-backup-not-taken",
+    "spec-drills",
     "spec-duplicate-key",
     "spec-missing-key",
     "spec-name",

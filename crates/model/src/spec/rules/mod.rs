@@ -2,6 +2,7 @@
 
 mod backup;
 mod components;
+mod drills;
 mod objectives;
 mod sites;
 mod timing;
@@ -20,6 +21,7 @@ pub(super) fn check(file: &File, tree: &Node) -> Vec<Problem> {
     rules.components();
     rules.timing();
     rules.objectives();
+    rules.drills();
     rules.problems
 }
 
