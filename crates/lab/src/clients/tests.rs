@@ -223,7 +223,8 @@ async fn an_honouring_client_follows_the_name_and_a_write_takes_effect_once() {
     assert_eq!(keys.len(), keys.iter().collect::<BTreeSet<_>>().len(), "an acknowledged write is not sent again");
 
     let recovery = crate::ledger::Recovery::NewEpoch { above: 1 };
-    let result = crate::ledger::measure(&history, &crate::ledger::Fault { at: fault, until: now(), recovery });
+    let result =
+        crate::ledger::measure(&history, &crate::ledger::Fault { at: fault, until: now(), recovery, over: None });
     assert!(result.anyone_saw_outage);
     assert!(result.rto[&ClientKind::TtlHonouring].is_some_and(|rto| !rto.is_zero()));
 }

@@ -38,7 +38,8 @@ pub fn assemble(
         Course::Failover | Course::Move => Recovery::NewEpoch { above: story.old_epoch },
         Course::Stay => Recovery::SameWriter,
     };
-    let measured = ledger::measure(&history, &Fault { at: fault_at, until, recovery });
+    let over = story.healed_at.filter(|_| plan.drill.course() == Course::Stay);
+    let measured = ledger::measure(&history, &Fault { at: fault_at, until, recovery, over });
     let clients: Vec<Client> = measured.clients.iter().map(Client::from).collect();
     let writes = Writes::new(
         &clients,

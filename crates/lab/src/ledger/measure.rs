@@ -17,6 +17,10 @@ pub struct Fault {
     /// When measuring ended. Acknowledgements after it do not count.
     pub until: Time,
     pub recovery: Recovery,
+    /// When the fault itself was over, if it was within the measuring: before that, a client that was served again may
+    /// still feel it. `None` where it goes on, and the workload has left it.
+    #[serde(default)]
+    pub over: Option<Time>,
 }
 
 /// By which acknowledgement a client sees that the workload has recovered.
@@ -69,7 +73,7 @@ pub struct ClientResult {
     /// Of the writes sent and acknowledged before the fault.
     #[serde(default)]
     pub latency_before: Option<Latency>,
-    /// Of the writes sent after this client saw the recovery; `None` when it did not, or saw too little of it.
+    /// Of the writes sent after this client saw the recovery and the fault was over; `None` when it did not, or saw too little of it.
     #[serde(default)]
     pub latency_after: Option<Latency>,
     /// After the fault, an attempt failed, or the silence was longer than one attempt may take.
@@ -122,7 +126,10 @@ fn measure_client(history: &History, plan: &ClientPlan, fault: &Fault) -> Client
         gap_from,
         service,
         latency_before: Latency::between(&writes, Time::ZERO, fault.at),
-        latency_after: rto.and_then(|rto| Latency::between(&writes, fault.at + rto, fault.until)),
+        latency_after: rto.and_then(|rto| {
+            let from = fault.over.map_or(fault.at + rto, |over| over.max(fault.at + rto));
+            Latency::between(&writes, from, fault.until)
+        }),
         saw_outage: failed_after || silent,
     }
 }

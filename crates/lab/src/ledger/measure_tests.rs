@@ -27,7 +27,7 @@ fn failed(seq: u64, at: u64) -> Entry {
 }
 
 fn fault(at: u64, until: u64, recovery: Recovery) -> Fault {
-    Fault { at: Time(at * MS), until: Time(until * MS), recovery }
+    Fault { at: Time(at * MS), until: Time(until * MS), recovery, over: None }
 }
 
 fn one(entries: Vec<Entry>, fault: &Fault) -> ClientResult {
@@ -96,6 +96,8 @@ fn added_latency_compares_medians_before_the_fault_and_after_the_recovery() {
     assert!((result.added_latency().unwrap() - 0.060).abs() < 1e-9);
     // 8 s of writes, whose last second says nothing; of the 75 sent in the outage the last 22 waited less than 1 s.
     assert_eq!((result.service.due, result.service.due - result.service.in_time), (173, 53));
+    let blinking = Fault { over: Some(Time(7_500 * MS)), ..fault(2_000, 9_000, NEW) };
+    assert_eq!(one(writes(&list), &blinking).latency_after.map(|l| l.writes), None, "12 writes after it was over");
     let never = one(writes(&list), &fault(2_000, 9_000, Recovery::NewEpoch { above: 2 }));
     assert_eq!((never.latency_after, never.added_latency()), (None, None), "it never recovered");
 }

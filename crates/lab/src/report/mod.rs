@@ -20,8 +20,8 @@ pub use from_ledger::since_fault;
 pub use html::html;
 pub use percent::Percent;
 pub use result::{
-    Audit, Check, Client, ClientKind, DrillResult, Exported, FaultMark, JournalLine, LagSample, Latency, Objectives, Phases,
-    RegionWrites, Rto, Seal, StepBar, StepEnd, Timeline, Verdict, Writes,
+    Audit, Check, Client, ClientKind, DrillResult, Exported, FaultMark, JournalLine, LagSample, Latency, Objectives,
+    Phases, RegionWrites, Rto, Seal, StepBar, StepEnd, Timeline, Verdict, Writes,
 };
 pub use scorecard::{Measured, Scorecard, Scored, scorecard_html, scorecard_table, verdict_of};
 pub use seconds::Seconds;

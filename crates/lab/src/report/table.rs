@@ -92,7 +92,8 @@ fn objectives(result: &DrillResult) -> Table {
         table.add_row(["without service, of a month's", &allowed, &measured, ""]);
     }
     let (bound, added) = (words(asked.added_latency_asked_seconds), or_dash(asked.added_latency_measured_seconds));
-    table.add_row(["added latency", &bound, &added, met(asked.added_latency_met)]);
+    let kept = if asked.added_latency_measured_seconds.is_some() { met(asked.added_latency_met) } else { "–" };
+    table.add_row(["added latency", &bound, &added, kept]);
     table
 }
 
