@@ -127,6 +127,16 @@ fn which_drills() {
     insta::assert_snapshot!("drill_not_possible", shell.transcript(&["drill", "secret-missing"]));
 }
 
+#[test]
+fn the_schedule_of_a_new_workload() {
+    let shell = Shell::new();
+    insta::assert_snapshot!("drill_due", shell.transcript(&["drill", "--due", "--dry-run"]));
+    insta::assert_snapshot!("drill_history", shell.transcript(&["drill", "--history"]));
+    insta::assert_snapshot!("drill_dry_run_alone", shell.transcript(&["drill", "region-loss", "--dry-run"]));
+    shell.write("antipode-drills/history.jsonl", "nonsense\n");
+    insta::assert_snapshot!("drill_history_damaged", shell.transcript(&["drill", "--due", "--dry-run"]));
+}
+
 /// The list of drills grows: only what is said of an unknown one is fixed.
 #[test]
 fn an_unknown_drill() {

@@ -5,6 +5,7 @@
 mod chart;
 mod from_ledger;
 mod html;
+mod past;
 mod percent;
 mod result;
 mod scorecard;
@@ -18,6 +19,7 @@ mod tests;
 
 pub use from_ledger::since_fault;
 pub use html::html;
+pub use past::{history_html, time, trend_words};
 pub use percent::Percent;
 pub use result::{
     Audit, Check, Client, ClientKind, DrillResult, Exported, FaultMark, JournalLine, LagSample, Latency, Objectives,

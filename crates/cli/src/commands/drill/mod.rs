@@ -41,7 +41,7 @@ pub struct Drill {
     #[arg(long, conflicts_with_all = ["names", "list", "all"])]
     due: bool,
     /// With --due: only say what is due; exit status 9 when something is
-    #[arg(long, requires = "due")]
+    #[arg(long, requires = "due", conflicts_with_all = ["names", "list", "all", "history"])]
     dry_run: bool,
     /// Show every drill that was recorded, and how RTO and RPO went over time
     #[arg(long, conflicts_with_all = ["names", "list", "all", "due"])]

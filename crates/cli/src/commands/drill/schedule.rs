@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use engine::schedule::{ALL, Basis, Due, Entry, Trend, days, due, trend};
+use engine::schedule::{ALL, Basis, Due, Entry, days, due, trend};
 use lab::drill::{Drill, catalogue};
 use lab::rehearsals::{self, HistoryError};
-use lab::report::{DrillResult, Scorecard, Verdict};
+use lab::report::{DrillResult, Scorecard, Verdict, history_html, time, trend_words};
 use model::Topology;
 use serde_json::{Value, json};
 
@@ -89,7 +89,15 @@ impl<'a> Past<'a> {
     pub fn show_history(&self, output: &Output) -> Result<Exit, Failure> {
         let entries = self.entries()?;
         let figures = figures(&entries);
+        let html = history_html(&self.topology.workload, &entries, &self.basis);
+        let page = self.folder.join("history.html");
+        let written = html.map_err(std::io::Error::other).and_then(|html| {
+            std::fs::create_dir_all(self.folder)?;
+            std::fs::write(&page, html)
+        });
+        written.map_err(|source| failure(HistoryError::File { doing: "write", path: page.clone(), source }))?;
         output.result(&json!({ "entries": entries, "trends": figures }), || history_text(&entries, &self.basis));
+        output.notice(&format!("page: {}\n", page.display()));
         Ok(Exit::Ok)
     }
 }
@@ -148,7 +156,13 @@ fn history_text(entries: &[Entry], basis: &Basis) -> String {
             let series = series(entries, drill, figure);
             if let (Some(least), Some(most)) = (least(&series), most(&series)) {
                 let range = format!("{least:.3} to {most:.3} s");
-                rows.push([drill.to_owned(), name.into(), sparkline(&series), range, word(trend(&series)).into()]);
+                rows.push([
+                    drill.to_owned(),
+                    name.into(),
+                    sparkline(&series),
+                    range,
+                    trend_words(trend(&series)).into(),
+                ]);
             }
         }
     }
@@ -157,20 +171,6 @@ fn history_text(entries: &[Entry], basis: &Basis) -> String {
         text.push_str(&table::draw(["drill", "figure", "over time", "range", "trend"], rows));
     }
     text
-}
-
-fn word(trend: Option<Trend>) -> &'static str {
-    match trend {
-        Some(Trend::Better) => "better",
-        Some(Trend::Steady) => "steady",
-        Some(Trend::Worse) => "worse",
-        None => "too few for a trend",
-    }
-}
-
-fn time(seconds: u64) -> String {
-    let stamp = i64::try_from(seconds).ok().and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
-    stamp.map_or("?".to_owned(), |stamp| stamp.to_string())
 }
 
 fn least(series: &[f64]) -> Option<f64> {
