@@ -172,7 +172,8 @@ impl World {
             // A call within the process: nothing can come between.
             let reply = self.vote(site, &question.request);
             let told = Message::LeaseTold(Box::new((question, reply)));
-            return self.after(Duration::from_micros(50), What::Deliver { from: site, to: site, message: told });
+            let durable = Duration::from_micros(50) + self.sites[site].disk_takes;
+            return self.after(durable, What::Deliver { from: site, to: site, message: told });
         }
         self.send(site, voter, Message::LeaseAsk(Box::new(question)));
     }
@@ -190,7 +191,9 @@ impl World {
 
     pub fn lease_asked(&mut self, site: usize, from: usize, question: Question) {
         let reply = self.vote(site, &question.request);
-        self.send(site, from, Message::LeaseTold(Box::new((question, reply))));
+        // The promise is on disk before it is told.
+        let durable = self.sites[site].disk_takes;
+        self.send_after(durable, site, from, Message::LeaseTold(Box::new((question, reply))));
     }
 
     pub fn lease_told(&mut self, site: usize, question: Question, reply: LeaseReply) {
@@ -227,7 +230,8 @@ impl World {
         if place.frozen {
             return place.held.push(What::Watchdog { site, leash });
         }
-        if !place.alive || !place.agent_up || place.leash != Some(leash) {
+        // A frozen one looks at the leash when it thaws.
+        if !place.alive || !place.agent_up || place.leash != Some(leash) || place.watchdog_frozen {
             return;
         }
         if place.local(self.now) < leash {
@@ -256,6 +260,7 @@ impl World {
         place.database.kill();
         place.agent_up = false;
         place.agent_frozen = false;
+        place.watchdog_frozen = false;
         // The controller beside the witness is a process of its own.
         place.held.retain(|what| match what {
             What::CallEnds { .. } | What::ControllerWakes | What::ControllerStarts | What::AgentStarts { .. } => true,

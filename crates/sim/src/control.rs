@@ -66,6 +66,8 @@ pub struct Control {
     calls: u64,
     /// Strikes at the next decision that records anything.
     pub doomed: Option<Death>,
+    /// Strikes after so many more such decisions.
+    pub dies_in: Option<(usize, Death)>,
 }
 
 impl Control {
@@ -85,7 +87,19 @@ impl Control {
             polling: BTreeMap::new(),
             calls: 0,
             doomed: None,
+            dies_in: None,
         }
+    }
+
+    fn doom(&mut self) -> Option<Death> {
+        if let Some((0, death)) = self.dies_in {
+            self.dies_in = None;
+            return Some(death);
+        }
+        if let Some((decisions, _)) = &mut self.dies_in {
+            *decisions -= 1;
+        }
+        self.doomed.take()
     }
 
     pub fn folded(&self) -> Workload {
@@ -145,7 +159,7 @@ impl World {
         let now = self.controller_clock();
         engine::observe(&mut self.control.state, now, event);
         let decision = engine::step(&self.control.state, now, event);
-        let doom = if decision.records.is_empty() { None } else { self.control.doomed.take() };
+        let doom = if decision.records.is_empty() { None } else { self.control.doom() };
         if doom == Some(Death::BeforeRecords) {
             self.kill_controller();
             return None;

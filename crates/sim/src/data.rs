@@ -51,6 +51,9 @@ impl World {
         if !place.runs() {
             return place.held.push(What::Worked { site, count, work });
         }
+        if place.database.frozen && !matches!(work, Work::Stop { .. } | Work::Follow { .. }) {
+            return place.database.held.push(What::Worked { site, count, work });
+        }
         match work {
             Work::Open { epoch } => self.opened(site, &epoch),
             Work::Stop { clean, until } => self.stopped(site, clean, until),
@@ -93,7 +96,8 @@ impl World {
             let timeout = self.topology.timing.unreachable_after;
             let database = &self.sites[site].database;
             let connected = database.stream.as_ref().filter(|s| now.since(s.heard) < timeout);
-            let missing = connected.is_some_and(|stream| stream.flushed < database.end());
+            // A frozen server stops no more than it sends.
+            let missing = database.frozen || connected.is_some_and(|stream| stream.flushed < database.end());
             if missing && now < until {
                 self.push_wal(site);
                 return self.work(site, Duration::from_millis(20), Work::Stop { clean, until });
@@ -155,7 +159,7 @@ impl World {
     fn followed(&mut self, site: usize, attempt: AttemptId, upstream: usize) {
         let source = &self.sites[upstream];
         let reachable = source.alive && !source.frozen && self.net.both(site, upstream);
-        if !reachable || source.database.server != Server::Writing {
+        if !reachable || source.database.server != Server::Writing || source.database.frozen {
             let error = ActError::Transient(format!("the server of {} does not answer", source.id));
             self.writer(site, Event::Followed { copy: false });
             return self.attempt_ended(site, attempt, Outcome::Failed(error));
@@ -191,10 +195,12 @@ impl World {
     pub fn beat(&mut self) {
         self.after(self.topology.timing.check_every, What::Beat);
         for site in 0..2 {
-            if self.sites[site].alive && !self.sites[site].frozen {
+            let place = &self.sites[site];
+            if place.alive && !place.frozen && !place.database.frozen {
                 self.stream(site);
             }
-            if self.sites[site].runs() {
+            // A look at a frozen server does not come back.
+            if self.sites[site].runs() && !self.sites[site].database.frozen {
                 self.supervise(site);
             }
         }
@@ -237,7 +243,7 @@ impl World {
     /// Sends what the standby has not been sent, or a sign of life.
     fn push_wal(&mut self, site: usize) {
         let database = &mut self.sites[site].database;
-        let Some(stream) = database.stream.as_mut() else { return };
+        let Some(stream) = database.stream.as_mut().filter(|_| !database.frozen) else { return };
         let entries = database.log[stream.sent..].to_vec();
         let (from, to, stream_id) = (stream.sent, stream.to, stream.id);
         stream.sent = database.log.len();
@@ -270,7 +276,8 @@ impl World {
         database.timeline = timeline;
         database.receiving = Some((stream, now));
         let upto = database.end();
-        self.send(site, from, Message::WalFlushed { stream, upto });
+        let durable = self.sites[site].disk_takes;
+        self.send_after(durable, site, from, Message::WalFlushed { stream, upto });
     }
 
     pub fn wal_flushed(&mut self, site: usize, stream: u64, upto: usize) {
@@ -331,6 +338,10 @@ impl World {
         let (now, mark) = (self.now, self.next_mark());
         let place = &mut self.sites[site];
         let open = place.instances > 0 && place.passes(now, self.weakness.gate_without_deadline);
+        if place.database.frozen && open {
+            // The connection hangs, and the server reads it when it thaws.
+            return place.database.held.push(What::Deliver { from, to: site, message: Message::Write { write } });
+        }
         let writable = place.database.server == Server::Writing && !place.database.stopping;
         if !open || !writable {
             return self.send(site, from, Message::Written { write, done: false });
@@ -341,7 +352,7 @@ impl World {
         if self.sites[site].database.waits_for.is_some() {
             self.sites[site].database.waiting.push(Waiting { end, write, opening });
         } else {
-            let delay = self.rng.micros(500, 8_000);
+            let delay = self.rng.micros(500, 8_000) + self.sites[site].disk_takes;
             self.after(delay, What::AtGate { site, passing: Passing { write, opening, end } });
         }
         self.push_wal(site);
@@ -362,8 +373,10 @@ impl World {
             return;
         }
         if place.frozen || place.agent_frozen {
-            // Of an agent frozen between its look at the deadline and the write; see the crate's docs for whole sites.
-            let looked = place.passes(self.now, ignore) && !place.frozen && self.rng.one_in(2);
+            // Of an agent frozen between its look at the deadline and the write; see the crate's docs for what is
+            // frozen together with its watchdog.
+            let watched = !place.frozen && !place.watchdog_frozen;
+            let looked = watched && place.passes(self.now, ignore) && self.rng.one_in(2);
             let place = &mut self.sites[site];
             return match looked || ignore {
                 true => place.in_hand.push(passing),

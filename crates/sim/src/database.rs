@@ -2,6 +2,8 @@
 
 use model::{Epoch, Time};
 
+use crate::world::What;
+
 /// One record of the log. `mark` is unique in the world, so that two logs agree on a prefix exactly when they have the
 /// same mark at its end.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -52,6 +54,10 @@ pub struct Database {
     pub timeline: u32,
     /// Counts what is begun and what is killed: an end that comes after a kill belongs to nobody.
     pub work: u64,
+    /// Its processes are stopped (SIGSTOP): they are there, and do nothing.
+    pub frozen: bool,
+    /// What came for them meanwhile.
+    pub held: Vec<What>,
     /// A clean stop is under way: no new transaction.
     pub stopping: bool,
     /// Whom a copy was last told to follow; on disk.
@@ -74,6 +80,8 @@ impl Database {
             copy: false,
             timeline: 0,
             work: 0,
+            frozen: false,
+            held: Vec::new(),
             stopping: false,
             upstream: None,
             receiving: None,
@@ -94,6 +102,9 @@ impl Database {
         if self.server != Server::Absent {
             self.server = Server::Stopped;
         }
+        // SIGKILL reaches a stopped process too.
+        self.frozen = false;
+        self.held.clear();
         self.stopping = false;
         self.receiving = None;
         self.stream = None;

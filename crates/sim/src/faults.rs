@@ -1,9 +1,12 @@
 //! Breaking things, and mending them.
 
+use std::time::Duration;
+
 use engine::Event;
 use model::Person;
 
 use crate::control::Death;
+use crate::database::Server;
 use crate::scenario::{Fault, WITNESS};
 use crate::world::{What, World};
 
@@ -41,6 +44,20 @@ impl World {
             Fault::ThawAgent(site) => self.thaw_agent(site),
             Fault::FreezeSite(site) => return !std::mem::replace(&mut self.sites[site].frozen, true),
             Fault::ThawSite(site) => self.thaw_site(site),
+            Fault::FreezeServer(site) => {
+                let place = &mut self.sites[site];
+                let runs = place.alive && matches!(place.database.server, Server::Standby | Server::Writing);
+                return runs && !std::mem::replace(&mut place.database.frozen, true);
+            }
+            Fault::ThawServer(site) => self.thaw_server(site),
+            Fault::FreezeWatchdog(site) => {
+                let place = &mut self.sites[site];
+                let held = std::mem::take(&mut place.in_hand).into_iter();
+                place.held.extend(held.map(|passing| What::AtGate { site, passing }));
+                return !std::mem::replace(&mut place.watchdog_frozen, true);
+            }
+            Fault::ThawWatchdog(site) => self.thaw_watchdog(site),
+            Fault::SlowDisk(site, by) => return std::mem::replace(&mut self.sites[site].disk_takes, by) < by,
             Fault::CrashAgent(site) => {
                 let hit = self.sites[site].agent_up;
                 self.crash_agent(site);
@@ -110,6 +127,22 @@ impl World {
         }
     }
 
+    fn thaw_server(&mut self, site: usize) {
+        if std::mem::replace(&mut self.sites[site].database.frozen, false) {
+            for what in std::mem::take(&mut self.sites[site].database.held) {
+                self.at(self.now, what);
+            }
+        }
+    }
+
+    fn thaw_watchdog(&mut self, site: usize) {
+        let place = &mut self.sites[site];
+        if let Some(leash) = place.leash.filter(|_| std::mem::take(&mut place.watchdog_frozen)) {
+            self.at(self.now, What::Watchdog { site, leash });
+        }
+        self.sites[site].watchdog_frozen = false;
+    }
+
     /// What came meanwhile, in its order.
     fn catch_up(&mut self, site: usize) {
         for what in std::mem::take(&mut self.sites[site].held) {
@@ -118,7 +151,6 @@ impl World {
     }
 
     fn crash_database(&mut self, site: usize) -> bool {
-        use crate::database::Server;
         let place = &mut self.sites[site];
         let hit = place.alive && matches!(place.database.server, Server::Standby | Server::Writing);
         if hit {
@@ -153,6 +185,9 @@ impl World {
             self.bring_back(site);
             self.thaw_agent(site);
             self.thaw_site(site);
+            self.thaw_server(site);
+            self.thaw_watchdog(site);
+            self.sites[site].disk_takes = Duration::ZERO;
         }
         self.control.doomed = None;
     }

@@ -8,7 +8,8 @@
 //!                       └ Clients, People, Net, faults; Judge checks the invariants after every event
 //! ```
 //! The model behaves as the real shell in `controller::agent` does, and is coarser where that decides nothing: a probe is
-//! one event, a rewind one step. What a region's whole freeze may let through (SAFETY.md item 4) is not modelled.
+//! one event, a rewind one step. What a region's whole freeze, or that of an agent together
+//! with its watchdog, may let through (SAFETY.md item 4) is not modelled.
 
 mod agent;
 mod clients;
@@ -111,5 +112,7 @@ pub fn run_with(seed: u64, weakness: Weakness, trace: bool) -> Report {
     }
 }
 
+#[cfg(test)]
+mod crashes;
 #[cfg(test)]
 mod tests;

@@ -20,7 +20,15 @@ impl World {
                 let report = self.report(site);
                 self.answer(site, id, Answer::Report(report.into()));
             }
-            Call::Act { attempt, action } => self.act(site, id, attempt, action),
+            Call::Act { attempt, action } => match self.agent_dies_now() {
+                None => self.act(site, id, attempt, action),
+                Some(done) => {
+                    if done {
+                        self.act(site, id, attempt, action);
+                    }
+                    self.crash_agent(site);
+                }
+            },
             Call::Inquire { attempt } => {
                 let known = self.sites[site].attempts.get(&attempt);
                 let answer = match known.map(|told| told.end.clone()) {
@@ -40,6 +48,17 @@ impl World {
                 self.writer(site, Event::Cancel { attempt });
             }
         }
+    }
+
+    fn agent_dies_now(&mut self) -> Option<bool> {
+        let (orders, done) = self.agent_dies.as_mut()?;
+        if *orders > 0 {
+            *orders -= 1;
+            return None;
+        }
+        let done = *done;
+        self.agent_dies = None;
+        Some(done)
     }
 
     fn answer(&mut self, site: usize, id: u64, answer: Answer) {
@@ -194,7 +213,7 @@ impl World {
         let well = place.ready(now) > 0;
         let database = &place.database;
         let accompanied = database.stream.as_ref().is_some_and(|s| database.waits_for == Some(s.to));
-        let acknowledged = database.waits_for.is_none() || accompanied;
+        let acknowledged = !database.frozen && (database.waits_for.is_none() || accompanied);
         let outcome = if well && (acknowledged || !write) {
             Outcome::Done(Evidence::note("answered"))
         } else {

@@ -36,12 +36,14 @@ pub enum Kind {
     SecondDisaster,
     /// The witness is lost, and something else too.
     WitnessLoss,
+    /// What is there but does not work: a frozen server or watchdog, a disk that takes its time.
+    Stalls,
     /// Anything, at any time.
     Mixed,
 }
 
 impl Kind {
-    pub const ALL: [Kind; 13] = [
+    pub const ALL: [Kind; 14] = [
         Kind::RegionLoss,
         Kind::RegionPartition,
         Kind::LinkCuts,
@@ -54,6 +56,7 @@ impl Kind {
         Kind::Switchover,
         Kind::SecondDisaster,
         Kind::WitnessLoss,
+        Kind::Stalls,
         Kind::Mixed,
     ];
 }
@@ -79,6 +82,14 @@ pub enum Fault {
     ThawAgent(usize),
     FreezeSite(usize),
     ThawSite(usize),
+    /// Every process of the database server is stopped; its agent is not.
+    FreezeServer(usize),
+    ThawServer(usize),
+    /// Of the agent's watchdog alone.
+    FreezeWatchdog(usize),
+    ThawWatchdog(usize),
+    /// Whatever must be durable there takes so much longer, from here on.
+    SlowDisk(usize, Duration),
     CrashAgent(usize),
     CrashDatabase(usize),
     CrashController,
@@ -133,6 +144,15 @@ impl Scenario {
 }
 
 impl Scenario {
+    /// A disaster written by hand: what breaks, so long after it begins. The same for every shape and every stream of chance.
+    #[cfg(test)]
+    pub fn told(shape: Shape, faults: &[(Duration, Fault)], healed: Duration) -> Self {
+        let mut faults: Vec<_> = faults.iter().map(|(after, fault)| (BEGIN + *after, fault.clone())).collect();
+        let healed = BEGIN + healed;
+        faults.push((healed, Fault::Heal));
+        Self { shape, faults, healed, accepts_loss: true, ..Self::quiet(shape, false) }
+    }
+
     /// The time before, in which nothing befalls anybody.
     pub fn quiet(shape: Shape, inside: bool) -> Self {
         let people = Duration::from_secs(1);
@@ -176,6 +196,7 @@ impl Script<'_> {
             Kind::Switchover => self.switchover(start),
             Kind::SecondDisaster => self.second_disaster(start),
             Kind::WitnessLoss => self.witness_loss(start),
+            Kind::Stalls => self.stalls(start),
             Kind::Mixed => self.mixed(start),
         }
     }
@@ -345,6 +366,31 @@ impl Script<'_> {
         }
     }
 
+    fn stalls(&mut self, start: Time) {
+        let mut at = start;
+        for _ in 0..self.rng.range(1, 4) {
+            let over = at + self.lasting(50, 15_000);
+            let site = if self.rng.one_in(3) { self.rng.below(3) } else { 0 };
+            match self.rng.range(0, 4) {
+                0 | 1 => self.both(at, over, Fault::FreezeServer(site.min(1)), Fault::ThawServer(site.min(1))),
+                2 => {
+                    let slower = self.rng.millis(20, 2_000);
+                    self.both(at, over, Fault::SlowDisk(site, slower), Fault::SlowDisk(site, Duration::ZERO));
+                }
+                _ => {
+                    // The gate alone must keep what the watchdog does not.
+                    self.both(at, over, Fault::FreezeWatchdog(site), Fault::ThawWatchdog(site));
+                    let frozen = at + self.rng.millis(0, 500);
+                    self.both(frozen, over, Fault::FreezeAgent(site), Fault::ThawAgent(site));
+                }
+            }
+            at = at + self.rng.millis(100, 8_000);
+        }
+        if self.rng.one_in(2) {
+            self.one_more(start);
+        }
+    }
+
     fn mixed(&mut self, start: Time) {
         for _ in 0..self.rng.range(2, 8) {
             self.one_more(start);
@@ -362,7 +408,11 @@ impl Script<'_> {
         let over = at + self.lasting(50, 15_000);
         let site = self.rng.below(3);
         let (from, to) = self.pair();
-        match self.rng.range(0, 10) {
+        match self.rng.range(0, 12) {
+            10 => self.both(at, over, Fault::FreezeServer(site.min(1)), Fault::ThawServer(site.min(1))),
+            11 => {
+                self.both(at, over, Fault::SlowDisk(site, over.since(at) / 10), Fault::SlowDisk(site, Duration::ZERO))
+            }
             0 => self.both(at, over, Fault::Cut(from, to), Fault::Mend(from, to)),
             1 => {
                 self.both(at, over, Fault::Cut(from, to), Fault::Mend(from, to));

@@ -107,6 +107,9 @@ pub struct Site {
     pub frozen: bool,
     pub agent_up: bool,
     pub agent_frozen: bool,
+    pub watchdog_frozen: bool,
+    /// How much longer than usual a write to disk takes.
+    pub disk_takes: Duration,
     /// Changes with each start of the agent.
     pub incarnation: u64,
     /// What came while the agent was frozen.
@@ -155,6 +158,8 @@ impl Site {
             frozen: false,
             agent_up: true,
             agent_frozen: false,
+            watchdog_frozen: false,
+            disk_takes: Duration::ZERO,
             incarnation: 1,
             held: Vec::new(),
             voter,
@@ -194,7 +199,8 @@ impl Site {
     /// Instances that say that they are ready.
     pub fn ready(&self, world: Time) -> u32 {
         let serves = self.runs() && self.passes(world, false);
-        if serves && self.database.server == crate::database::Server::Writing { self.instances } else { 0 }
+        let answers = self.database.server == crate::database::Server::Writing && !self.database.frozen;
+        if serves && answers { self.instances } else { 0 }
     }
     pub fn mode(&self) -> Option<&Mode> {
         self.writer.as_ref().map(Writer::mode)

@@ -31,10 +31,11 @@ impl Shape {
     }
 
     fn parse(self) -> Topology {
-        // Looking half as often as the profile says shows the same in half the events.
+        // Looking half as often as the profile says shows the same in half the events; leaving a region long before its
+        // lease is over strains the voters.
         let timing = match self {
             Shape::Ask | Shape::Unapproved => "profile: standard",
-            _ => "probe_every: 400ms, check_every: 200ms",
+            _ => "probe_every: 400ms, check_every: 200ms, unreachable_after: 2s",
         };
         let (rpo, mode, database, approved) = match self {
             Shape::Automatic => ("12s", "automatic", "asynchronous", "[north, south]"),

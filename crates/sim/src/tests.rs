@@ -116,16 +116,13 @@ fn an_old_writer_that_serves_on_its_return_is_found() {
     bites(Weakness { serves_on_return: true, ..Weakness::default() }, &[], 200, TWO_WRITERS);
 }
 
-/// Seeds whose disasters once broke something, each by what it was.
+/// Seeds whose disasters once broke something, each by what it was. What earlier seeds found stands as step tables, which no
+/// change of the modelled world can blunt: `a_lapsed_writer_begins_one_bid_each_interval` (1722),
+/// `a_renewal_that_comes_after_its_release_binds_nobody` (24449), `a_planned_move_needs_the_receipt` (30407),
+/// `a_record_that_moved_while_the_voters_were_asked_counts` (36036, 36791, 39717, 43198, 44996).
 #[test]
 fn seeds_that_once_failed_pass() {
-    // A lapsed writer whose bid was refused at once began another upon every answer, and asked every voter each time.
-    let storm = run(1_722);
-    assert!(storm.violations.is_empty() && storm.events < 300_000, "{storm:?}");
-    // A renewal of the fenced writer came after its release, and bound a voter that its healthy successor needed.
-    // A failback went on although the old writer had lapsed instead of stopping cleanly, and lost its last writes.
-    // A candidate judged by the in-sync record of its first question; the writer changed it before the last one.
-    for seed in [24_449, 30_407, 36_036, 36_791, 39_717, 43_198, 44_996] {
+    for seed in [24_449, 30_407] {
         let report = run(seed);
         assert!(report.violations.is_empty(), "{report:?}");
     }

@@ -144,6 +144,8 @@ pub struct World {
     pub marks: u64,
     /// Faults that happened so far.
     pub struck: usize,
+    /// The agent that gets the order of this number, counted from now, dies before it begins or once it is done.
+    pub agent_dies: Option<(usize, bool)>,
     /// Faults that met something.
     pub hits: u32,
     trace: Option<Vec<String>>,
@@ -180,6 +182,7 @@ impl World {
             judge: Judge::default(),
             marks: 0,
             struck: 0,
+            agent_dies: None,
             hits: 0,
             trace: trace.then(Vec::new),
         };
@@ -298,6 +301,11 @@ impl World {
             Message::Answer { id, answer } => self.answered(id, *answer),
             _ if !self.sites[to].alive => {}
             _ if self.sites[to].frozen => self.sites[to].held.push(held(message)),
+            Message::WalAsk { .. } | Message::Wal { .. } | Message::WalFlushed { .. }
+                if self.sites[to].database.frozen =>
+            {
+                self.sites[to].database.held.push(held(message));
+            }
             // The database's own processes run on while the agent is frozen.
             Message::WalAsk { end, mark } => self.wal_asked(to, from, end, mark),
             Message::Wal { stream, from: start, entries, timeline } => {
@@ -315,6 +323,10 @@ impl World {
 
     /// Sends over a link that may lose, delay, double and reorder.
     pub fn send(&mut self, from: usize, to: usize, message: Message) {
+        self.send_after(Duration::ZERO, from, to, message);
+    }
+
+    pub fn send_after(&mut self, wait: Duration, from: usize, to: usize, message: Message) {
         if !self.net.open(from, to) || (from != OUTSIDE && !self.sites[from].alive) {
             self.judge.dropped += 1;
             return;
@@ -322,7 +334,7 @@ impl World {
         if from != to && self.rng.permille(self.net.lossy(from, to)) {
             return;
         }
-        let delay = self.net.delay(&mut self.rng, from, to);
+        let delay = wait + self.net.delay(&mut self.rng, from, to);
         let twice = self.net.noisy && from != to && self.rng.permille(20);
         if twice {
             let again = delay + self.rng.millis(1, 5_000);

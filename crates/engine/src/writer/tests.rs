@@ -540,6 +540,8 @@ fn a_lapsed_writer_does_not_bid_above_another_sites_epoch_whoever_answers_first(
     let elected = world.voters[&site("w")].promises().granted.clone();
     assert_eq!(elected.site, site("b"));
     let sound = LeaseRequest::Sound { epoch: elected.next(&site("a")), receipts: vec![] };
+    // No bid of a moment ago holds it back.
+    world.writers.get_mut(&site("a")).unwrap().bids_after = Time::ZERO;
     let reply = LeaseReply { highest: elected, sync: SyncRecord::default(), refused: None };
     world.send("a", Event::Voted { voter: site("w"), request: sound, sent: world.now, reply });
     assert!(matches!(world.writers[&site("a")].mode(), Mode::Fenced { .. }));

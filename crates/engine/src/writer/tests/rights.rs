@@ -70,3 +70,16 @@ fn a_lapsed_writer_begins_one_bid_each_interval() {
     now = now + 500 * MS;
     assert!((0..3).map(|_| asks(&answer(now, "w"))).sum::<usize>() > 0, "and comes");
 }
+
+/// Whoever gave it did not know of the epoch that this site knows of: nobody is even asked.
+#[test]
+fn an_order_of_an_older_epoch_asks_nobody() {
+    let mut world = World::new(false);
+    let attempt = world.attempt(2);
+    let writer = world.writers.get_mut(&site("b")).unwrap();
+    writer.highest = Epoch { number: 2, site: site("a") };
+    let order = Event::Promote { attempt, receipts: vec![], at_least: None, accept_loss: None, received: Lsn(1) };
+    let effects = writer.step(Time::ZERO, order);
+    assert_eq!(asks(&effects), 0, "{effects:?}");
+    assert!(matches!(&effects[..], [Effect::Answer { outcome: Outcome::Refused { .. }, .. }]), "{effects:?}");
+}
