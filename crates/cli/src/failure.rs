@@ -32,11 +32,12 @@ pub enum Code {
     JournalLocked,
     JournalCorrupted,
     JournalNewer,
+    DiskFull,
 }
 
 impl Code {
     #[cfg(test)]
-    pub const ALL: [Code; 22] = [
+    pub const ALL: [Code; 23] = [
         Code::Usage,
         Code::SpecNotFound,
         Code::SpecUnreadable,
@@ -59,6 +60,7 @@ impl Code {
         Code::JournalLocked,
         Code::JournalCorrupted,
         Code::JournalNewer,
+        Code::DiskFull,
     ];
 
     #[cfg(test)]
@@ -89,6 +91,7 @@ impl Code {
             Code::JournalLocked => ("journal-locked", Exit::Environment),
             Code::JournalCorrupted => ("journal-corrupted", Exit::Environment),
             Code::JournalNewer => ("journal-newer", Exit::Environment),
+            Code::DiskFull => ("disk-full", Exit::Environment),
         }
     }
 }

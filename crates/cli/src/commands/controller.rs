@@ -59,6 +59,7 @@ fn failure(error: ControllerError) -> Failure {
         ControllerError::Journal(JournalError::Locked { .. }) => Code::JournalLocked,
         ControllerError::Journal(JournalError::Corrupted { .. }) => Code::JournalCorrupted,
         ControllerError::Journal(JournalError::Newer { .. } | JournalError::UnknownRecord { .. }) => Code::JournalNewer,
+        ControllerError::Journal(JournalError::Full { .. }) => Code::DiskFull,
         _ => Code::CannotStart,
     };
     Failure::new(code, format!("the controller stopped: {}", causes(&error))).hint(error.hint())

@@ -1,5 +1,6 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Args;
 use lab::world::{World, WorldError};
@@ -11,6 +12,9 @@ use crate::exit::Exit;
 use crate::failure::{Code, Failure, causes};
 use crate::output::Output;
 use crate::{logs, spec_file};
+
+/// How often `up` looks whether the controller still runs.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Bring the workload up on this machine: every site, the controller, certificates; runs until Ctrl-C
 ///
@@ -50,9 +54,30 @@ impl Up {
         }
         let controller = world.controller_address();
         output.notice(&format!("up; the controller answers at {controller}, Ctrl-C stops everything\n"));
-        told.await;
+        tokio::select! {
+            () = &mut told => {}
+            status = controller_ended(&world) => {
+                let log = world.layout.controller().join("controller.log");
+                output.notice(&format!(
+                    "warning: the controller stopped ({status}): the writer goes on, and nobody watches it\n\
+                     hint: {} says why; stop this with Ctrl-C, mend it, and bring the workload up again\n",
+                    log.display()
+                ));
+                told.await;
+            }
+        }
         down(world, output).await;
         Ok(Exit::Ok)
+    }
+}
+
+/// Nothing but ourselves should end it.
+async fn controller_ended(world: &World) -> std::process::ExitStatus {
+    loop {
+        if let Some(status) = world.controller_ended().await {
+            return status;
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
     }
 }
 

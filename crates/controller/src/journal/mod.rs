@@ -81,6 +81,8 @@ pub enum JournalError {
     UnknownRecord { seq: u64, why: String },
     #[error("the journal is closed, because the controller is stopping")]
     Closed,
+    #[error("the disk of the journal {} is full", path.display())]
+    Full { path: PathBuf },
     #[error("cannot use the journal {}", path.display())]
     Database { path: PathBuf, source: rusqlite::Error },
     #[error("cannot use {}", path.display())]
@@ -97,6 +99,9 @@ impl JournalError {
                  restored controller again until they accept its orders"
             }
             JournalError::Newer { .. } | JournalError::UnknownRecord { .. } => "run the version that wrote it",
+            JournalError::Full { .. } => {
+                "make room and start the controller again: nothing that was decided is lost, and the writer goes on meanwhile"
+            }
             JournalError::OtherWorkload { .. } => "give each workload its own journal",
             JournalError::Closed => "ask again when the controller is back",
             JournalError::Database { .. } | JournalError::File { .. } => {

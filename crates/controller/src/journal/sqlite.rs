@@ -248,6 +248,7 @@ fn explain(path: &Path, seq: u64, source: rusqlite::Error) -> JournalError {
     let path = path.to_path_buf();
     match source.sqlite_error_code() {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => JournalError::Locked { path },
+        Some(ErrorCode::DiskFull) => JournalError::Full { path },
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
             JournalError::Corrupted { path, seq, why: source.to_string() }
         }

@@ -2,7 +2,7 @@
 //!
 //! `ANTIPODE_CRASH_AFTER_RECORD=<record>` aborts the process as soon as a record of that name (`attempt_started`,
 //! `committed`, …) is durable, before it is applied and before any effect. `<record>:<n>` waits for the n-th one
-//! that this process writes.
+//! that this process writes. `*` is any record of a run.
 
 use engine::Record;
 
@@ -39,11 +39,22 @@ impl Crash {
     }
 
     fn due(&mut self, records: &[Record]) -> bool {
-        let named = records.iter().filter(|record| name(record) == self.record).count() as u32;
+        let named = records.iter().filter(|record| self.means(record)).count() as u32;
         let due = self.left > 0 && named >= self.left;
         self.left = self.left.saturating_sub(named);
         due
     }
+
+    fn means(&self, record: &Record) -> bool {
+        if self.record == "*" { of_a_run(record) } else { name(record) == self.record }
+    }
+}
+
+/// Whether the record belongs to a run: not to what is watched, nor to a chore.
+fn of_a_run(record: &Record) -> bool {
+    let value = serde_json::to_value(record).unwrap_or_default();
+    let belongs = !value["run"].is_null() || !value["attempt"].is_null();
+    belongs && !value["record"].as_str().unwrap_or_default().starts_with("chore_")
 }
 
 /// The record's name as it stands in the journal.
@@ -65,6 +76,10 @@ mod tests {
         assert!(!crash.due(std::slice::from_ref(&other)));
         assert!(crash.due(&[frozen.clone(), other]));
         assert!(!crash.due(&[frozen]), "once");
+        let mut crash = Crash::parse("*").unwrap();
+        assert!(!crash.due(&[Record::Restarted { generation: 2, rebooted: false, at: model::Time(1) }]));
+        let of_a_run = Record::Resumed { run: model::RunId(1), why: String::new(), at: model::Time(1) };
+        assert!(crash.due(&[of_a_run]));
         for bad in ["", "frozen:", "frozen:0", "frozen:x"] {
             assert!(Crash::parse(bad).is_err(), "{bad}");
         }
