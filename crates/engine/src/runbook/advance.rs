@@ -338,11 +338,10 @@ impl Turn<'_> {
         if !required {
             return;
         }
-        if !undoing && self.outdated(run, number) {
+        if let Some(why) = self.overtaken_failure(run, number).filter(|_| !undoing) {
             let (id, at) = (run.id, self.now);
             self.emit(Record::StepReset { run: id, step: number as u32, at });
             if matches!(run.pause, Some(Pause::Trouble { step: paused, .. }) if paused == number as u32) {
-                let why = format!("the writer is in epoch {} by now", self.state.epoch());
                 self.emit(Record::Resumed { run: id, why, at });
             }
             return;
@@ -362,6 +361,18 @@ impl Turn<'_> {
         if !matches!(run.pause, Some(Pause::Trouble { .. })) {
             self.pause(run, Pause::Trouble { step: number as u32, why: format!("{}: {note}", step.title) });
         }
+    }
+
+    /// Why a failed step says nothing any more, and is done from its beginning.
+    fn overtaken_failure(&self, run: &Run, number: usize) -> Option<String> {
+        if self.outdated(run, number) {
+            return Some(format!("the writer is in epoch {} by now", self.state.epoch()));
+        }
+        let step = run.step(number);
+        let site = step.site().filter(|_| step.need == Need::WhileUp)?;
+        let up = self.state.verdicts.get(site).filter(|judged| judged.verdict == Verdict::Up)?;
+        let since = run.steps[number].since.filter(|since| up.since > *since);
+        since.map(|_| format!("{site} is back"))
     }
 
     /// An order that was given before the new writer raised its own epoch, as it may after a lapse: whoever knows the

@@ -390,6 +390,28 @@ fn a_dns_server_that_is_down_is_not_waited_for() {
 }
 
 #[test]
+fn a_dns_server_that_returns_during_the_run_gets_the_zone_and_nobody_is_asked() {
+    let mut world = World::established(topology());
+    world.script("follow", A, Script::Silence);
+    world.ask(Request::Switchover { to: None }, "ada");
+    world.kill(W);
+    let failed = |world: &World| world.run().steps.iter().any(|step| step.progress == Progress::Failed);
+    for _ in 0..600 {
+        if failed(&world) {
+            break;
+        }
+        world.run_for(ms(100));
+    }
+    assert!(failed(&world), "{}", world.transcript());
+    world.revive(W);
+    world.run_for(ms(3000));
+    assert_eq!(world.run().pause, None, "{}", world.transcript());
+    assert!(!failed(&world), "{}", world.transcript());
+    let zone = world.place(W).zone.clone().expect("a zone");
+    assert_eq!(crate::routing::enabled(&zone), [B]);
+}
+
+#[test]
 fn failback_waits_until_the_region_has_been_well_for_long() {
     let mut world = World::established(topology());
     world.kill(A);
