@@ -188,10 +188,31 @@ fn facts(status: &Status, operator: &Operator) -> String {
         let version = format!("zone {}.{}", routing.epoch.number, routing.serial);
         lines.push(("traffic", format!("goes to {} ({version}{old})", routing.to.join(", "))));
     }
+    lines.extend(backups(status));
     if let Some(run) = status.frozen {
         lines.push(("frozen", format!("deployments are frozen for {run}")));
     }
     lines.into_iter().map(|(name, says)| format!("{name:<11} {says}\n")).collect()
+}
+
+fn backups(status: &Status) -> Vec<(&'static str, String)> {
+    let Some(backup) = &status.backup else {
+        return vec![("backups", "none are declared: a mistake that replicates cannot be taken back".to_owned())];
+    };
+    let range = match (backup.from, backup.to) {
+        (Some(from), Some(to)) => format!("every moment from {from} to {to} can be restored"),
+        _ => "nothing can be restored yet".to_owned(),
+    };
+    let last = backup.base_age.map_or(String::new(), |age| format!("; the last full one is {} old", human(age)));
+    let behind = match backup.behind {
+        Some(behind) if behind.is_zero() => "; the archive is complete".to_owned(),
+        Some(behind) => format!("; the archive is {} behind", human(behind)),
+        None => String::new(),
+    };
+    let mut lines = vec![("backups", format!("{range}{last}{behind}"))];
+    lines.extend(backup.warnings.iter().map(|warning| ("", format!("WARNING: {warning}"))));
+    lines.extend(backup.kept.iter().map(|kept| ("", format!("kept by a restore, yours to delete: {kept}"))));
+    lines
 }
 
 /// What a writer without a standby does, by the spec and now: said in every status.

@@ -65,7 +65,7 @@ fn a_valid_spec() {
 #[test]
 fn a_valid_spec_with_warnings() {
     let shell = Shell::new();
-    shell.edit("replication: asynchronous", "replication: asynchronous, backup: { every: 1h }");
+    shell.edit("zones: [a, b], traffic_weight: 0", "zones: [a], traffic_weight: 0");
     insta::assert_snapshot!("validate_warning", shell.transcript(&["validate"]));
     insta::assert_snapshot!("validate_warning_json", shell.transcript(&["validate", "--json"]));
 }

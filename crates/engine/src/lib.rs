@@ -12,6 +12,7 @@ pub mod lease;
 pub mod outlook;
 pub mod protocol;
 pub mod record;
+pub mod restorable;
 pub mod routing;
 pub mod runbook;
 pub mod schedule;

@@ -9,6 +9,7 @@ use model::{ComponentId, Epoch, Person, RunId, SiteId, SiteReport, Time};
 use serde::{Deserialize, Serialize};
 
 use crate::outlook::{Outlook, outlook};
+use crate::restorable::{Restorable, restorable};
 use crate::runbook::run::{End, Mode, Pause, Progress, Run};
 use crate::runbook::{Need, Phase};
 use crate::watch::loss::{estimate, sync_record};
@@ -37,6 +38,9 @@ pub struct Status {
     /// What a writer that is left alone does, by the spec (asynchronous writers never wait); and what it does now.
     pub when_alone: WhenAlone,
     pub alone: Option<String>,
+    /// `None` when no backups are declared.
+    #[serde(default)]
+    pub backup: Option<Restorable>,
 }
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -156,6 +160,7 @@ pub fn status(state: &Workload, now: Time) -> Status {
         replication: postgres.replication,
         when_alone: postgres.when_alone,
         alone: alone.map(|alone| alone.says.clone()),
+        backup: restorable(state, now),
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -190,6 +191,11 @@ impl VaultReport {
 pub struct ArchiveReport {
     /// The last mark that the vault acknowledged.
     pub archived: Option<Mark>,
+    /// For how long something has been committed that is not in the vault yet; zero while everything is.
+    pub behind: Duration,
+    /// When the newest full backup that can be used was taken, and how long ago that is by this machine's clock.
+    pub base: Option<WallTime>,
+    pub base_age: Option<Duration>,
     /// Why the last try failed; empty when it did not.
     pub trouble: String,
 }

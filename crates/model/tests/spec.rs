@@ -197,7 +197,7 @@ drills: [{ fault: region-loss, every: month }, { fault: region-partition, every:
 "#;
     let checked = spec::check(sketch);
     let codes: Vec<&str> = checked.problems.iter().map(|p| p.code).collect();
-    assert_eq!(codes, ["spec-backup-not-taken"], "a warning");
+    assert!(codes.is_empty(), "{codes:?}");
     let topology = checked.topology.unwrap();
     assert_eq!(topology.failover, FailoverMode::Ask);
     assert_eq!(topology.standby_instances(&"ap-southeast-3".into(), 4), 2);

@@ -13,6 +13,7 @@ mod failover;
 mod journal;
 mod man;
 mod probe;
+mod restore;
 mod schema;
 mod sim;
 mod status;
@@ -35,6 +36,7 @@ pub enum Command {
     Switchover(switchover::Switchover),
     Failover(failover::Failover),
     Failback(failback::Failback),
+    Restore(restore::Restore),
     Approve(approve::Approve),
     Abort(abort::Abort),
     Journal(journal::Journal),
@@ -60,6 +62,7 @@ pub fn run(command: Command, globals: &Globals, output: &Output) -> Result<Exit,
         Command::Switchover(args) => args.run(globals, output),
         Command::Failover(args) => args.run(globals, output),
         Command::Failback(args) => args.run(globals, output),
+        Command::Restore(args) => args.run(globals, output),
         Command::Approve(args) => args.run(globals, output),
         Command::Abort(args) => args.run(globals, output),
         Command::Journal(args) => args.run(globals, output),

@@ -12,6 +12,7 @@ use rusqlite::Connection;
 use std::time::Duration;
 
 use super::attempts::Attempts;
+use super::backups::Backups;
 use super::database::{DatabaseShell, ended};
 use super::lease::Handle;
 use super::store;
@@ -27,6 +28,7 @@ pub struct Orders {
     pub voter: Arc<VoterStore>,
     pub verifier: Arc<Verifier>,
     pub database: Option<(Handle, Arc<DatabaseShell>)>,
+    pub backups: Option<Arc<Backups>>,
     pub fleets: BTreeMap<ComponentId, Arc<dyn Compute>>,
     pub zones: BTreeMap<ComponentId, Arc<dyn Traffic>>,
     /// How many instances each fleet was last told to run; an agent that restarts runs as many again.
@@ -113,9 +115,10 @@ impl Orders {
                 Some((_, shell)) => shell.follow(&upstream).await,
                 None => no_such(&action.component),
             }),
-            Verb::Archive | Verb::Restore { .. } | Verb::PutBack { .. } => {
-                Some(Outcome::Refused { why: "this site has no way to a vault".into() })
-            }
+            Verb::Archive | Verb::Restore { .. } | Verb::PutBack { .. } => Some(match &self.backups {
+                Some(backups) => backups.carry_out(&action.verb, attempt.deadline).await,
+                None => Outcome::Refused { why: "no backups are declared for this site".into() },
+            }),
             Verb::Scale { instances } => Some(match self.fleets.get(&action.component) {
                 Some(fleet) => {
                     self.remember_scale(&action.component, instances);

@@ -26,6 +26,9 @@ pub struct AgentConfig {
     pub fleets: BTreeMap<ComponentId, FleetPlace>,
     /// Only in regions.
     pub database: Option<DatabasePlace>,
+    /// Where backups are kept, apart from every region's data; at the witness only.
+    #[serde(default)]
+    pub vault: Option<PathBuf>,
     /// Geolocation codes of client networks.
     pub geo: BTreeMap<String, Vec<String>>,
 }

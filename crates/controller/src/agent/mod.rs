@@ -7,6 +7,7 @@
 //!       ├─ gate                             clients' only way to PostgreSQL, byte by byte until the deadline
 //!       ├─ database shell ── drivers::postgres
 //!       ├─ fleets, load balancer, DNS, secrets
+//!       ├─ backups                          the writer's log and full backups, into the vault at the witness
 //!       ├─ voter                            promises, on disk before any answer
 //!       ├─ probes                           what this vantage point sees of the others
 //!       └─ API over mutual TLS              reports and orders
@@ -15,6 +16,7 @@
 
 mod act;
 mod attempts;
+mod backups;
 pub mod config;
 mod database;
 mod disk;
@@ -24,6 +26,7 @@ mod probes;
 mod report;
 mod serve;
 mod store;
+mod vault;
 mod voter;
 pub mod watchdog;
 
@@ -50,10 +53,12 @@ use tokio_util::sync::CancellationToken;
 use crate::clock;
 use crate::identity::{Identity, Peer, Signer, Verifier};
 use crate::rpc::AgentClient;
+use backups::Backups;
 use config::{AgentConfig, DatabasePlace, FleetPlace};
 use database::DatabaseShell;
 use gate::{Deadline, Gate};
 use probes::{Probes, Target};
+use vault::VaultStore;
 use voter::{Elsewhere, EmbeddedVoters, VoterStore};
 use watchdog::Leash;
 
@@ -80,6 +85,8 @@ pub enum AgentError {
     Leash(#[source] std::io::Error),
     #[error("cannot handle signals")]
     Signals(#[source] std::io::Error),
+    #[error("the vault: {0}")]
+    Vault(#[from] vault::VaultError),
     #[error("{0}")]
     Lost(String),
 }
@@ -91,6 +98,7 @@ struct Data {
     shell: Arc<DatabaseShell>,
     gate: Arc<Gate>,
     home: PathBuf,
+    backups: Option<Arc<Backups>>,
 }
 
 /// Runs the agent until it is told to stop, or until it can no longer keep its promises.
@@ -133,11 +141,14 @@ pub async fn run(config: AgentConfig) -> Result<(), AgentError> {
     tokio::spawn(judge(config.clone(), probes.clone(), dns.clone(), fleets.clone(), stop.clone()));
 
     let zones: BTreeMap<ComponentId, Arc<dyn Traffic>> = BTreeMap::from([(dns_id, dns as Arc<dyn Traffic>)]);
+    let backups = data.as_ref().and_then(|data| data.backups.clone());
+    let vault = vault(&config)?;
     let orders = Arc::new(act::Orders {
         attempts,
         voter: voter.clone(),
         verifier,
         database: data.as_ref().map(|data| (data.lease.clone(), data.shell.clone())),
+        backups: backups.clone(),
         fleets: fleets.clone(),
         zones: zones.clone(),
         scales: Mutex::new(scales),
@@ -159,10 +170,12 @@ pub async fn run(config: AgentConfig) -> Result<(), AgentError> {
         zones,
         secrets: secrets.map(|secrets| secrets as Arc<dyn Secrets>),
         probes,
+        backups,
+        vault: vault.clone(),
         alone_since: Default::default(),
     };
     let listener = TcpListener::bind(config.listen).await.map_err(|error| AgentError::Listen(config.listen, error))?;
-    let desk = Arc::new(serve::Desk { report, orders });
+    let desk = Arc::new(serve::Desk { report, orders, vault });
     let router = serve::router(desk.clone());
     let mut server = tokio::spawn({
         let stop = stop.clone();
@@ -222,7 +235,8 @@ async fn start_database(
     let (component, _) = config.topology.database();
     let server_config = server_config(config, place)?;
     let (socket, standby) = (server_config.socket(), place.data().join("standby.signal").exists());
-    let driver: Arc<dyn Database> = Arc::new(Server::new(server_config)?);
+    let server = Arc::new(Server::new(server_config)?);
+    let driver: Arc<dyn Database> = server.clone();
     let deadline = Arc::new(Deadline::default());
     let gate = Arc::new(Gate::new(deadline.clone(), rules(config).sync.is_some()));
     let (database, database_orders) = mpsc::unbounded_channel();
@@ -259,7 +273,38 @@ async fn start_database(
     tokio::spawn(shell.clone().keep_waits(stop.clone()));
     tokio::spawn(shell.clone().watch_settings(timing.unreachable_after, stop.clone()));
     tokio::spawn(shell.clone().supervise(timing.check_every, stop.clone()));
-    Ok(Data { component: component.clone(), lease: handle, shell, gate, home: place.home.clone() })
+    let backups = backups(config, identity, server, &handle)?;
+    if let Some(backups) = backups.clone() {
+        tokio::spawn(backups.tend(stop.clone()));
+    }
+    Ok(Data { component: component.clone(), lease: handle, shell, gate, backups, home: place.home.clone() })
+}
+
+/// The way to the vault has connections of its own: much goes over it, and nobody else waits for that.
+fn backups(
+    config: &AgentConfig,
+    identity: &Identity,
+    server: Arc<Server>,
+    lease: &lease::Handle,
+) -> Result<Option<Arc<Backups>>, AgentError> {
+    let (topology, timing) = (&config.topology, &config.topology.timing);
+    let witness = topology.witness();
+    let (Some(plan), Some(at)) = (&topology.database().1.backup, config.peers.get(witness)) else { return Ok(None) };
+    Ok(Some(Arc::new(Backups {
+        site: config.site.clone(),
+        server,
+        lease: lease.clone(),
+        vault: AgentClient::new(identity, witness.clone(), at.agent, timing.renew_timeout)?,
+        plan: plan.clone(),
+        within: timing.step_deadlines.check,
+        progress: Default::default(),
+        said: Default::default(),
+    })))
+}
+
+fn vault(config: &AgentConfig) -> Result<Option<Arc<VaultStore>>, AgentError> {
+    let (Some(plan), Some(folder)) = (&config.topology.database().1.backup, &config.vault) else { return Ok(None) };
+    Ok(Some(Arc::new(VaultStore::open(folder, plan.keep)?)))
 }
 
 fn rules(config: &AgentConfig) -> Rules {

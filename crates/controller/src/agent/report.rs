@@ -7,15 +7,18 @@ use std::sync::Arc;
 use drivers::postgres::{Observed, ServerState};
 use drivers::{Compute, Secrets, Traffic};
 use engine::writer::Mode;
+use model::backup::BackupReport;
 use model::observe::Alone;
 use model::topology::{ComponentKind, Postgres, Replication, WhenAlone};
 use model::{ComponentId, DatabaseReport, DatabaseState, SiteId, SiteReport, Time, Topology};
 
+use super::backups::Backups;
 use super::database::DatabaseShell;
 use super::disk;
 use super::gate::Gate;
 use super::lease::{Handle, View};
 use super::probes::Probes;
+use super::vault::VaultStore;
 use super::voter::VoterStore;
 use crate::clock;
 
@@ -39,6 +42,8 @@ pub struct Parts {
     pub zones: BTreeMap<ComponentId, Arc<dyn Traffic>>,
     pub secrets: Option<Arc<dyn Secrets>>,
     pub probes: Arc<Probes>,
+    pub backups: Option<Arc<Backups>>,
+    pub vault: Option<Arc<VaultStore>>,
     /// Since when a writer has had no streaming standby.
     pub alone_since: std::sync::Mutex<Option<Time>>,
 }
@@ -66,8 +71,13 @@ impl Parts {
             zones,
             secrets,
             probes: self.probes.report(),
-            backup: Default::default(),
+            backup: self.backup(),
         }
+    }
+
+    fn backup(&self) -> BackupReport {
+        let of_region = self.backups.as_ref().map(|backups| backups.report());
+        BackupReport { vault: self.vault.as_ref().map(|vault| vault.report()), ..of_region.unwrap_or_default() }
     }
 
     fn database(&self, parts: &DatabaseParts) -> DatabaseReport {

@@ -2,15 +2,18 @@
 
 use std::sync::Arc;
 
-use axum::extract::State;
+use axum::body::Bytes;
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use drivers::postgres::Entry;
 use engine::Inquiry;
-use model::{LeaseReply, LeaseRequest, Outcome, Receipt, SiteReport};
+use model::{LeaseReply, LeaseRequest, Outcome, Receipt, SiteId, SiteReport};
 
 use super::act::Orders;
 use super::report::Parts;
+use super::vault::{VaultError, VaultStore};
 use crate::identity::Peer;
 use crate::rpc::wire::{self, ActRequest, AttemptRequest, PingReply};
 use crate::rpc::{FromAgent, FromController, Problem};
@@ -18,6 +21,8 @@ use crate::rpc::{FromAgent, FromController, Problem};
 pub struct Desk {
     pub report: Parts,
     pub orders: Arc<Orders>,
+    /// At the witness, when backups are declared.
+    pub vault: Option<Arc<VaultStore>>,
 }
 
 pub fn router(desk: Arc<Desk>) -> Router {
@@ -28,6 +33,9 @@ pub fn router(desk: Arc<Desk>) -> Router {
         .route(wire::INQUIRE, post(inquire))
         .route(wire::CANCEL, post(cancel))
         .route(wire::LEASE, post(lease))
+        .route(wire::VAULT, get(vault_list))
+        .route(wire::VAULT_PART, get(vault_part).post(vault_add))
+        .route(wire::VAULT_SEAL, post(vault_seal))
         .with_state(desk)
 }
 
@@ -108,5 +116,68 @@ fn receipts(request: &LeaseRequest) -> &[Receipt] {
         | LeaseRequest::BreakGlass { .. }
         | LeaseRequest::RecordSync { .. }
         | LeaseRequest::Recall => &[],
+    }
+}
+
+/// Every region may read, to restore; the vault decides nothing by who asks.
+async fn vault_list(_: FromAgent, State(desk): State<Arc<Desk>>) -> Result<Json<Vec<Entry>>, Problem> {
+    Ok(Json(desk.vault()?.list()))
+}
+
+async fn vault_part(
+    _: FromAgent,
+    State(desk): State<Arc<Desk>>,
+    Path((name, offset)): Path<(String, u64)>,
+) -> Result<Vec<u8>, Problem> {
+    let vault = desk.vault()?;
+    at_the_vault(move || vault.part(&name, offset)).await
+}
+
+async fn vault_add(
+    FromAgent(site): FromAgent,
+    State(desk): State<Arc<Desk>>,
+    Path((name, offset)): Path<(String, u64)>,
+    bytes: Bytes,
+) -> Result<(), Problem> {
+    let vault = desk.vault_of(&site)?;
+    at_the_vault(move || vault.add(&site, &name, offset, &bytes)).await
+}
+
+async fn vault_seal(
+    FromAgent(site): FromAgent,
+    State(desk): State<Arc<Desk>>,
+    Json(entry): Json<Entry>,
+) -> Result<Json<()>, Problem> {
+    let vault = desk.vault_of(&site)?;
+    at_the_vault(move || vault.seal(&site, &entry)).await.map(Json)
+}
+
+impl Desk {
+    fn vault(&self) -> Result<Arc<VaultStore>, Problem> {
+        self.vault.clone().ok_or_else(|| {
+            let why = format!("{} keeps no vault", self.report.site);
+            Problem::new(StatusCode::NOT_FOUND, "no-backups", why, "the witness does, when `backup` is declared")
+        })
+    }
+
+    fn vault_of(&self, site: &SiteId) -> Result<Arc<VaultStore>, Problem> {
+        if self.report.topology.is_region(site) {
+            return self.vault();
+        }
+        let why = format!("{site} is no region: it has nothing to keep");
+        Err(Problem::new(StatusCode::FORBIDDEN, "not-permitted", why, ""))
+    }
+}
+
+/// The disk is not waited for on a thread that answers others.
+async fn at_the_vault<T: Send + 'static>(
+    act: impl FnOnce() -> Result<T, VaultError> + Send + 'static,
+) -> Result<T, Problem> {
+    let failed = |why: String| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "vault", why, "");
+    match tokio::task::spawn_blocking(act).await {
+        Err(error) => Err(failed(error.to_string())),
+        Ok(Err(error @ VaultError::File { .. })) => Err(failed(error.to_string())),
+        Ok(Err(error)) => Err(Problem::new(StatusCode::CONFLICT, "vault", error.to_string(), "")),
+        Ok(Ok(done)) => Ok(done),
     }
 }

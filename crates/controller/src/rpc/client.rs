@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::http::StatusCode;
+use drivers::postgres::Entry;
 use model::{Action, Attempt, AttemptId, LeaseReply, LeaseRequest, Outcome, SiteId, SiteReport};
 use reqwest::Method;
 use rustls::{AlertDescription, ClientConfig};
@@ -100,6 +101,16 @@ impl PeerClient {
         self.call(Method::POST, path, Some(body), within).await
     }
 
+    /// GET `path`, an answer that is no JSON.
+    pub async fn get_bytes(&self, path: &str, within: Duration) -> Result<Vec<u8>, CallError> {
+        self.exchange(self.request(Method::GET, path, within), within).await
+    }
+
+    /// POST `body` as it is.
+    pub async fn post_bytes(&self, path: &str, body: Vec<u8>, within: Duration) -> Result<(), CallError> {
+        self.exchange(self.request(Method::POST, path, within).body(body), within).await.map(drop)
+    }
+
     /// Forgets the kept connections. A call that timed out does this by itself: the packets of a cut link vanish
     /// without an error, and the next call would go the same way.
     pub fn reset(&self) {
@@ -116,13 +127,23 @@ impl PeerClient {
         body: Option<&B>,
         within: Duration,
     ) -> Result<T, CallError> {
-        let peer = self.shared.peer.clone();
-        let url = format!("https://{}:{}{path}", peer.name(), self.shared.address.port());
-        let client = self.shared.client.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let mut request = client.request(method, url).timeout(within);
+        let mut request = self.request(method, path, within);
         if let Some(body) = body {
             request = request.json(body);
         }
+        let bytes = self.exchange(request, within).await?;
+        let peer = self.shared.peer.clone();
+        serde_json::from_slice(&bytes).map_err(|e| CallError::Unreadable { peer, why: e.to_string() })
+    }
+
+    fn request(&self, method: Method, path: &str, within: Duration) -> reqwest::RequestBuilder {
+        let url = format!("https://{}:{}{path}", self.shared.peer.name(), self.shared.address.port());
+        let client = self.shared.client.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        client.request(method, url).timeout(within)
+    }
+
+    async fn exchange(&self, request: reqwest::RequestBuilder, within: Duration) -> Result<Vec<u8>, CallError> {
+        let peer = self.shared.peer.clone();
         let answer = async {
             let response = request.send().await?;
             let status = response.status();
@@ -133,7 +154,7 @@ impl PeerClient {
             let problem = Box::new(problem(status, &bytes));
             return Err(CallError::Refused { peer, status: status.as_u16(), problem });
         }
-        serde_json::from_slice(&bytes).map_err(|e| CallError::Unreadable { peer, why: e.to_string() })
+        Ok(bytes.to_vec())
     }
 
     fn explain(&self, error: reqwest::Error, within: Duration) -> CallError {
@@ -253,6 +274,22 @@ impl AgentClient {
 
     pub async fn lease(&self, request: &LeaseRequest, within: Duration) -> Result<LeaseReply, CallError> {
         self.peer.post(wire::LEASE, request, within).await
+    }
+
+    pub async fn vault_list(&self, within: Duration) -> Result<Vec<Entry>, CallError> {
+        self.peer.get(wire::VAULT, within).await
+    }
+
+    pub async fn vault_part(&self, name: &str, offset: u64, within: Duration) -> Result<Vec<u8>, CallError> {
+        self.peer.get_bytes(&wire::vault_part(name, offset), within).await
+    }
+
+    pub async fn vault_add(&self, name: &str, offset: u64, bytes: Vec<u8>, within: Duration) -> Result<(), CallError> {
+        self.peer.post_bytes(&wire::vault_part(name, offset), bytes, within).await
+    }
+
+    pub async fn vault_seal(&self, entry: &Entry, within: Duration) -> Result<(), CallError> {
+        self.peer.post(wire::VAULT_SEAL, entry, within).await
     }
 
     /// See [`PeerClient::reset`].

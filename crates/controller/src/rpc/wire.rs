@@ -8,6 +8,10 @@
 //! | [`INQUIRE`] | POST [`AttemptRequest`] | [`AttemptReply`] | controller |
 //! | [`CANCEL`] | POST [`AttemptRequest`] | [`AttemptReply`], as it stands after cancelling | controller |
 //! | [`LEASE`] | POST `model::LeaseRequest` | `model::LeaseReply` | agents |
+//! | [`VAULT`] | GET | the entries of the vault | agents |
+//! | [`VAULT_PART`] | GET | bytes from there on, empty at the end | agents |
+//! | [`VAULT_PART`] | POST bytes | | agents of regions |
+//! | [`VAULT_SEAL`] | POST an entry | | agents of regions |
 
 use model::{Action, Attempt, AttemptId, Outcome, SiteId};
 use serde::{Deserialize, Serialize};
@@ -18,6 +22,14 @@ pub const ACT: &str = "/act";
 pub const INQUIRE: &str = "/inquire";
 pub const CANCEL: &str = "/cancel";
 pub const LEASE: &str = "/lease";
+pub const VAULT: &str = "/vault";
+pub const VAULT_PART: &str = "/vault/part/{name}/{offset}";
+pub const VAULT_SEAL: &str = "/vault/seal";
+
+/// The path of one part of a file in the vault.
+pub fn vault_part(name: &str, offset: u64) -> String {
+    VAULT_PART.replace("{name}", name).replace("{offset}", &offset.to_string())
+}
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct PingReply {

@@ -24,6 +24,7 @@ pub enum Drill {
     SecondDisaster,
     AppStopped,
     FullDisk,
+    CorruptedData,
     /// Of the benchmark alone.
     Calm,
 }
@@ -60,6 +61,7 @@ pub fn catalogue() -> &'static [Drill] {
         Drill::SecondDisaster,
         Drill::AppStopped,
         Drill::FullDisk,
+        Drill::CorruptedData,
     ]
 }
 
@@ -172,6 +174,11 @@ impl Drill {
                 "full-disk",
                 "the disk of the writer's database is full, and stays so until it has moved",
                 Course::Move,
+            ),
+            Drill::CorruptedData => (
+                "corrupted-data",
+                "a statement overwrites rows in both regions, and the database is restored to just before it",
+                Course::Failover,
             ),
             Drill::LeaseStoreLoss => (
                 "lease-store-loss",

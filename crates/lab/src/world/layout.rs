@@ -138,6 +138,8 @@ impl Layout {
             peers: others.map(|other| (other.clone(), peer(other))).collect(),
             fleets: if region(site) { self.fleets(topology, addresses, site)? } else { BTreeMap::new() },
             database: region(site).then(|| self.database(addresses, site)),
+            // At the witness, which no region's death or database reaches.
+            vault: (site == topology.witness()).then(|| self.site(site).join("vault")),
             geo: BTreeMap::new(),
         })
     }

@@ -23,7 +23,6 @@ pub use profile::profiles;
 pub const CODES: &[&str] = &[
     "spec-approvals",
     "spec-backup",
-    "spec-backup-not-taken",
     "spec-drills",
     "spec-duplicate-key",
     "spec-missing-key",

@@ -6,6 +6,7 @@ mod blocked;
 mod gray;
 mod lag;
 mod link;
+mod mistake;
 mod names;
 mod outage;
 mod replay;
@@ -46,6 +47,7 @@ pub(super) async fn rehearse(drill: Drill, stage: &mut Stage<'_>) -> Result<(), 
         Drill::SecondDisaster => again::second_disaster(stage).await,
         Drill::AppStopped => app::app_stopped(stage).await,
         Drill::FullDisk => app::full_disk(stage).await,
+        Drill::CorruptedData => mistake::corrupted_data(stage).await,
         Drill::Calm => Err(WorldError::Refused("`antipode bench calm` runs this".into())),
     }
 }

@@ -231,10 +231,6 @@ impl Rules<'_> {
         }
         if let Some(backup) = backup {
             self.backup(name, backup);
-            let span = self.key(&["components", name, "backup"]);
-            let message = "backups are declared, but this version takes none";
-            let hint = "replication copies mistakes too: keep another tool's backups until Antipode takes them";
-            self.report(Problem::warning("spec-backup-not-taken", span, message, "not acted upon").hint(hint));
         }
     }
 
