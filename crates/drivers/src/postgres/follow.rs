@@ -43,7 +43,7 @@ impl Server {
             if !self.config.is_standby() {
                 return Err(Error::Refused("this server may still write, stop or kill it first".into()));
             }
-            if self.follows(upstream).await {
+            if self.follows(upstream).await && self.shares_timeline(upstream).await? {
                 return Ok(Act::AlreadyDone(Followed { way: Way::Direct, divergence: None, phases: watch.phases }));
             }
         }
@@ -75,6 +75,15 @@ impl Server {
         let conninfo = self.value("ask for the upstream", "select current_setting('primary_conninfo')").await;
         matches!(state, ServerState::Standby { receiving: true, .. })
             && conninfo.ok().flatten() == Some(self.config.conninfo(upstream))
+    }
+
+    /// An upstream that was restored has left the history that its standby received. The standby then asks for a position
+    /// that is not there, again and again, and seems to receive each time.
+    async fn shares_timeline(&self, upstream: &Upstream) -> Result<bool, Error> {
+        let received =
+            self.value("ask what is received", "select received_tli::text from pg_stat_wal_receiver").await?;
+        let source = Source::examine(&self.config, upstream).await?;
+        Ok(received == Some(source.timeline.to_string()))
     }
 
     /// Stops a running standby, cleanly if it can be, and makes sure that nothing is left.

@@ -298,3 +298,29 @@ fn damaged(base: &[u8]) -> Vec<u8> {
     tar(&["-czf".as_ref(), before.as_ref(), "-C".as_ref(), inside.as_ref(), ".".as_ref()]);
     fs::read(&before).unwrap()
 }
+
+/// Found by the drill `corrupted-data`: the standby's connection to an upstream that was restored in place comes and goes.
+#[tokio::test]
+async fn a_standby_that_still_calls_the_restored_upstream_is_rewound_all_the_same() {
+    let vault = Vault::default();
+    let (a, b) = super::pair().await;
+    vault.back_up(&a, "base-1").await;
+    a.insert(10..15).await;
+    let good = now(&a).await;
+    a.insert(15..20).await;
+    vault.archive(&a).await;
+    b.catches_up(&a).await;
+    done(a.server.stop().await.unwrap());
+    recover(&a, &vault, &good).await;
+    done(a.server.start_writer(&epoch(2, "site-a"), &[]).await.unwrap());
+    for _ in 0..3 {
+        let followed = b.server.follow(&a.upstream()).await.unwrap();
+        let (Act::Done(followed) | Act::AlreadyDone(followed)) = followed else { panic!("{followed:?}") };
+        println!("{followed:?}");
+    }
+    a.insert(500..501).await;
+    b.catches_up(&a).await;
+    let expected: Vec<i32> = ids(&a).await;
+    assert!(!expected.contains(&15) && expected.contains(&14), "{expected:?}");
+    assert_eq!(b.ids().await, expected);
+}
