@@ -100,21 +100,28 @@ impl VaultStore {
     pub fn seal(&self, from: &SiteId, entry: &Entry) -> Result<(), VaultError> {
         check_name(&entry.name)?;
         let (part, path) = (self.unsealed(from, &entry.name), self.path(&entry.name));
-        let mut known = self.known();
-        if let Some(there) = known.entries.get(&entry.name) {
+        let kept = |known: &Known| known.entries.get(&entry.name).map(|there| there.sha256 == entry.sha256);
+        if let Some(same) = kept(&self.known()) {
             let _ = fs::remove_file(&part);
-            let same = there.sha256 == entry.sha256;
             return if same { Ok(()) } else { Err(VaultError::Taken(entry.name.clone())) };
         }
-        let file = File::open(&part).map_err(failed("read", &part))?;
-        let (bytes, sha256) = digest(&file).map_err(failed("read", &part))?;
+        // Nobody waits for a reading of the whole file: reports are given meanwhile. Under this name no part is added.
+        let sealing = self.path(&format!(".sealing.{from}.{}", entry.name));
+        fs::rename(&part, &sealing).map_err(failed("read", &part))?;
+        let file = File::open(&sealing).map_err(failed("read", &sealing))?;
+        let (bytes, sha256) = digest(&file).map_err(failed("read", &sealing))?;
         if (bytes, &*sha256) != (entry.bytes, &*entry.sha256) {
-            let _ = fs::remove_file(&part);
+            let _ = fs::remove_file(&sealing);
             return Err(VaultError::Wrong(format!("{} did not arrive as it was sent", entry.name)));
         }
-        file.set_permissions(Permissions::from_mode(0o400)).map_err(failed("protect", &part))?;
-        file.sync_all().map_err(failed("sync", &part))?;
-        fs::rename(&part, &path).map_err(failed("keep", &path))?;
+        file.set_permissions(Permissions::from_mode(0o400)).map_err(failed("protect", &sealing))?;
+        file.sync_all().map_err(failed("sync", &sealing))?;
+        let mut known = self.known();
+        if let Some(same) = kept(&known) {
+            let _ = fs::remove_file(&sealing);
+            return if same { Ok(()) } else { Err(VaultError::Taken(entry.name.clone())) };
+        }
+        fs::rename(&sealing, &path).map_err(failed("keep", &path))?;
         self.write_entry(entry)?;
         known.entries.insert(entry.name.clone(), entry.clone());
         known.count();

@@ -30,9 +30,13 @@ pub async fn corrupted_data(stage: &mut Stage<'_>) -> Result<(), WorldError> {
         stage.api.status().await.is_ok_and(|s| s.backup.is_some_and(|b| b.to.is_some() && b.warnings.is_empty()))
     })
     .await?;
+    let client = connect(&plans::database(stage.world, &stage.home)).await?;
+    let said = subjects(&client).await?;
     let before = stage.brace().await?;
+    // Writes are under way now.
+    let begun = ledger::now();
     let mut wound = Wound::default();
-    let mistake = corrupt(stage).await?;
+    let mistake = corrupt(&client, begun, said).await?;
     wound.at = mistake.begun;
     wound.note(format!("{} rows overwritten by one statement", mistake.rows));
     stage.struck(&wound);
@@ -71,7 +75,7 @@ struct Mistake {
     begun: Time,
     done: Time,
     rows: u64,
-    /// What each overwritten row said.
+    /// What rows said that were there before it, and that it overwrote.
     said: BTreeMap<String, String>,
 }
 
@@ -96,10 +100,7 @@ async fn garbage(client: &Client) -> Result<u64, WorldError> {
     Ok(count.unsigned_abs())
 }
 
-async fn corrupt(stage: &Stage<'_>) -> Result<Mistake, WorldError> {
-    let client = connect(&plans::database(stage.world, &stage.home)).await?;
-    let said = subjects(&client).await?;
-    let begun = ledger::now();
+async fn corrupt(client: &Client, begun: Time, said: BTreeMap<String, String>) -> Result<Mistake, WorldError> {
     let clock = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
     let good = client.query_one(clock, &[]).await.map_err(|error| trouble(&error))?.get(0);
     let bad = client.execute("UPDATE case_api.cases SET subject = $1", &[&GARBAGE]).await;
@@ -211,7 +212,8 @@ fn taken_back(stage: &mut Stage<'_>, mistake: &Mistake, asked: Time) -> Result<(
     Ok(())
 }
 
-/// What was taken back can still be read: the replaced directory, and what only the other region had.
+/// What was taken back can still be read: the replaced directory, and what only the other region had. That the export
+/// has exactly the lost writes is a check of every drill.
 fn kept(stage: &mut Stage<'_>, run: RunId) -> Result<(), WorldError> {
     let home = stage.world.layout.site(&stage.home).join("postgres");
     let aside: PathBuf = home.join(format!("before-restore-{run}"));
