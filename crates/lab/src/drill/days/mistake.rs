@@ -179,7 +179,10 @@ async fn right_again(stage: &mut Stage<'_>, mistake: &Mistake) -> Result<(), Wor
         Err(_) => false,
     };
     let rebuilt = wait_for("right rows in the other region", RECOVER_WITHIN, clean).await;
-    let why = format!("{} follows the restored history", stage.away);
+    let why = match &rebuilt {
+        Ok(()) => format!("{} follows the restored history", stage.away),
+        Err(late) => format!("{}: {late}", stage.away),
+    };
     stage.check("the other region is right too", rebuilt.is_ok(), why);
     Ok(())
 }
