@@ -23,8 +23,11 @@ const KEPT: [&str; 3] = ["manifest.json", "commits.jsonl", "rows.jsonl"];
 #[derive(Deserialize)]
 struct Manifest {
     site: SiteId,
-    commits: u64,
-    compared: Compared,
+    /// The data directory was kept whole: there is nothing else to read here, and the journal says where it is.
+    #[serde(default)]
+    whole: bool,
+    commits: Option<u64>,
+    compared: Option<Compared>,
 }
 
 #[derive(Deserialize)]
@@ -104,10 +107,14 @@ fn told(lines: &[(Line, Record)]) -> Vec<(SiteId, Export)> {
     told
 }
 
-/// `None`: the export was never finished.
+/// `None`: the export was never finished, or is a whole data directory.
 fn one(folder: &Path, history: &History, lost: &BTreeSet<WriteId>) -> io::Result<Option<Exported>> {
     let Ok(manifest) = std::fs::read_to_string(folder.join("manifest.json")) else { return Ok(None) };
-    let Manifest { site, commits, compared } = serde_json::from_str(&manifest)?;
+    let Manifest { site, whole, commits, compared } = serde_json::from_str(&manifest)?;
+    if whole {
+        return Ok(None);
+    }
+    let compared = compared.ok_or_else(|| io::Error::other("the manifest says nothing of a comparison"))?;
     let rows = BufReader::new(File::open(folder.join("rows.jsonl"))?);
     let place = folder.join("labelled.jsonl");
     let labelled = labelled(history, lost, rows, BufWriter::new(File::create(&place)?))?;
@@ -115,7 +122,7 @@ fn one(folder: &Path, history: &History, lost: &BTreeSet<WriteId>) -> io::Result
     Ok(Some(Exported {
         site,
         place: place.display().to_string(),
-        transactions: Some(commits),
+        transactions: commits,
         rows: Some(compared.rows),
         lost_ids: ids(Label::Lost),
         recovered_ids: ids(Label::Recovered),
@@ -123,4 +130,24 @@ fn one(folder: &Path, history: &History, lost: &BTreeSet<WriteId>) -> io::Result
         wrong_ids: labelled.ids(Label::Refused).chain(labelled.ids(Label::Stranger)).map(ToString::to_string).collect(),
         notes: compared.notes,
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::Header;
+
+    fn read_one(manifest: &str) -> io::Result<Option<Exported>> {
+        let folder = tempfile::tempdir()?;
+        std::fs::write(folder.path().join("manifest.json"), manifest)?;
+        std::fs::write(folder.path().join("rows.jsonl"), "")?;
+        let history = History::new(Header { drill: "database-crash".into(), clients: Vec::new() });
+        one(folder.path(), &history, &BTreeSet::new())
+    }
+
+    #[test]
+    fn a_directory_kept_whole_has_no_rows_to_label_and_a_manifest_without_a_comparison_is_broken() {
+        assert!(read_one(r#"{"site": "alpha", "whole": true}"#).unwrap().is_none());
+        assert!(read_one(r#"{"site": "alpha", "commits": 1}"#).is_err());
+    }
 }

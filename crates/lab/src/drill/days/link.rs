@@ -34,6 +34,8 @@ pub async fn flapping(stage: &mut Stage<'_>) -> Result<(), WorldError> {
         hits += u32::from(flap(stage, &mut wound, lease.mul_f64(BLIP)).await?);
         tokio::time::sleep(lease.mul_f64(CALM)).await;
     }
+    // What blips add while they last is no added latency: that is asked of the time after them.
+    stage.story.healed_at = Some(crate::ledger::now());
     wound.note(format!(
         "{BLIPS} blips of {}, with {} between them",
         human(lease.mul_f64(BLIP)),

@@ -2,9 +2,10 @@
 //! has heard the others and every promise of its own has ended; the writer goes on with the two that are left, and
 //! afterwards the three must again be able to elect another.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use engine::Record;
+use engine::status::SiteStatus;
 use model::SiteId;
 
 use crate::drill::stage::{RECOVER_WITHIN, Stage};
@@ -19,8 +20,9 @@ pub async fn lease_store_loss(stage: &mut Stage<'_>) -> Result<(), WorldError> {
     let before = stage.watcher.last_seq();
     lose_store(stage, &witness).await?;
     stage.world.start_site(&witness).await?;
+    let started = Instant::now();
     let lease = stage.world.topology.timing.lease;
-    let returned = promises_again(stage, &witness).await;
+    let returned = promises_again(stage, &witness, started).await;
     let why = format!("{witness} promises again, in the epoch of the writer");
     stage.check(
         "the wiped voter votes again",
@@ -69,12 +71,14 @@ async fn lose_store(stage: &mut Stage<'_>, site: &SiteId) -> Result<(), WorldErr
     Ok(())
 }
 
-/// Its report says that a promise of it runs, given to the writer of now.
-async fn promises_again(stage: &Stage<'_>, site: &SiteId) -> Result<(), WorldError> {
+/// A report from after its start says that it lacks nobody's word any more, and that a promise of it runs.
+async fn promises_again(stage: &Stage<'_>, site: &SiteId, started: Instant) -> Result<(), WorldError> {
     wait_for("a promise of the wiped voter", RECOVER_WITHIN, async || {
         stage.api.status().await.is_ok_and(|status| {
             let seen = status.sites.iter().find(|seen| seen.site == *site);
-            seen.is_some_and(|seen| seen.promise_remaining.is_some_and(|left| left > Duration::ZERO))
+            let promises = |seen: &SiteStatus| seen.promise_remaining.is_some_and(|left| left > Duration::ZERO);
+            let new = |seen: &SiteStatus| seen.reported.is_some_and(|age| age < started.elapsed());
+            seen.is_some_and(|seen| new(seen) && seen.findings.is_empty() && promises(seen))
         })
     })
     .await
