@@ -14,7 +14,8 @@ use tokio::time::Instant;
 
 use crate::exit::Exit;
 use crate::failure::{Code, Failure};
-use crate::operator::{Operator, interrupted};
+use crate::interrupt::interrupted;
+use crate::operator::Operator;
 use crate::output::Output;
 
 /// Longest that one question waits for news.

@@ -9,6 +9,7 @@ mod commands;
 mod exit;
 mod failure;
 mod following;
+mod interrupt;
 mod logs;
 mod operator;
 mod output;

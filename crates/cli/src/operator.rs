@@ -196,13 +196,3 @@ pub fn block_on(work: impl Future<Output = Result<Exit, Failure>>) -> Result<Exi
     let runtime = tokio::runtime::Runtime::new().map_err(|e| Failure::new(Code::CannotStart, causes(&e)))?;
     runtime.block_on(work)
 }
-
-/// When somebody presses Ctrl-C or asks us to end.
-pub async fn interrupted() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (mut interrupt, mut terminate) = (
-        signal(SignalKind::interrupt()).expect("a runtime with signals"),
-        signal(SignalKind::terminate()).expect("likewise"),
-    );
-    tokio::select! { _ = interrupt.recv() => {} _ = terminate.recv() => {} }
-}

@@ -7,12 +7,12 @@ use lab::bench::{BenchError, Play, Row, Sample, floor, markdown, play, rows};
 use lab::drill::{Drill, DrillError, Plan};
 use lab::report::{DrillResult, Verdict};
 use serde_json::json;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::up;
 use crate::exit::Exit;
 use crate::failure::{Code, Failure, causes};
+use crate::interrupt::cancelled_on_interrupt;
 use crate::output::Output;
 use crate::{logs, spec_file};
 
@@ -73,17 +73,8 @@ impl Bench {
             return Err(Failure::new(Code::Usage, format!("{} already holds a measurement", self.out.display()))
                 .hint("name a new folder with `--out`"));
         }
-        let stop = CancellationToken::new();
         runtime.block_on(async {
-            let (mut interrupt, mut terminate) = (
-                signal(SignalKind::interrupt()).expect("a runtime with signals"),
-                signal(SignalKind::terminate()).expect("likewise"),
-            );
-            let told = stop.clone();
-            tokio::spawn(async move {
-                tokio::select! { _ = interrupt.recv() => {} _ = terminate.recv() => {} }
-                told.cancel();
-            });
+            let stop = cancelled_on_interrupt();
             let began = std::time::Instant::now();
             let say = |line: &str| output.notice(&format!("[{:7.2}s] {line}\n", began.elapsed().as_secs_f64()));
             self.measure(output, &say, &stop).await

@@ -3,11 +3,11 @@ use std::path::PathBuf;
 use clap::Args;
 use controller::journal::JournalError;
 use controller::shell::{self, ControllerConfig, ControllerError};
-use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::exit::Exit;
 use crate::failure::{Code, Failure, causes};
+use crate::interrupt::interrupted;
 use crate::logs;
 
 /// Run a workload's controller; started by `antipode up`
@@ -37,14 +37,10 @@ async fn until_told(config: &std::path::Path, tied: bool) -> Result<(), Controll
     let config = ControllerConfig::load(config)?;
     let stop = CancellationToken::new();
     let stopping = stop.clone();
-    let (mut terminate, mut interrupt) = (
-        signal(SignalKind::terminate()).expect("a runtime with signals"),
-        signal(SignalKind::interrupt()).expect("likewise"),
-    );
+    let told = interrupted();
     tokio::spawn(async move {
         tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+            () = told => {}
             () = controller::tie::untied(tied) => {}
         }
         stopping.cancel();

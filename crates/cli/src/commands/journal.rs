@@ -6,7 +6,8 @@ use controller::journal::Line;
 use crate::args::Globals;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::operator::{Operator, block_on, interrupted};
+use crate::interrupt::interrupted;
+use crate::operator::{Operator, block_on};
 use crate::output::Output;
 
 /// Lines that are asked for at once.

@@ -5,10 +5,10 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use sim::{Report, Sweep};
-use tokio::signal::unix::{SignalKind, signal};
 
 use crate::exit::Exit;
 use crate::failure::{Code, Failure, causes};
+use crate::interrupt::interrupted;
 use crate::output::Output;
 
 /// Try the engine against seeded disasters in a modelled world, and check what must always hold
@@ -62,14 +62,10 @@ impl Sim {
 
 /// Until all is tried, or somebody stops it; the seeds under way are finished first.
 async fn follow(stop: &AtomicBool, done: &AtomicU64, bar: &ProgressBar, finished: impl Fn() -> bool) {
-    let (mut interrupt, mut terminate) = (
-        signal(SignalKind::interrupt()).expect("a runtime with signals"),
-        signal(SignalKind::terminate()).expect("likewise"),
-    );
+    let mut told = std::pin::pin!(interrupted());
     while !finished() {
         tokio::select! {
-            _ = interrupt.recv() => stop.store(true, Ordering::Relaxed),
-            _ = terminate.recv() => stop.store(true, Ordering::Relaxed),
+            () = &mut told, if !stop.load(Ordering::Relaxed) => stop.store(true, Ordering::Relaxed),
             () = tokio::time::sleep(Duration::from_millis(50)) => bar.set_position(done.load(Ordering::Relaxed)),
         }
     }

@@ -7,7 +7,8 @@ use engine::Status as Known;
 use crate::args::Globals;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::operator::{Operator, block_on, interrupted};
+use crate::interrupt::interrupted;
+use crate::operator::{Operator, block_on};
 use crate::output::Output;
 use crate::status_text;
 

@@ -5,11 +5,11 @@ use std::time::Duration;
 use clap::Args;
 use lab::world::{World, WorldError};
 use model::Topology;
-use tokio::signal::unix::{SignalKind, signal};
 
 use crate::args::Globals;
 use crate::exit::Exit;
 use crate::failure::{Code, Failure, causes};
+use crate::interrupt::interrupted;
 use crate::output::Output;
 use crate::{logs, spec_file};
 
@@ -37,12 +37,8 @@ impl Up {
     }
 
     async fn serve(self, topology: Arc<Topology>, spec: &Path, state: &Path, output: &Output) -> Result<Exit, Failure> {
-        let mut interrupt = signal(SignalKind::interrupt()).expect("a runtime with signals");
-        let mut terminate = signal(SignalKind::terminate()).expect("likewise");
+        let told = interrupted();
         let world = bring_up(topology, spec, state, Some(self.base_port)).await.map_err(|e| failure(&e))?;
-        let told = async {
-            tokio::select! { _ = interrupt.recv() => {} _ = terminate.recv() => {} }
-        };
         tokio::pin!(told);
         let established = tokio::select! {
             established = lab::world::establish(&world, |line| output.notice(&format!("{line}\n"))) => established,

@@ -221,6 +221,18 @@ impl World {
         assert!(world.serving(&site("a")));
         world
     }
+    /// `a` writes synchronously, and the record names `b`.
+    fn in_sync() -> Self {
+        let mut world = Self::new(true);
+        world.promote("a", 1);
+        world.advance(1_000 * MS);
+        for _ in 0..4 {
+            world.streams("a", "b", true, 200);
+            world.advance(100 * MS);
+        }
+        assert!(world.writers[&site("a")].in_sync().contains(&site("b")));
+        world
+    }
     fn outcome(&self, number: u32) -> Option<&Outcome> {
         self.answers.iter().find(|(id, _)| id.step == number).map(|(_, outcome)| outcome)
     }
@@ -428,13 +440,7 @@ fn a_standby_is_not_recorded_before_the_server_was_twice_seen_to_wait_for_it() {
 #[test]
 fn a_recorded_standby_is_promoted_without_an_override_and_a_dropped_one_is_not() {
     for dropped in [false, true] {
-        let mut world = World::new(true);
-        world.promote("a", 1);
-        world.advance(1_000 * MS);
-        for _ in 0..3 {
-            world.streams("a", "b", true, 200);
-            world.advance(100 * MS);
-        }
+        let mut world = World::in_sync();
         if dropped {
             world.cut(&[("a", "b")]);
             world.advance(2_500 * MS);
@@ -450,13 +456,7 @@ fn a_recorded_standby_is_promoted_without_an_override_and_a_dropped_one_is_not()
 
 #[test]
 fn after_a_restart_clients_wait_until_the_standby_has_what_recovery_brought_back() {
-    let mut world = World::new(true);
-    world.promote("a", 1);
-    world.advance(1_000 * MS);
-    for _ in 0..3 {
-        world.streams("a", "b", true, 200);
-        world.advance(100 * MS);
-    }
+    let mut world = World::in_sync();
     world.send("a", Event::ServerExited { why: "signal 9".into() });
     assert!(!world.serving(&site("a")));
     world.streams("a", "b", true, 99);

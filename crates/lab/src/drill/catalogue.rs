@@ -202,4 +202,16 @@ mod tests {
             assert!(!drill.what().ends_with('.') && drill.what().len() > 20, "{}", drill.what());
         }
     }
+
+    /// The spec names drills without knowing this crate.
+    #[test]
+    fn the_schedule_of_a_spec_can_name_every_drill() {
+        let schema = model::spec::schema();
+        let words = schema.pointer("/$defs/Fault/enum").and_then(serde_json::Value::as_array).expect("its words");
+        let mut known: Vec<_> = words.iter().filter_map(serde_json::Value::as_str).collect();
+        let mut drills: Vec<_> = catalogue().iter().map(|drill| drill.name()).chain(["all", "rebuild"]).collect();
+        known.sort_unstable();
+        drills.sort_unstable();
+        assert_eq!(known, drills);
+    }
 }

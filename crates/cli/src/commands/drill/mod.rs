@@ -9,14 +9,13 @@ use indicatif::{ProgressBar, ProgressStyle};
 use lab::drill::{Drill as Kind, DrillError, Plan, Round, catalogue};
 use lab::report::{DrillResult, Verdict, table};
 use serde_json::json;
-use tokio::signal::unix::{SignalKind, signal};
-use tokio_util::sync::CancellationToken;
 
 use self::schedule::Past;
 use super::up;
 use crate::args::Globals;
 use crate::exit::Exit;
 use crate::failure::{Code, Failure, causes};
+use crate::interrupt::cancelled_on_interrupt;
 use crate::output::Output;
 use crate::{logs, spec_file};
 
@@ -121,23 +120,8 @@ fn exit(result: &DrillResult) -> Exit {
 }
 
 async fn carry_out(plan: Plan, output: &Output) -> Result<DrillResult, Failure> {
-    let stop = stop_on_signal();
+    let stop = cancelled_on_interrupt();
     with_progress(output, async |say| lab::drill::run(plan, say, stop).await).await.map_err(failure)
-}
-
-/// Cancelled by Ctrl-C and by SIGTERM.
-fn stop_on_signal() -> CancellationToken {
-    let stop = CancellationToken::new();
-    let (mut interrupt, mut terminate) = (
-        signal(SignalKind::interrupt()).expect("a runtime with signals"),
-        signal(SignalKind::terminate()).expect("likewise"),
-    );
-    let told = stop.clone();
-    tokio::spawn(async move {
-        tokio::select! { _ = interrupt.recv() => {} _ = terminate.recv() => {} }
-        told.cancel();
-    });
-    stop
 }
 
 /// A line for each step that is told, and a spinner on a terminal.

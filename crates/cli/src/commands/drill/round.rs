@@ -4,14 +4,14 @@ use lab::drill::{Round, run_round};
 use lab::report::{DrillResult, Scorecard, Verdict, scorecard_table};
 
 use super::schedule::Past;
-use super::{failure, stop_on_signal, with_progress};
+use super::{cancelled_on_interrupt, failure, with_progress};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::Output;
 
 /// Each drill is recorded as soon as it has ended; a history that cannot be written fails the command at its end.
 pub async fn carry_out(round: Round, past: &Past<'_>, output: &Output) -> Result<Exit, Failure> {
-    let (stop, page) = (stop_on_signal(), round.out.join("scorecard.html"));
+    let (stop, page) = (cancelled_on_interrupt(), round.out.join("scorecard.html"));
     let mut recorded = Ok(());
     let mut done = |result: &DrillResult| {
         if let Err(error) = past.record(result) {

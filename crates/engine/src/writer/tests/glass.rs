@@ -87,13 +87,7 @@ fn an_old_writer_that_was_declared_dead_fences_itself_at_the_first_word() {
 
 #[test]
 fn the_in_sync_record_of_the_lost_does_not_outlive_the_glass() {
-    let mut world = World::new(true);
-    world.promote("a", 1);
-    world.advance(1_000 * MS);
-    for _ in 0..4 {
-        world.streams("a", "b", true, 200);
-        world.advance(100 * MS);
-    }
+    let mut world = World::in_sync();
     world.cut(&[("a", "b"), ("b", "w")]);
     kill(&mut world, "a");
     break_glass(&mut world, "b", 2);

@@ -67,13 +67,7 @@ fn a_voter_that_lost_its_storage_stops_no_healthy_writer_and_counts_again_soon()
 
 #[test]
 fn the_in_sync_record_is_recalled_too() {
-    let mut world = World::new(true);
-    world.promote("a", 1);
-    world.advance(1_000 * MS);
-    for _ in 0..4 {
-        world.streams("a", "b", true, 200);
-        world.advance(100 * MS);
-    }
+    let mut world = World::in_sync();
     let record = world.voters[&site("w")].promises().sync.clone();
     assert!(record.in_sync.contains(&site("b")));
     world.wipe("w");
