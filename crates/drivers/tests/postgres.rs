@@ -2,6 +2,8 @@
 
 #[path = "postgres/backup.rs"]
 mod backup;
+#[path = "postgres/disk.rs"]
+mod disk;
 #[path = "postgres/export.rs"]
 mod export;
 #[path = "postgres/site.rs"]
@@ -240,6 +242,26 @@ async fn a_diverged_writer_exports_rewinds_and_streams() {
     let wrote = done(a.server.promote(&epoch(3, "site-a"), &[]).await.unwrap());
     assert_eq!(wrote.timeline, 3);
     assert_eq!(done(b.server.follow(&a.upstream()).await.unwrap()).way, Way::Direct);
+}
+
+/// As after the archive was told to end a file, with nothing written since.
+#[tokio::test]
+async fn a_diverged_writer_whose_log_ended_with_a_file_is_rewound() {
+    let (a, b) = pair().await;
+    done(b.server.promote(&epoch(2, "site-b"), &[]).await.unwrap());
+    a.insert(500..503).await;
+    a.server.mark().await.unwrap();
+    a.server.kill_all().await.unwrap();
+    let followed = done(a.server.follow(&b.upstream()).await.unwrap());
+    println!("rewind: {:?}", followed.phases);
+
+    assert_eq!(
+        (followed.way, followed.divergence.and_then(|d| d.commits)),
+        (Way::Rewind, Some(4)),
+        "and the mark's own"
+    );
+    a.catches_up(&b).await;
+    assert_eq!(a.ids().await, (0..10).collect::<Vec<_>>());
 }
 
 #[tokio::test]

@@ -80,7 +80,7 @@ pub struct DatabaseReport {
     pub full: Option<String>,
     /// What a writer that stands alone does now, for every status (seed 003 section 9.1, question 5).
     pub alone: Option<Alone>,
-    /// What makes a writer's acknowledgements worth less than the spec says, in words.
+    /// What makes a writer's acknowledgements worth less than the spec says, and what its disk has no room for, in words.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub findings: Vec<String>,
 }

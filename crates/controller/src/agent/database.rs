@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use drivers::Act;
-use drivers::postgres::{Database, LaxCommit, Observed, ServerState, Upstream};
+use drivers::postgres::{Database, LaxCommit, Observed, Room, ServerState, Upstream};
 use engine::writer::{Event, Mode, Stream};
 use model::action::{Evidence, Export};
 use model::{ActError, Epoch, Lsn, Outcome, SiteId};
@@ -104,6 +104,20 @@ impl DatabaseShell {
             match found {
                 Ok(found) => *self.lax.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = found,
                 Err(error) => tracing::debug!(%error, "cannot look for settings that lose writes"),
+            }
+        }
+    }
+
+    pub fn room(&self) -> Room {
+        self.driver.room()
+    }
+
+    /// Looks every `every` whether what is kept for a full disk is whole.
+    pub async fn keep_room(self: Arc<Self>, every: Duration, stop: CancellationToken) {
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(every) => self.driver.keep_room().await,
+                () = stop.cancelled() => return,
             }
         }
     }
@@ -328,7 +342,10 @@ fn describe(followed: &drivers::postgres::Followed) -> String {
                 (Some(commits), Some(rows)) => {
                     format!("{way}; {commits} transactions after {lsn} were only here: {rows}; kept in {export}")
                 }
-                _ => format!("{way}; what only it had could not be compared, all of it is kept in {export}"),
+                _ => {
+                    let why = divergence.whole.as_deref().unwrap_or("unknown");
+                    format!("{way}; what only it had could not be compared ({why}), all of it is kept in {export}")
+                }
             }
         }
     }

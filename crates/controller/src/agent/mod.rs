@@ -19,7 +19,6 @@ mod attempts;
 mod backups;
 pub mod config;
 mod database;
-mod disk;
 mod gate;
 mod lease;
 mod probes;
@@ -31,7 +30,6 @@ mod voter;
 pub mod watchdog;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 
@@ -97,7 +95,6 @@ struct Data {
     lease: lease::Handle,
     shell: Arc<DatabaseShell>,
     gate: Arc<Gate>,
-    home: PathBuf,
     backups: Option<Arc<Backups>>,
 }
 
@@ -164,7 +161,6 @@ pub async fn run(config: AgentConfig) -> Result<(), AgentError> {
             lease: data.lease.clone(),
             shell: data.shell.clone(),
             gate: data.gate.clone(),
-            home: data.home.clone(),
         }),
         fleets,
         zones,
@@ -272,12 +268,13 @@ async fn start_database(
     tokio::spawn(shell.clone().obey(database_orders));
     tokio::spawn(shell.clone().keep_waits(stop.clone()));
     tokio::spawn(shell.clone().watch_settings(timing.unreachable_after, stop.clone()));
+    tokio::spawn(shell.clone().keep_room(timing.unreachable_after, stop.clone()));
     tokio::spawn(shell.clone().supervise(timing.check_every, stop.clone()));
     let backups = backups(config, identity, server, &handle)?;
     if let Some(backups) = backups.clone() {
         tokio::spawn(backups.tend(stop.clone()));
     }
-    Ok(Data { component: component.clone(), lease: handle, shell, gate, backups, home: place.home.clone() })
+    Ok(Data { component: component.clone(), lease: handle, shell, gate, backups })
 }
 
 /// The way to the vault has connections of its own: much goes over it, and nobody else waits for that.

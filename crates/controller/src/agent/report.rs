@@ -1,7 +1,6 @@
 //! This site's account of itself.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use drivers::postgres::{Observed, ServerState};
@@ -14,7 +13,6 @@ use model::{ComponentId, DatabaseReport, DatabaseState, SiteId, SiteReport, Time
 
 use super::backups::Backups;
 use super::database::DatabaseShell;
-use super::disk;
 use super::gate::Gate;
 use super::lease::{Handle, View};
 use super::probes::Probes;
@@ -27,8 +25,6 @@ pub struct DatabaseParts {
     pub lease: Handle,
     pub shell: Arc<DatabaseShell>,
     pub gate: Arc<Gate>,
-    /// Where the data are.
-    pub home: PathBuf,
 }
 
 /// Everything that a report is made of.
@@ -84,6 +80,7 @@ impl Parts {
         let (view, seen) = (parts.lease.view(), parts.shell.seen());
         let standbys = seen.as_ref().map(|seen| seen.standbys.clone()).unwrap_or_default();
         let writing = view.mode == Mode::Writing;
+        let (room, findings) = (parts.shell.room(), if writing { self.findings(parts) } else { Vec::new() });
         let alone = writing.then(|| self.alone(&view, standbys.iter().any(|s| s.streaming))).flatten();
         DatabaseReport {
             component: parts.component.clone(),
@@ -91,9 +88,9 @@ impl Parts {
             timeline: seen.as_ref().map_or(0, |seen| seen.timeline),
             written: view.written.clone(),
             standbys: if writing { standbys } else { Vec::new() },
-            full: disk::full(&parts.home),
+            full: room.full,
             alone,
-            findings: if writing { self.findings(parts) } else { Vec::new() },
+            findings: room.unkept.into_iter().chain(findings).collect(),
         }
     }
 

@@ -87,12 +87,14 @@ impl Server {
     /// a commit of our own lies between: without one after its moment a recovery would not know where to stop.
     ///
     /// # Errors
-    /// When the server does not answer, or does not write.
+    /// When the server does not answer, or does not write; when its disk is full.
     pub async fn mark(&self) -> Result<Mark, ActError> {
         Ok(self.end_log_file().await?)
     }
 
     async fn end_log_file(&self) -> Result<Mark, Error> {
+        // The next one would find no room, and the server would panic: what is left of this one may last for long.
+        self.check_room_to_write("ending a file of the log")?;
         let within = self.config.limits.start;
         let now = self.now().await?;
         // Nobody's data: it must not wait for a standby that may be gone.
@@ -149,6 +151,8 @@ impl Server {
     }
 
     async fn take_base(&self, parts: mpsc::Sender<Vec<u8>>) -> Result<Base, Error> {
+        // It begins with a checkpoint, and that one panics without room for small files.
+        self.check_room_to_write("a full backup")?;
         let pass = self.pass();
         let conninfo = self.config.conninfo_to(&text(&self.config.run_dir), self.config.listen.port());
         let args = ["-D", "-", "-F", "tar", "-X", "fetch", "-c", "fast", "-z", "-v", "-w", "-d", &conninfo];

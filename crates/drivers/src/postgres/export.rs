@@ -103,7 +103,7 @@ impl Server {
                 }
                 failed.is_none()
             };
-            self.scan(timeline, from, pass, each).await?;
+            self.scan(timeline, from, control.segment_bytes, pass, each).await?;
             failed.map_or(Ok(()), Err).map_err(Error::file("write commits.jsonl"))?;
             segments.extend(self.copy_segments(&directory, timeline, from, end, control.segment_bytes)?);
             ends.push((timeline, end));
@@ -197,6 +197,7 @@ pub(super) fn sealed(directory: &Path) -> Option<Sealed> {
             lsn: manifest.divergence,
             commits: Some(manifest.commits),
             rows: Some(manifest.compared.rows),
+            whole: None,
             export: directory.to_owned(),
         })
     })

@@ -63,7 +63,7 @@ impl Server {
             Comparison::Nothing => self.copy(upstream, self.exported(), pass, watch).await,
             Comparison::Incomparable { why } => {
                 tracing::warn!(site = %self.config.site, "the data directory is kept and copied anew: {why}");
-                self.copy(upstream, Some(self.keeping()), pass, watch).await
+                self.copy(upstream, Some(self.keeping(why)), pass, watch).await
             }
         }
         .map(Act::Done)
@@ -163,7 +163,7 @@ impl Server {
             ahead = true;
             false
         };
-        self.scan(fork.timeline, fork.lsn, pass, any).await?;
+        self.scan(fork.timeline, fork.lsn, control.segment_bytes, pass, any).await?;
         Ok(ahead)
     }
 
@@ -201,7 +201,7 @@ impl Server {
             Ok(sealed) => sealed,
             Err(Error::Program { said, .. } | Error::DiedStarting { said } | Error::Incomparable(said)) => {
                 tracing::warn!(site = %self.config.site, "the data cannot be read, keeping all: {said}");
-                return self.copy(upstream, Some(self.keeping()), pass, watch).await;
+                return self.copy(upstream, Some(self.keeping(said)), pass, watch).await;
             }
             Err(e) => return Err(e),
         };
@@ -263,8 +263,9 @@ impl Server {
         Some(sealed(Path::new(text.lines().nth(1)?))?.0)
     }
 
-    fn keeping(&self) -> Divergence {
-        Divergence { timeline: 0, lsn: Lsn(0), commits: None, rows: None, export: self.config.keep_directory() }
+    fn keeping(&self, why: String) -> Divergence {
+        let export = self.config.keep_directory();
+        Divergence { timeline: 0, lsn: Lsn(0), commits: None, rows: None, whole: Some(why), export }
     }
 
     /// A new copy of the upstream, beside the old data until it is complete.
@@ -287,7 +288,7 @@ impl Server {
         self.run("pg_basebackup", args, pass).await?;
         config.write(&config.unfinished(), &unfinished("copy", divergence.as_ref()))?;
         match &divergence {
-            Some(Divergence { commits: None, export, .. }) if config.data().exists() => self.keep(export)?,
+            Some(Divergence { whole: Some(why), export, .. }) if config.data().exists() => self.keep(export, why)?,
             _ => remove_directory(&config.data())?,
         }
         fs::rename(&incoming, config.data()).map_err(Error::file("put the copy in place"))?;
@@ -299,11 +300,11 @@ impl Server {
         Ok(Followed { way: Way::Copy, divergence, phases: watch.phases })
     }
 
-    fn keep(&self, export: &std::path::Path) -> Result<(), Error> {
+    fn keep(&self, export: &std::path::Path, why: &str) -> Result<(), Error> {
         let parent = self.config.home.join("export");
         fs::create_dir_all(&parent).map_err(Error::file("make the export directory"))?;
         fs::rename(self.config.data(), export).map_err(Error::file("keep the old data directory"))?;
-        let manifest = serde_json::json!({ "site": self.config.site, "whole": true });
+        let manifest = serde_json::json!({ "site": self.config.site, "whole": true, "why": why });
         self.config.write(&export.join("manifest.json"), &format!("{manifest}\n"))?;
         sync_parent(export)
     }

@@ -11,6 +11,7 @@
 //!                                       ├─ follow    direct, rewind or copy; uses history, wal, upstream
 //!                                       ├─ export    what only this side has, before it is given up: the log
 //!                                       │            (touched), and rows of an isolated copy (tables, rows)
+//!                                       ├─ reserve   room for starts and stops on a full disk
 //!                                       └─ watch     observe, through one kept session
 //! ```
 
@@ -51,6 +52,7 @@ pub use backup_chain::{About, Chain, Entry, Needed, history_name, log_name, pars
 pub use config::{Application, Config, Limits, Login, RunAs, unprivileged};
 pub use find::{Binaries, FindError, OLDEST, find};
 pub use recover::{Recovered, Source};
+pub use reserve::Room;
 pub use server::Server;
 
 use crate::process::{Gone, StillRunning};
@@ -86,6 +88,10 @@ pub trait Database: Send + Sync {
     async fn wait_flushed(&self, position: Lsn, standby: &SiteId, within: Duration) -> Acted;
     /// Settings in the catalogue that let commits be acknowledged too early; of sessions' own settings nothing is known.
     async fn lax_commits(&self) -> Result<Vec<LaxCommit>, ActError>;
+    /// Of the disk that the server writes to. Takes a few microseconds.
+    fn room(&self) -> Room;
+    /// Makes whole again what is kept for a full disk, if there is room and no verb is under way.
+    async fn keep_room(&self);
 }
 
 /// The server that a standby copies.
@@ -189,6 +195,8 @@ pub struct Divergence {
     pub commits: Option<u64>,
     /// Rows that only this side had; `None` when they could not be compared, and the whole data directory was kept.
     pub rows: Option<ExportedRows>,
+    /// Why not, when that is so.
+    pub whole: Option<String>,
     /// Directory of the export, fsynced, with a `manifest.json`.
     pub export: PathBuf,
 }
@@ -226,6 +234,9 @@ pub enum Error {
     /// Rows that only one side has cannot be told; the data is kept whole then.
     #[error("the rows cannot be compared: {0}")]
     Incomparable(String),
+    /// The last room on the disk is for others.
+    #[error("{what} must wait: {why}")]
+    Full { what: &'static str, why: String },
     /// Nothing was changed.
     #[error("{0}")]
     Refused(String),
@@ -251,6 +262,7 @@ impl From<Error> for ActError {
             }
             Error::Slow { .. } | Error::Survivors(_) | Error::Sql { .. } | Error::Overtaken => ActError::Unknown(why),
             Error::File { .. } | Error::Program { .. } | Error::DiedStarting { .. } => ActError::Transient(why),
+            Error::Full { .. } => ActError::Transient(why),
             Error::Connect { .. } | Error::Silent(_) | Error::Upstream { .. } => ActError::Transient(why),
         }
     }

@@ -16,6 +16,7 @@ use super::config::{Config, text};
 use super::control::Control;
 use super::files::{own, remove, remove_directory};
 use super::heed::Heed;
+use super::reserve::Room;
 use super::session::Session;
 use super::watch::{LagClock, Written};
 use super::{Database, Error, Followed, Observed, Stopped, Upstream, Wrote, acted};
@@ -191,9 +192,10 @@ impl Server {
     /// Starts the server with this lease file. It must not run yet.
     pub(super) async fn start(&self, lease: &str, pass: Pass) -> Result<Ready, Error> {
         let config = &self.config;
+        // Also our own files need a little.
+        config.room_for_start();
         config.write_configuration()?;
         config.remove_locks()?;
-        config.keep_reserve();
         let (log, begins) = config.open_log()?;
         let both = log.try_clone().map_err(Error::file("open the server's log"))?;
         own(&config.log(), config.run_as, 0o600)?;
@@ -207,7 +209,12 @@ impl Server {
             config.write(&config.lease_file(), lease)?;
             processes.postmaster = Some(command.spawn().map_err(Error::file("start postgres"))?);
         }
-        self.wait_ready(begins).await
+        let ready = self.wait_ready(begins).await?;
+        if ready == Ready::Yes {
+            config.take_back();
+            config.keep_room();
+        }
+        Ok(ready)
     }
 
     async fn wait_ready(&self, log_begins: u64) -> Result<Ready, Error> {
@@ -299,7 +306,7 @@ impl Server {
         }
         let ran = self.is_running()?;
         if ran {
-            self.config.use_reserve();
+            self.config.room_for_stop();
             self.ask_to_stop().await?;
         }
         *self.session.lock().await = None;
@@ -430,5 +437,14 @@ impl Database for Server {
     }
     async fn lax_commits(&self) -> Result<Vec<super::LaxCommit>, ActError> {
         Ok(self.find_lax_commits().await?)
+    }
+    fn room(&self) -> Room {
+        self.config.room()
+    }
+    async fn keep_room(&self) {
+        // Not in the middle of a start or stop that is given the room.
+        if let Ok(_turn) = self.verb.try_lock() {
+            self.config.keep_room();
+        }
     }
 }

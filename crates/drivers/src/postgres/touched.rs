@@ -154,7 +154,7 @@ impl Server {
                 touched.note_writes(&record);
                 true
             };
-            self.scan(fork.timeline, Lsn(begin * segment_bytes), pass, each).await?;
+            self.scan(fork.timeline, Lsn(begin * segment_bytes), segment_bytes, pass, each).await?;
             if none_had_begun {
                 return Ok(());
             }

@@ -1,10 +1,13 @@
 //! Reading the write-ahead log of a server at rest, by `pg_waldump`.
 
+use std::fs;
+use std::path::Path;
 use std::process::ExitStatus;
 
 use model::Lsn;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 
+use super::backup_chain::parse_log_name;
 use super::config::text;
 use super::control::Control;
 use super::server::{Pass, Server};
@@ -34,6 +37,11 @@ impl Record {
             transaction: word("tx:")?.to_owned(),
             description: after("desc:")?.to_owned(),
         })
+    }
+
+    /// The log goes on in the next file, however much of this one is left.
+    pub fn ends_file(&self) -> bool {
+        self.manager == "XLOG" && self.description.starts_with("SWITCH")
     }
 
     /// Of a transaction, or of a prepared one.
@@ -124,15 +132,24 @@ impl Server {
         &self,
         timeline: u32,
         from: Lsn,
+        segment_bytes: u64,
         pass: Pass,
         mut each: impl FnMut(Record) -> bool,
     ) -> Result<(), Error> {
-        let (wal, timeline, from) = (text(&self.config.data().join("pg_wal")), timeline.to_string(), from.to_string());
-        let command = self.tool("pg_waldump", ["-p", &wal, "-t", &timeline, "-s", &from]);
+        let wal = self.config.data().join("pg_wal");
+        let mut args =
+            vec!["-p".to_owned(), text(&wal), "-t".into(), timeline.to_string(), "-s".into(), from.to_string()];
+        let files_end = files_end(&wal, timeline, from, segment_bytes)?;
+        if let Some(end) = files_end {
+            args.extend(["-e".to_owned(), end.to_string()]);
+        }
+        let command = self.tool("pg_waldump", args);
         let mut child = self.spawn(command, pass, "pg_waldump")?;
+        let mut was_ended = false;
         let mut lines = BufReader::new(child.stdout.take().expect("standard output is a pipe")).lines();
         while let Some(line) = lines.next_line().await.map_err(Error::file("read from pg_waldump"))? {
             let record = Record::parse(&line).ok_or_else(|| Error::parse("a line of pg_waldump", line))?;
+            was_ended = record.ends_file();
             if !each(record) {
                 // Until it is gone it counts as a process of the data directory.
                 return child.kill().await.map_err(Error::file("end pg_waldump"));
@@ -142,6 +159,10 @@ impl Server {
         let mut complaints = child.stderr.take().expect("standard error is a pipe");
         complaints.read_to_end(&mut said).await.map_err(Error::file("read from pg_waldump"))?;
         let status = child.wait().await.map_err(Error::file("wait for pg_waldump"))?;
+        if let Some(end) = files_end.filter(|_| status.success() && !was_ended) {
+            let said = format!("the log goes on at {end}, in a file that is missing");
+            return Err(Error::Program { program: "pg_waldump".into(), status: status.to_string(), said });
+        }
         ended(status, &said)
     }
 
@@ -152,10 +173,25 @@ impl Server {
             checkpoint = Some(record.end(control.segment_bytes));
             false
         };
-        self.scan(control.checkpoint_timeline, control.checkpoint, pass, first).await?;
+        let (timeline, from) = (control.checkpoint_timeline, control.checkpoint);
+        self.scan(timeline, from, control.segment_bytes, pass, first).await?;
         checkpoint
             .ok_or_else(|| Error::parse("the log, which lacks its last checkpoint", control.checkpoint.to_string()))
     }
+}
+
+/// Where the last file ends of those that follow one another from `from` on. The next is made only with its first record,
+/// so a log whose file was ended early, as for an archive, may have none; told nothing, `pg_waldump` waits 5 s for it, and
+/// fails. `None` when there is a later file: then one is missing.
+fn files_end(wal: &Path, timeline: u32, from: Lsn, segment_bytes: u64) -> Result<Option<Lsn>, Error> {
+    let listed = fs::read_dir(wal).map_err(Error::file(format!("list {}", wal.display())))?;
+    let names = listed.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+    let places = names.filter_map(|name| parse_log_name(&name, segment_bytes));
+    let first = from.0 / segment_bytes;
+    let mut numbers: Vec<u64> = places.filter(|place| place.0 == timeline && place.1 >= first).map(|p| p.1).collect();
+    numbers.sort_unstable();
+    let whole = numbers.iter().zip(first..).all(|(number, expected)| *number == expected);
+    Ok(numbers.last().filter(|_| whole).map(|last| Lsn((last + 1) * segment_bytes)))
 }
 
 /// `pg_waldump` always fails where the log ends. That the next record is not valid is that end.
@@ -221,6 +257,24 @@ mod tests {
         assert_eq!(end(8192 - 64, 114), 8192 + 24 + 50 + 6, "a page header lies between");
         assert_eq!(end(8192 - 64, 64), 8192, "it ends with the page");
         assert_eq!(end((16 << 20) - 8, 40), (16 << 20) + 40 + 32, "a segment's first header is longer");
+    }
+
+    #[test]
+    fn a_log_ends_with_its_last_file_unless_one_is_missing_before() {
+        let wal = tempfile::tempdir().unwrap();
+        let size = 16 << 20;
+        let end = |from| files_end(wal.path(), 1, Lsn(from), size).unwrap();
+        let put = |timeline, number| fs::write(wal.path().join(segment(timeline, number, size)), "").unwrap();
+        assert_eq!(end(0), None);
+        (1..=3).for_each(|number| put(1, number));
+        put(2, 4);
+        fs::write(wal.path().join("00000002.history"), "").unwrap();
+        assert_eq!(end(size + 5), Some(Lsn(4 * size)), "another timeline's files are not counted");
+        assert_eq!(end(3 * size), Some(Lsn(4 * size)));
+        assert_eq!(end(4 * size), None, "there is nothing to read");
+        assert_eq!(end(5), None, "the first is missing");
+        put(1, 5);
+        assert_eq!(end(size), None, "one is missing in the middle");
     }
 
     #[test]

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use controller::agent::APPLICATION_ROLE;
 use model::SiteId;
+use tokio_postgres::{Client, NoTls};
 
 use super::Drill;
 use crate::clients::{ClientKind, ClientPlan, Habits, Place};
-use crate::world::World;
+use crate::world::{World, WorldError};
 
 /// How long the stretching client keeps an answer in a drill; the report says so.
 pub const STRETCH: Duration = Duration::from_secs(10);
@@ -82,4 +83,15 @@ pub fn database(world: &World, site: &SiteId) -> tokio_postgres::Config {
         .password(&world.layout.application_password)
         .dbname(&postgres.database);
     config
+}
+
+/// A connection to a database.
+pub async fn connect(config: &tokio_postgres::Config) -> Result<Client, WorldError> {
+    let (client, connection) = config.connect(NoTls).await.map_err(|error| trouble(&error))?;
+    tokio::spawn(connection);
+    Ok(client)
+}
+
+pub fn trouble(error: &tokio_postgres::Error) -> WorldError {
+    WorldError::Refused(format!("the database: {error}"))
 }

@@ -12,6 +12,7 @@ use model::{RunId, SiteId, Time};
 use rustix::process::Signal;
 
 use crate::drill::disk;
+use crate::drill::plans;
 use crate::drill::stage::{RECOVER_WITHIN, Stage};
 use crate::drill::wound::Wound;
 use crate::ledger;
@@ -19,6 +20,10 @@ use crate::world::{WorldError, death, wait_for};
 
 /// How soon an instance that comes up is killed again.
 const KILL_EVERY: Duration = Duration::from_millis(20);
+/// Written to the log alone, and to no table.
+const ONE_MEBIBYTE: &str = "SELECT pg_logical_emit_message(false, 'antipode-drill', repeat('x', 1048576))";
+/// More than the files of the log that may lie ready.
+const MOST_LOG: u32 = 256;
 
 pub async fn app_stopped(stage: &mut Stage<'_>) -> Result<(), WorldError> {
     let before = stage.brace().await?;
@@ -55,6 +60,7 @@ pub async fn full_disk(stage: &mut Stage<'_>) -> Result<(), WorldError> {
     stage.struck(&wound);
     let filler = Filler::fill(postgres.join("filler"))?;
     wound.note(format!("the last {} MiB of the database's disk were taken", filler.bytes / (1024 * 1024)));
+    dies_and_comes_back(stage).await?;
     let moved = moves(stage, before).await?;
     drop(filler);
     let lines = stage.watcher.lines();
@@ -65,6 +71,35 @@ pub async fn full_disk(stage: &mut Stage<'_>) -> Result<(), WorldError> {
     let named = said.as_ref().is_some_and(|why| why.contains("disk is full"));
     stage.check("the reason was named", named, said.unwrap_or_else(|| "nobody said why".into()));
     finish(stage, wound, moved).await
+}
+
+/// The log goes on until there is no room for its next file. PostgreSQL panics then, and so does its recovery, which ends
+/// with a checkpoint: only the room that is kept for a start brings it back.
+async fn dies_and_comes_back(stage: &mut Stage<'_>) -> Result<(), WorldError> {
+    let place = stage.world.layout.data(&stage.home).join("postmaster.pid");
+    // Process, and the state in which it says to be.
+    let postmaster = || {
+        let lines = std::fs::read_to_string(&place).unwrap_or_default();
+        let line = |number| lines.lines().nth(number).unwrap_or_default().trim().to_owned();
+        (line(0), line(7))
+    };
+    let (first, _) = postmaster();
+    let client = plans::connect(&plans::database(stage.world, &stage.home)).await?;
+    let mut mebibytes = 0;
+    while mebibytes < MOST_LOG && client.execute(ONE_MEBIBYTE, &[]).await.is_ok() {
+        mebibytes += 1;
+    }
+    let back = wait_for("a server that came back", RECOVER_WITHIN, async || {
+        let (process, state) = postmaster();
+        process != first && state == "ready"
+    });
+    let back = back.await;
+    let why = match &back {
+        Ok(()) => format!("after {mebibytes} MiB of log process {first} ended; process {} serves", postmaster().0),
+        Err(late) => format!("after {mebibytes} MiB of log: {late}"),
+    };
+    stage.check("the server died of it and came back", back.is_ok(), why);
+    Ok(())
 }
 
 /// A file that takes all the room there is, until it is dropped.

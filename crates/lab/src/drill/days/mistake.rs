@@ -9,9 +9,9 @@ use engine::{Record, Request};
 use model::backup::{RestoreTo, WallTime};
 use model::time::human;
 use model::{RunId, SiteId, Time};
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::Client;
 
-use crate::drill::plans;
+use crate::drill::plans::{self, connect, trouble};
 use crate::drill::stage::{RECOVER_WITHIN, Stage};
 use crate::drill::wound::Wound;
 use crate::ledger::{self, History};
@@ -77,16 +77,6 @@ struct Mistake {
     rows: u64,
     /// What rows said that were there before it, and that it overwrote.
     said: BTreeMap<String, String>,
-}
-
-async fn connect(config: &tokio_postgres::Config) -> Result<Client, WorldError> {
-    let (client, connection) = config.connect(NoTls).await.map_err(|error| trouble(&error))?;
-    tokio::spawn(connection);
-    Ok(client)
-}
-
-fn trouble(error: &tokio_postgres::Error) -> WorldError {
-    WorldError::Refused(format!("the database: {error}"))
 }
 
 async fn subjects(client: &Client) -> Result<BTreeMap<String, String>, WorldError> {
