@@ -6,7 +6,7 @@ use engine::writer::{Event, Mode, Stream as Seen};
 use model::action::Evidence;
 use model::{ActError, AttemptId, Epoch, Lsn, Outcome, Time};
 
-use crate::database::{Entry, Server, Stream, Waiting};
+use crate::database::{Batch, Entry, Server, Stream, Waiting};
 use crate::site::Passing;
 use crate::world::{Message, What, Work, World};
 
@@ -84,7 +84,7 @@ impl World {
         database.waits_for = None;
         database.stopping = false;
         database.receiving = None;
-        database.append(Entry { mark, write: None, epoch: epoch.clone(), at: now });
+        database.append(Entry { mark, write: None, at: now });
         self.invariant_promoted_within_rpo(site, epoch);
         self.writer(site, Event::Opened { phases: vec![], end: Lsn(end as u64) });
     }
@@ -125,7 +125,7 @@ impl World {
         let database = &mut self.sites[site].database;
         let outcome = if database.server == Server::Absent {
             (database.server, database.timeline) = (Server::Stopped, 1);
-            database.append(Entry { mark, write: None, epoch: Epoch::none(), at: Time::ZERO });
+            database.append(Entry { mark, write: None, at: Time::ZERO });
             Outcome::Done(Evidence::note("an empty database"))
         } else {
             Outcome::AlreadyDone(Evidence::note("there is data"))
@@ -244,7 +244,7 @@ impl World {
     fn push_wal(&mut self, site: usize) {
         let database = &mut self.sites[site].database;
         let Some(stream) = database.stream.as_mut().filter(|_| !database.frozen) else { return };
-        let entries = database.log[stream.sent..].to_vec();
+        let entries = Batch::of(&database.log[stream.sent..]);
         let (from, to, stream_id) = (stream.sent, stream.to, stream.id);
         stream.sent = database.log.len();
         let timeline = database.timeline;
@@ -257,7 +257,7 @@ impl World {
         from: usize,
         stream: u64,
         start: usize,
-        entries: Vec<Entry>,
+        entries: &Batch,
         timeline: u32,
     ) {
         let now = self.now;
@@ -272,7 +272,7 @@ impl World {
         if !newer || opening || start != database.end() {
             return;
         }
-        database.log.extend(entries);
+        entries.add_to(&mut database.log);
         database.timeline = timeline;
         database.receiving = Some((stream, now));
         let upto = database.end();
@@ -346,9 +346,8 @@ impl World {
         if !open || !writable {
             return self.send(site, from, Message::Written { write, done: false });
         }
-        let epoch = place.disk.writer.written.clone();
         let opening = place.opening;
-        let end = place.database.append(Entry { mark, write: Some(write), epoch, at: now });
+        let end = place.database.append(Entry { mark, write: Some(write), at: now });
         if self.sites[site].database.waits_for.is_some() {
             self.sites[site].database.waiting.push(Waiting { end, write, opening });
         } else {
@@ -390,8 +389,7 @@ impl World {
 
     /// The answer leaves the gate.
     pub fn acknowledge(&mut self, site: usize, passing: &Passing) {
-        let epoch = self.sites[site].disk.writer.written.clone();
-        self.invariant_no_late_acknowledgement(site, &epoch, passing.write);
+        self.invariant_no_late_acknowledgement(site, passing.write);
         let client = self.clients.home(passing.write);
         self.send(site, client, Message::Written { write: passing.write, done: true });
     }

@@ -68,13 +68,12 @@ impl World {
             Fault::Noise => return !std::mem::replace(&mut self.net.noisy, true),
             Fault::Ask(request) => {
                 let by = Person::new("ada");
-                let asked = self.tell(&Event::Requested { request, by });
-                return asked.is_some_and(|decision| decision.refused.is_none());
+                return self.tell(&Event::Requested { request, by }).is_some_and(|asked| asked.is_ok());
             }
             Fault::Abort => {
                 let Some(run) = self.control.state.run.as_ref().map(|run| run.id) else { return false };
                 let aborted = self.tell(&Event::Aborted { run, by: Person::new("bob"), why: "rehearsed".into() });
-                return aborted.is_some_and(|decision| decision.refused.is_none());
+                return aborted.is_some_and(|aborted| aborted.is_ok());
             }
             Fault::Heal => self.heal(),
         }
@@ -137,10 +136,9 @@ impl World {
 
     fn thaw_watchdog(&mut self, site: usize) {
         let place = &mut self.sites[site];
-        if let Some(leash) = place.leash.filter(|_| std::mem::take(&mut place.watchdog_frozen)) {
-            self.at(self.now, What::Watchdog { site, leash });
+        if std::mem::take(&mut place.watchdog_frozen) {
+            self.at(self.now, What::Watchdog { site });
         }
-        self.sites[site].watchdog_frozen = false;
     }
 
     /// What came meanwhile, in its order.

@@ -78,6 +78,12 @@ pub fn trace(seed: u64) -> Report {
     run_with(seed, Weakness::default(), true)
 }
 
+/// The controller's state of a workload that is established and well, and its time: for measurements.
+pub fn established(shape: Shape) -> (engine::Workload, model::Time) {
+    let world = world::beginning(shape, false, 0);
+    (world.control.state.clone(), world.controller_clock())
+}
+
 /// Which kind of disaster a seed means.
 pub fn kind(seed: u64) -> Kind {
     Scenario::draw(&mut Rng::new(seed)).kind

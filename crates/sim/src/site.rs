@@ -1,12 +1,14 @@
 //! One site of the modelled world: what an agent, its watchdog and its machine have, on disk and in memory.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use engine::lease::{Promises, Terms, Voter};
 use engine::writer::{Durable, Mode, Rules, SyncRules, Writer};
 use model::topology::{OnCrash, Replication};
-use model::{AttemptId, Outcome, PeerProbe, Receipt, SiteId, Time, Topology, ZoneTable};
+use model::observe::Readiness;
+use model::{AttemptId, Outcome, PeerProbe, Receipt, SiteId, SiteReport, Time, Topology, ZoneTable};
 
 use crate::database::Database;
 use crate::world::What;
@@ -29,15 +31,20 @@ impl Clock {
     }
     /// The first moment of the world at which this clock shows at least `shown`.
     pub fn when(&self, shown: Time) -> Time {
-        let passed = shown.0.saturating_sub(self.origin) as i128;
-        let guess = passed * 1_000_000 / (1_000_000 + i128::from(self.ppm));
-        let mut world = Time(guess.max(0) as u64);
+        let passed = shown.0.saturating_sub(self.origin);
+        let rate = (1_000_000 + self.ppm) as u64;
+        let mut world = match passed.checked_mul(1_000_000) {
+            Some(scaled) => Time(scaled / rate),
+            None => Time((u128::from(passed) * 1_000_000 / u128::from(rate)) as u64),
+        };
         // The division loses a few microseconds.
-        while self.show(world) < shown {
-            let missing = shown.since(self.show(world)).max(Duration::from_micros(1));
-            world = world + missing.mul_f64(0.5).max(Duration::from_micros(1));
+        loop {
+            let missing = shown.0.saturating_sub(self.show(world).0);
+            if missing == 0 {
+                return world;
+            }
+            world.0 += (missing / 2).max(1);
         }
-        world
     }
 }
 
@@ -48,7 +55,7 @@ pub struct Tries {
     first_failed: Option<Time>,
     last_failed: Time,
     failures: u32,
-    pub ready: model::observe::Readiness,
+    ready: Readiness,
 }
 
 impl Tries {
@@ -60,14 +67,21 @@ impl Tries {
         self.last_failed = now;
         self.failures += 1;
     }
-    pub fn report(&self, now: Time) -> PeerProbe {
-        PeerProbe {
-            answered: self.good.map(|at| now.since(at)),
-            round_trip: None,
-            failing_for: self.first_failed.map_or(Duration::ZERO, |first| self.last_failed.since(first)),
-            failures: self.failures,
-            ready: self.ready.clone(),
-            ready_round_trip: None,
+    /// What its load balancer answered: that it is ready, why it is not, or nothing that says either.
+    pub fn answered(&mut self, ready: Result<bool, &str>) {
+        match (&self.ready, ready) {
+            (Readiness::NotReady { why: known }, Err(why)) if known == why => {}
+            (_, Err(why)) => self.ready = Readiness::NotReady { why: why.into() },
+            (_, Ok(ready)) => self.ready = if ready { Readiness::Ready } else { Readiness::Unknown },
+        }
+    }
+    /// Into what was reported before.
+    pub fn report(&self, now: Time, probe: &mut PeerProbe) {
+        probe.answered = self.good.map(|at| now.since(at));
+        probe.failing_for = self.first_failed.map_or(Duration::ZERO, |first| self.last_failed.since(first));
+        probe.failures = self.failures;
+        if probe.ready != self.ready {
+            probe.ready = self.ready.clone();
         }
     }
 }
@@ -129,19 +143,23 @@ pub struct Site {
     pub in_hand: Vec<Passing>,
     /// Until when the watchdog lets the database be.
     pub leash: Option<Time>,
+    /// For which leash the watchdog is to look next, at the latest.
+    pub looks: Option<Time>,
     pub fencing_until: Option<Time>,
     pub receipt: Option<Receipt>,
     pub attempts: BTreeMap<AttemptId, Told>,
     pub generation: u64,
-    pub probes: BTreeMap<SiteId, Tries>,
+    pub probes: Vec<(SiteId, Tries)>,
     pub instances: u32,
     pub scaling: u64,
     pub suspect: bool,
     /// Names that point home are refused here.
     pub fenced: bool,
-    /// When the writer is next woken.
-    pub wakes: Option<Time>,
+    /// When the writer is next woken: in the world's time, and as the clock shows it.
+    pub wakes: Option<(Time, Time)>,
     pub alone_since: Option<Time>,
+    /// What was last reported, and before: the older of them is written anew once nobody looks at it any more.
+    pub reports: [Option<Arc<SiteReport>>; 2],
 }
 
 impl Site {
@@ -171,17 +189,19 @@ impl Site {
             deadline: None,
             in_hand: Vec::new(),
             leash: None,
+            looks: None,
             fencing_until: None,
             receipt: None,
             attempts: BTreeMap::new(),
             generation: 0,
-            probes: BTreeMap::new(),
+            probes: Vec::new(),
             instances: 0,
             scaling: 0,
             suspect: false,
             fenced: false,
             wakes: None,
             alone_since: None,
+            reports: [None, None],
         }
     }
 

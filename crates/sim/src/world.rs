@@ -2,15 +2,14 @@
 //!
 //! Every event is taken from the queue in order of (time, sequence); nothing else moves. So a seed is a whole history.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use model::{LeaseReply, LeaseRequest, Time, Topology};
+use model::{LeaseReply, LeaseRequest, SiteReport, Time, Topology};
 
 use crate::clients::Clients;
 use crate::control::{Answer, Call, Control};
-use crate::database::Entry;
+use crate::database::Batch;
 use crate::guards::Weakness;
 use crate::invariants::Judge;
 use crate::net::Net;
@@ -24,11 +23,14 @@ use crate::spec::Shape;
 /// What one process says to another.
 #[derive(Clone, Debug)]
 pub enum Message {
-    LeaseAsk(Box<Question>),
-    LeaseTold(Box<(Question, LeaseReply)>),
+    LeaseAsk(Box<Ballot>),
+    LeaseTold(Box<Ballot>),
     WalAsk { end: usize, mark: Option<u64> },
-    Wal { stream: u64, from: usize, entries: Vec<Entry>, timeline: u32 },
+    Wal { stream: u64, from: usize, entries: Batch, timeline: u32 },
     WalFlushed { stream: u64, upto: usize },
+    /// The most frequent call by far, and its answer.
+    Poll { id: u64 },
+    Reported { id: u64, report: Arc<SiteReport> },
     Call { id: u64, call: Box<Call> },
     Answer { id: u64, answer: Box<Answer> },
     Write { write: u64 },
@@ -43,6 +45,13 @@ pub struct Question {
     /// By the asker's clock.
     pub sent: Time,
     pub incarnation: u64,
+}
+
+/// A question that travels to a voter, and back with its answer.
+#[derive(Clone, Debug)]
+pub struct Ballot {
+    pub question: Question,
+    pub reply: Option<LeaseReply>,
 }
 
 /// How a piece of work on a database ends.
@@ -70,7 +79,6 @@ pub enum What {
     },
     Watchdog {
         site: usize,
-        leash: Time,
     },
     /// Every database looks after its streams, and its agent after the database.
     Beat,
@@ -135,7 +143,6 @@ pub struct World {
     pub weakness: Weakness,
     /// By number: the preferred region, the other region, the witness.
     pub sites: Vec<Site>,
-    pub numbers: BTreeMap<model::SiteId, usize>,
     pub net: Net,
     pub control: Control,
     pub people: People,
@@ -176,7 +183,6 @@ impl World {
             scenario,
             weakness,
             sites,
-            numbers: ids.into_iter().enumerate().map(|(number, id)| (id, number)).collect(),
             net: Net::default(),
             clients,
             judge: Judge::default(),
@@ -243,7 +249,7 @@ impl World {
         self.at(self.now + delay, what);
     }
     pub fn number(&self, site: &model::SiteId) -> usize {
-        self.numbers[site]
+        self.sites.iter().position(|place| place.id == *site).expect("a site of the world")
     }
 
     pub fn say(&mut self, text: impl FnOnce() -> String) {
@@ -274,7 +280,7 @@ impl World {
         match what {
             What::Deliver { from, to, message } => self.deliver(from, to, message),
             What::Wake { site, incarnation } => self.wake(site, incarnation),
-            What::Watchdog { site, leash } => self.watchdog(site, leash),
+            What::Watchdog { site } => self.watchdog(site),
             What::Beat => self.beat(),
             What::Probe => self.probe(),
             What::Worked { site, count, work } => self.worked(site, count, work),
@@ -298,6 +304,7 @@ impl World {
         let held = |message| What::Deliver { from, to, message };
         match message {
             Message::Written { write, done } => self.client_told(write, done),
+            Message::Reported { id, report } => self.answered(id, Answer::Report(report)),
             Message::Answer { id, answer } => self.answered(id, *answer),
             _ if !self.sites[to].alive => {}
             _ if self.sites[to].frozen => self.sites[to].held.push(held(message)),
@@ -309,13 +316,14 @@ impl World {
             // The database's own processes run on while the agent is frozen.
             Message::WalAsk { end, mark } => self.wal_asked(to, from, end, mark),
             Message::Wal { stream, from: start, entries, timeline } => {
-                self.wal_came(to, from, stream, start, entries, timeline);
+                self.wal_came(to, from, stream, start, &entries, timeline);
             }
             Message::WalFlushed { stream, upto } => self.wal_flushed(to, stream, upto),
             _ if !self.sites[to].agent_up => {}
             _ if self.sites[to].agent_frozen => self.sites[to].held.push(held(message)),
-            Message::LeaseAsk(question) => self.lease_asked(to, from, *question),
-            Message::LeaseTold(told) => self.lease_told(to, told.0, told.1),
+            Message::LeaseAsk(ballot) => self.lease_asked(to, from, ballot),
+            Message::LeaseTold(ballot) => self.lease_told(to, *ballot),
+            Message::Poll { id } => self.polled(to, id),
             Message::Call { id, call } => self.called(to, id, *call),
             Message::Write { write } => self.write_came(to, from, write),
         }
