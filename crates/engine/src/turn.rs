@@ -139,7 +139,7 @@ impl<'a> Turn<'a> {
         }
         let awaited = self.run().is_some_and(|run| {
             let tried = run.commit_step().is_some_and(|step| run.steps[step].tries > 0);
-            run.committed.is_none() && run.runbook.to == epoch.site && tried
+            run.committed.is_none() && run.runbook.to == epoch.site && tried && !run.brings_back(&epoch.site)
         });
         if awaited {
             self.commit(epoch, how);
