@@ -185,9 +185,7 @@ impl World {
         let place = &mut self.sites[site];
         let reply = place.voter.vote(place.clock.show(self.now), request);
         // Durable before the answer leaves.
-        if place.disk.promises != *place.voter.promises() {
-            place.disk.promises = place.voter.promises().clone();
-        }
+        place.keep_promises();
         reply
     }
 
@@ -202,6 +200,9 @@ impl World {
         let Ballot { question, reply: Some(reply) } = ballot else { return };
         let Question { voter, request, sent, incarnation } = question;
         let place = &self.sites[site];
+        if matches!(request, LeaseRequest::Recall) {
+            return self.recalled(site, voter, sent, incarnation, &reply);
+        }
         // A restarted agent does not read what its predecessor was sent.
         let late = place.local(self.now).since(sent) > self.topology.timing.renew_timeout && voter != site;
         if place.incarnation != incarnation || (late && !self.net.noisy) {
@@ -209,6 +210,40 @@ impl World {
         }
         let voter = self.sites[voter].id.clone();
         self.writer(site, Event::Voted { voter, request, sent, reply });
+    }
+
+    /// A voter that lost its storage asks those whom it needs to hear.
+    pub fn recall(&mut self, site: usize, incarnation: u64) {
+        let place = &mut self.sites[site];
+        if place.incarnation != incarnation || !place.agent_up {
+            return;
+        }
+        if !place.runs() {
+            return place.held.push(What::Recall { site, incarnation });
+        }
+        if place.voter.lacks().is_empty() {
+            return;
+        }
+        let recalls = place.voter.recalls(place.local(self.now));
+        for voter in recalls {
+            self.ask(site, self.number(&voter), LeaseRequest::Recall);
+        }
+        self.after(self.topology.timing.renew_every, What::Recall { site, incarnation });
+    }
+
+    fn recalled(&mut self, site: usize, voter: usize, sent: Time, incarnation: u64, reply: &LeaseReply) {
+        let from = self.sites[voter].id.clone();
+        let place = &mut self.sites[site];
+        let late = place.local(self.now).since(sent) > self.topology.timing.renew_timeout;
+        if place.incarnation != incarnation || (late && !self.net.noisy) {
+            return;
+        }
+        place.voter = place.voter.heard(&from, sent, reply);
+        if place.disk.promises.is_none() && place.voter.lacks().is_empty() {
+            place.disk.promises = Some(place.voter.promises().clone());
+            self.say(|| format!("site {site}: the voter has heard the others, and votes again"));
+            self.note_health();
+        }
     }
 
     fn certify(&mut self, site: usize, epoch: Epoch, end: Option<Lsn>, attempt: Option<AttemptId>) {
@@ -318,16 +353,24 @@ impl World {
         place.fenced = false;
         place.alone_since = None;
         let terms = Terms::new(&topology.timing);
-        if weakness.voter_forgets {
-            place.disk.promises = Promises::default();
+        if weakness.voter_forgets || (weakness.wiped_voter_votes && place.disk.promises.is_none()) {
+            place.disk.promises = Some(Promises::default());
         }
-        let was = place.disk.promises.clone();
-        place.voter = Voter::start(terms, was.clone(), now);
-        if weakness.voter_in_a_hurry {
+        place.voter = match place.disk.promises.clone() {
             // As if the promise had been seen to lapse.
-            let long_ago = Time(now.0.saturating_sub(60_000_000));
-            place.voter = Voter::start(terms, was, long_ago);
+            Some(was) if weakness.voter_in_a_hurry => Voter::start(terms, was, Time(now.0.saturating_sub(60_000_000))),
+            Some(was) => Voter::start(terms, was, now),
+            None => {
+                let known = place.disk.writer.written.clone().max(place.disk.writer.fenced.clone());
+                let others = topology.sites.iter().map(|site| &site.id).filter(|id| **id != place.id).cloned();
+                Voter::start_without_memory(terms, others, known, now)
+            }
+        };
+        if place.disk.promises.is_none() {
+            let incarnation = place.incarnation;
+            self.after(topology.timing.renew_every, What::Recall { site, incarnation });
         }
+        let place = &mut self.sites[site];
         let standby = place.database.copy;
         if place.writer.is_some() {
             place.writer = Some(Writer::new(rules(&topology, &place.id), place.disk.writer.clone()));

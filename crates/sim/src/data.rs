@@ -69,6 +69,7 @@ impl World {
         let refused = match database.server {
             Server::Absent => Some("there is no data"),
             Server::Stopped if database.copy => Some("this is a standby's data directory"),
+            _ if database.full => Some("no space is left on the device"),
             _ => None,
         };
         if let Some(why) = refused {
@@ -86,6 +87,7 @@ impl World {
         database.receiving = None;
         database.append(Entry { mark, write: None, at: now });
         self.invariant_promoted_within_rpo(site, epoch);
+        self.invariant_undone_restores_are_put_back(site);
         self.writer(site, Event::Opened { phases: vec![], end: Lsn(end as u64) });
     }
 
@@ -159,8 +161,14 @@ impl World {
     fn followed(&mut self, site: usize, attempt: AttemptId, upstream: usize) {
         let source = &self.sites[upstream];
         let reachable = source.alive && !source.frozen && self.net.both(site, upstream);
-        if !reachable || source.database.server != Server::Writing || source.database.frozen {
-            let error = ActError::Transient(format!("the server of {} does not answer", source.id));
+        let refused = match () {
+            () if !reachable || source.database.server != Server::Writing || source.database.frozen => {
+                Some(format!("the server of {} does not answer", source.id))
+            }
+            () => self.sites[site].database.full.then(|| "no space is left on the device".to_owned()),
+        };
+        if let Some(why) = refused {
+            let error = ActError::Transient(why);
             self.writer(site, Event::Followed { copy: false });
             return self.attempt_ended(site, attempt, Outcome::Failed(error));
         }
@@ -251,15 +259,7 @@ impl World {
         self.send(site, to, Message::Wal { stream: stream_id, from, entries, timeline });
     }
 
-    pub fn wal_came(
-        &mut self,
-        site: usize,
-        from: usize,
-        stream: u64,
-        start: usize,
-        entries: &Batch,
-        timeline: u32,
-    ) {
+    pub fn wal_came(&mut self, site: usize, from: usize, stream: u64, start: usize, entries: &Batch, timeline: u32) {
         let now = self.now;
         let database = &mut self.sites[site].database;
         if database.server != Server::Standby || database.upstream != Some(from) {
@@ -269,7 +269,8 @@ impl World {
         // A severed connection brings nothing: opening the server forgets it, and a promotion under way asks no more.
         let opening = matches!(self.sites[site].mode(), Some(Mode::Opening { .. }));
         let database = &mut self.sites[site].database;
-        if !newer || opening || start != database.end() {
+        // What finds no room is not received.
+        if !newer || opening || start != database.end() || database.full {
             return;
         }
         entries.add_to(&mut database.log);
@@ -337,13 +338,18 @@ impl World {
     pub fn write_came(&mut self, site: usize, from: usize, write: u64) {
         let (now, mark) = (self.now, self.next_mark());
         let place = &mut self.sites[site];
-        let open = place.instances > 0 && place.passes(now, self.weakness.gate_without_deadline);
+        let up = place.instances > 0 && !place.app_stopped;
+        let open = up && place.passes(now, self.weakness.gate_without_deadline);
         if place.database.frozen && open {
             // The connection hangs, and the server reads it when it thaws.
             return place.database.held.push(What::Deliver { from, to: site, message: Message::Write { write } });
         }
         let writable = place.database.server == Server::Writing && !place.database.stopping;
-        if !open || !writable {
+        if writable && open && place.database.full && self.weakness.acknowledges_on_a_full_disk {
+            let (opening, end) = (place.opening, place.database.end());
+            return self.at_gate(site, Passing { write, opening, end });
+        }
+        if !open || !writable || place.database.full {
             return self.send(site, from, Message::Written { write, done: false });
         }
         let opening = place.opening;

@@ -2,6 +2,7 @@
 
 use model::Time;
 
+use crate::vault::Aside;
 use crate::world::What;
 
 /// One record of the log. `mark` is unique in the world, so that two logs agree on a prefix exactly when they have the
@@ -78,6 +79,10 @@ pub struct Database {
     pub work: u64,
     /// Its processes are stopped (SIGSTOP): they are there, and do nothing.
     pub frozen: bool,
+    /// There is no room on its disk.
+    pub full: bool,
+    /// Put aside by restores.
+    pub aside: Vec<Aside>,
     /// What came for them meanwhile.
     pub held: Vec<What>,
     /// A clean stop is under way: no new transaction.
@@ -103,6 +108,8 @@ impl Database {
             timeline: 0,
             work: 0,
             frozen: false,
+            full: false,
+            aside: Vec::new(),
             held: Vec::new(),
             stopping: false,
             upstream: None,
@@ -159,8 +166,10 @@ impl Database {
         same
     }
 
+    /// In its place, or put aside.
     pub fn has(&self, write: u64) -> bool {
-        self.log.iter().any(|entry| entry.write == Some(write))
+        let logs = self.aside.iter().map(|aside| &aside.log).chain([&self.log]);
+        logs.flatten().any(|entry| entry.write == Some(write))
     }
 
     /// Commits that the standby now has; their clients may be told.

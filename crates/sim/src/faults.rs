@@ -64,6 +64,15 @@ impl World {
                 return hit;
             }
             Fault::CrashDatabase(site) => return self.crash_database(site),
+            Fault::WipeVoter(site) => {
+                let hit = self.sites[site].disk.promises.take().is_some();
+                self.crash_agent(site);
+                return hit;
+            }
+            Fault::StopApp(site) => return !std::mem::replace(&mut self.sites[site].app_stopped, true),
+            Fault::StartApp(site) => self.sites[site].app_stopped = false,
+            Fault::FillDisk(site) => return !std::mem::replace(&mut self.sites[site].database.full, true),
+            Fault::FreeDisk(site) => self.sites[site].database.full = false,
             Fault::CrashController => return self.doom_controller(),
             Fault::Noise => return !std::mem::replace(&mut self.net.noisy, true),
             Fault::Ask(request) => {
@@ -185,7 +194,10 @@ impl World {
             self.thaw_site(site);
             self.thaw_server(site);
             self.thaw_watchdog(site);
-            self.sites[site].disk_takes = Duration::ZERO;
+            let place = &mut self.sites[site];
+            place.disk_takes = Duration::ZERO;
+            place.app_stopped = false;
+            place.database.full = false;
         }
         self.control.doomed = None;
     }

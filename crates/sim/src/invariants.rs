@@ -184,6 +184,18 @@ impl World {
         }
     }
 
+    /// Invariant 3: an old writer that returns because a restore is taken back opens what it had.
+    pub fn invariant_undone_restores_are_put_back(&mut self, site: usize) {
+        let place = &self.sites[site];
+        let Some(Mode::Opening { order: Some(order), .. }) = place.mode() else { return };
+        let run = self.control.state.run.as_ref().filter(|run| run.id == order.run);
+        let undoes = run.is_some_and(|run| order.step as usize >= run.runbook.steps.len());
+        if undoes && place.database.aside.iter().any(|aside| aside.run == order.run) {
+            let what = format!("site {site} opens restored data by {order}, which undoes the restore");
+            self.violated("invariant_undone_restores_are_put_back", what);
+        }
+    }
+
     /// Invariant 4: traffic goes only to a region that was seen, in that very epoch, with its gate open, its full
     /// capacity ready and its secrets there; and always to some region.
     pub fn invariant_traffic_moves_to_what_is_verified(&mut self, site: usize, zone: &ZoneTable) {
@@ -219,7 +231,9 @@ impl World {
                 && self.sites[site].runs()
                 && self.sites[voter].runs()
                 && self.net.clean(site, voter)
-                && !self.net.noisy;
+                && !self.net.noisy
+                // Who has forgotten carries nobody, not even its own writer.
+                && [site, voter].iter().all(|site| self.sites[*site].disk.promises.is_some());
             let since = &mut self.judge.healthy[site][voter];
             *since = well.then(|| since.unwrap_or(self.now));
         }
@@ -238,8 +252,7 @@ impl World {
     /// Invariant 7: what a rewind takes away was exported first.
     pub fn invariant_nothing_discarded_silently(&mut self, discarded: &[Entry]) {
         let missing = discarded.iter().filter_map(|entry| entry.write);
-        let silent =
-            missing.filter(|write| self.judge.passed.has(*write) && !self.judge.exported.contains(write));
+        let silent = missing.filter(|write| self.judge.passed.has(*write) && !self.judge.exported.contains(write));
         if let Some(write) = silent.min() {
             let what = format!("the acknowledged write {write} was rewound away without an export");
             self.violated("invariant_nothing_discarded_silently", what);

@@ -29,6 +29,7 @@ mod scenario;
 mod site;
 mod spec;
 mod sweep;
+mod vault;
 mod world;
 
 use std::time::Duration;
@@ -39,7 +40,7 @@ pub use guards::Weakness;
 pub use invariants::Violation;
 pub use scenario::Kind;
 pub use spec::Shape;
-pub use sweep::{Sweep, sweep};
+pub use sweep::{Ends, Sweep, sweep};
 
 use rng::Rng;
 use scenario::Scenario;
@@ -58,6 +59,8 @@ pub struct Report {
     pub vacuous: bool,
     /// Whether some region served when it was over. A run that waits for people may leave none.
     pub serves: bool,
+    /// A run was left that waits for people.
+    pub waits: bool,
     pub promotions: u32,
     pub acknowledged: usize,
     /// Acknowledged writes that promotions left behind.
@@ -110,6 +113,7 @@ pub fn run_with(seed: u64, weakness: Weakness, trace: bool) -> Report {
         took: world.now.since(model::Time::ZERO),
         vacuous: world.hits == 0,
         serves: (0..2).any(|site| world.serves(site)),
+        waits: world.control.state.run.is_some(),
         promotions: world.judge.promotions,
         acknowledged: world.clients.acknowledged().count(),
         lost: world.judge.lost(),

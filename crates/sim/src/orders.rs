@@ -88,7 +88,8 @@ impl World {
         }
         place.generation = attempt.generation;
         let highest = &place.voter.promises().granted;
-        let data = matches!(action.verb, Verb::Follow { .. } | Verb::Initialise);
+        let data =
+            matches!(action.verb, Verb::Follow { .. } | Verb::Initialise | Verb::Restore { .. } | Verb::PutBack { .. });
         if data && *highest > attempt.epoch {
             return Err(format!("the order was given in epoch {}, {highest} is known", attempt.epoch));
         }
@@ -132,9 +133,8 @@ impl World {
                 };
                 self.attempt_ended(site, id, outcome);
             }
-            // No site of this world keeps a vault, so that the engine plans no restore here.
-            Verb::Archive | Verb::Restore { .. } | Verb::PutBack { .. } => {
-                self.attempt_ended(site, id, Outcome::Refused { why: "there is no vault".into() });
+            verb @ (Verb::Archive | Verb::Restore { .. } | Verb::PutBack { .. }) => {
+                self.begin_with_vault(site, id, verb);
             }
             Verb::Suspect { on } => {
                 self.sites[site].suspect = on;
@@ -211,10 +211,10 @@ impl World {
         if !place.alive || !place.agent_up {
             return;
         }
-        let well = place.ready(now) > 0;
+        let well = place.said_ready(now, &self.weakness) > 0;
         let database = &place.database;
         let accompanied = database.stream.as_ref().is_some_and(|s| database.waits_for == Some(s.to));
-        let acknowledged = !database.frozen && (database.waits_for.is_none() || accompanied);
+        let acknowledged = !database.frozen && !database.full && (database.waits_for.is_none() || accompanied);
         let outcome = if well && (acknowledged || !write) {
             Outcome::Done(Evidence::note("answered"))
         } else {

@@ -81,7 +81,7 @@ impl World {
         if let Some(database) = &mut report.database {
             self.refresh_database(site, now, database);
         }
-        let ready = place.ready(self.now);
+        let ready = place.said_ready(self.now, &self.weakness);
         report.fleets.values_mut().for_each(|fleet| refresh_fleet(fleet, place.disk.instances, place.instances, ready));
         for seen in report.zones.values_mut() {
             match &place.disk.zone {
@@ -92,6 +92,11 @@ impl World {
                 None => *seen = no_zone(),
             }
             (seen.suspect, seen.fenced) = (place.suspect, place.fenced);
+        }
+        if let Some(vault) =
+            self.vault.as_ref().filter(|vault| site == WITNESS && !vault.is_as_in(&report.backup.vault))
+        {
+            report.backup.vault = Some(vault.report(&self.sites[0].id));
         }
         let same = report.probes.len() == place.probes.len();
         if !same || place.probes.iter().any(|(id, _)| !report.probes.contains_key(id)) {
@@ -120,6 +125,9 @@ impl World {
         let database = &place.database;
         report.state = self.database_state(site, now);
         report.timeline = database.timeline;
+        if database.full != report.full.is_some() {
+            report.full = database.full.then(|| "the database's disk is full".to_owned());
+        }
         renew(&mut report.written, &place.disk.writer.written);
         let writing = place.mode() == Some(&Mode::Writing);
         report.standbys.clear();

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use engine::lease::{Promises, Terms, Voter};
 use engine::writer::{Durable, Mode, Rules, SyncRules, Writer};
-use model::topology::{OnCrash, Replication};
 use model::observe::Readiness;
+use model::topology::{OnCrash, Replication};
 use model::{AttemptId, Outcome, PeerProbe, Receipt, SiteId, SiteReport, Time, Topology, ZoneTable};
 
 use crate::database::Database;
+use crate::guards::Weakness;
 use crate::world::What;
 
 /// A clock that runs at its own rate, from an origin of its own.
@@ -96,7 +97,8 @@ pub struct Told {
 /// What survives the death of the agent and of the machine.
 #[derive(Clone, Debug)]
 pub struct Disk {
-    pub promises: Promises,
+    /// Absent when they were lost, until the voter has heard the others.
+    pub promises: Option<Promises>,
     pub writer: Durable,
     pub zone: Option<ZoneTable>,
     pub instances: u32,
@@ -152,6 +154,8 @@ pub struct Site {
     pub probes: Vec<(SiteId, Tries)>,
     pub instances: u32,
     pub scaling: u64,
+    /// Its instances are there and serve nobody.
+    pub app_stopped: bool,
     pub suspect: bool,
     /// Names that point home are refused here.
     pub fenced: bool,
@@ -164,9 +168,11 @@ pub struct Site {
 
 impl Site {
     pub fn new(topology: &Topology, id: &SiteId, clock: Clock) -> Self {
-        let disk = Disk { promises: Promises::default(), writer: Durable::default(), zone: None, instances: 0 };
+        // As whoever makes a workload tells its voters: there is nothing that they could have forgotten.
+        let promises = Some(Promises::default());
+        let disk = Disk { promises, writer: Durable::default(), zone: None, instances: 0 };
         let terms = Terms::new(&topology.timing);
-        let voter = Voter::start(terms, disk.promises.clone(), clock.show(Time::ZERO));
+        let voter = Voter::start(terms, Promises::default(), clock.show(Time::ZERO));
         let writer = topology.is_region(id).then(|| Writer::new(rules(topology, id), disk.writer.clone()));
         Self {
             id: id.clone(),
@@ -197,6 +203,7 @@ impl Site {
             probes: Vec::new(),
             instances: 0,
             scaling: 0,
+            app_stopped: false,
             suspect: false,
             fenced: false,
             wakes: None,
@@ -209,6 +216,12 @@ impl Site {
     pub fn runs(&self) -> bool {
         self.alive && self.agent_up && !self.agent_frozen && !self.frozen
     }
+    /// Makes durable what the voter promised; one that has yet to hear the others has nothing to keep.
+    pub fn keep_promises(&mut self) {
+        if let Some(kept) = self.disk.promises.as_mut().filter(|kept| **kept != *self.voter.promises()) {
+            *kept = self.voter.promises().clone();
+        }
+    }
     pub fn local(&self, world: Time) -> Time {
         self.clock.show(world)
     }
@@ -220,7 +233,14 @@ impl Site {
     pub fn ready(&self, world: Time) -> u32 {
         let serves = self.runs() && self.passes(world, false);
         let answers = self.database.server == crate::database::Server::Writing && !self.database.frozen;
-        if serves && answers { self.instances } else { 0 }
+        if serves && answers && !self.app_stopped { self.instances } else { 0 }
+    }
+    /// As its agent says it.
+    pub fn said_ready(&self, world: Time, weakness: &Weakness) -> u32 {
+        match weakness.says_ready_what_is_not {
+            true if self.runs() => self.instances,
+            _ => self.ready(world),
+        }
     }
     pub fn mode(&self) -> Option<&Mode> {
         self.writer.as_ref().map(Writer::mode)

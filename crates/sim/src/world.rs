@@ -19,22 +19,50 @@ use crate::rng::Rng;
 use crate::scenario::{BEGIN, OUTSIDE, Scenario, WITNESS};
 use crate::site::{Clock, Passing, Site};
 use crate::spec::Shape;
+use crate::vault::Vault;
 
 /// What one process says to another.
 #[derive(Clone, Debug)]
 pub enum Message {
     LeaseAsk(Box<Ballot>),
     LeaseTold(Box<Ballot>),
-    WalAsk { end: usize, mark: Option<u64> },
-    Wal { stream: u64, from: usize, entries: Batch, timeline: u32 },
-    WalFlushed { stream: u64, upto: usize },
+    WalAsk {
+        end: usize,
+        mark: Option<u64>,
+    },
+    Wal {
+        stream: u64,
+        from: usize,
+        entries: Batch,
+        timeline: u32,
+    },
+    WalFlushed {
+        stream: u64,
+        upto: usize,
+    },
     /// The most frequent call by far, and its answer.
-    Poll { id: u64 },
-    Reported { id: u64, report: Arc<SiteReport> },
-    Call { id: u64, call: Box<Call> },
-    Answer { id: u64, answer: Box<Answer> },
-    Write { write: u64 },
-    Written { write: u64, done: bool },
+    Poll {
+        id: u64,
+    },
+    Reported {
+        id: u64,
+        report: Arc<SiteReport>,
+    },
+    Call {
+        id: u64,
+        call: Box<Call>,
+    },
+    Answer {
+        id: u64,
+        answer: Box<Answer>,
+    },
+    Write {
+        write: u64,
+    },
+    Written {
+        write: u64,
+        done: bool,
+    },
 }
 
 /// What a writer asks of a voter.
@@ -113,6 +141,18 @@ pub enum What {
     AgentStarts {
         site: usize,
     },
+    /// A voter that lost its storage asks the others.
+    Recall {
+        site: usize,
+        incarnation: u64,
+    },
+    /// Something with the vault is done.
+    Vaulted {
+        site: usize,
+        incarnation: u64,
+        attempt: model::AttemptId,
+        verb: Box<model::Verb>,
+    },
     /// The controller asks every agent.
     Poll,
     CallEnds {
@@ -148,6 +188,8 @@ pub struct World {
     pub people: People,
     pub clients: Clients,
     pub judge: Judge,
+    /// Of a workload that keeps backups, from its disaster's beginning on.
+    pub vault: Option<Vault>,
     pub marks: u64,
     /// Faults that happened so far.
     pub struck: usize,
@@ -186,6 +228,7 @@ impl World {
             net: Net::default(),
             clients,
             judge: Judge::default(),
+            vault: None,
             marks: 0,
             struck: 0,
             agent_dies: None,
@@ -224,6 +267,7 @@ impl World {
     pub fn befall(&mut self, scenario: Scenario, rng: Rng) {
         (self.people.thinks, self.people.accepts_loss) = (scenario.people, scenario.accepts_loss);
         (self.scenario, self.rng) = (scenario, rng);
+        self.vault = (self.topology.database().1.backup.is_some()).then(|| Vault::of(&self.sites[0].database.log));
         for (number, (at, _)) in self.scenario.faults.clone().into_iter().enumerate() {
             self.at(at, What::Fault { number });
         }
@@ -289,6 +333,8 @@ impl World {
             What::GateOpens { site, shuts, epoch } => self.gate_opens(site, shuts, epoch),
             What::AtGate { site, passing } => self.at_gate(site, passing),
             What::AgentStarts { site } => self.agent_starts(site),
+            What::Recall { site, incarnation } => self.recall(site, incarnation),
+            What::Vaulted { site, incarnation, attempt, verb } => self.vaulted(site, incarnation, attempt, verb),
             What::Poll => self.poll(),
             What::CallEnds { id } => self.call_ends(id),
             What::ControllerWakes => self.controller_wakes(),

@@ -52,7 +52,8 @@ fn note_writing(seen: &mut Sighting, report: &SiteReport, now: Time) {
 
 /// Reports come several times a second and mostly change numbers alone.
 fn note_written(seen: &mut Sighting, epoch: &Epoch, position: Lsn, standbys: &[StandbyReport], now: Time) {
-    let wrote = seen.wrote.get_or_insert_with(|| Wrote { at: now, epoch: epoch.clone(), position, lag: BTreeMap::new() });
+    let wrote =
+        seen.wrote.get_or_insert_with(|| Wrote { at: now, epoch: epoch.clone(), position, lag: BTreeMap::new() });
     (wrote.at, wrote.position) = (now, position);
     if wrote.epoch != *epoch {
         wrote.epoch = epoch.clone();
