@@ -515,9 +515,7 @@ impl Writer {
         reply: LeaseReply,
         effects: &mut Vec<Effect>,
     ) {
-        if reply.highest > self.highest {
-            self.highest = reply.highest.clone();
-        }
+        self.highest = self.highest.clone().max(reply.highest.clone());
         match (&request, &self.mode) {
             (LeaseRequest::Sound { .. } | LeaseRequest::Acquire { .. }, Mode::Bidding(_)) => {
                 self.bid_voted(now, voter, &request, sent, reply, effects);

@@ -11,6 +11,7 @@ mod namespaces;
 mod orders;
 mod quorum;
 mod replay;
+mod restored;
 mod rpo;
 mod site;
 mod spaces;
