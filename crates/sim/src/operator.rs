@@ -65,7 +65,8 @@ impl World {
             Wish::Abort(run) => Event::Aborted { run, by, why: "too much would be lost".into() },
         };
         self.say(|| format!("people: {event:?}"));
-        if let Some(Err(refused)) = self.tell(&event) {
+        let decision = self.tell(&event);
+        if let Some(refused) = decision.and_then(|decision| decision.refused) {
             self.say(|| format!("people are refused: {}", refused.why));
         }
     }

@@ -17,6 +17,7 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
+use controller::agent::config::AgentConfig;
 use controller::api::ApiClient;
 use controller::identity::{Authority, Identity, IdentityError, Peer};
 use controller::shell::{ControllerConfig, TopologySource};
@@ -115,13 +116,8 @@ impl World {
 
     fn write_files(&self) -> Result<(), WorldError> {
         for site in &self.topology.sites {
-            let config = self.layout.agent(&self.topology, &self.addresses, &site.id)?;
-            let text = serde_json::to_string_pretty(&config).expect("a configuration is JSON");
-            self.layout.write_private(&self.layout.agent_file(&site.id), &text)?;
+            let config = self.write_site(&site.id)?;
             self.layout.mark_first_start(&config)?;
-            if config.database.is_some() {
-                self.put_secrets(&site.id)?;
-            }
         }
         let text = serde_json::to_string_pretty(&self.controller_config()).expect("likewise");
         self.layout.write_private(&self.layout.controller().join("controller.json"), &text)?;
@@ -134,6 +130,33 @@ impl World {
         };
         let text = serde_json::to_string_pretty(&file).expect("likewise");
         Ok(self.layout.write_private(&self.layout.root.join("lab.json"), &text)?)
+    }
+
+    fn write_site(&self, site: &SiteId) -> Result<AgentConfig, WorldError> {
+        let config = self.layout.agent(&self.topology, &self.addresses, site)?;
+        let text = serde_json::to_string_pretty(&config).expect("a configuration is JSON");
+        self.layout.write_private(&self.layout.agent_file(site), &text)?;
+        if config.database.is_some() {
+            self.put_secrets(site)?;
+        }
+        Ok(config)
+    }
+
+    /// Removes all that a site has on its disks, of which nothing may run: how many files of how many bytes. Certificates
+    /// are the authority's matter, and stay.
+    pub fn wipe_site(&self, site: &SiteId) -> Result<(usize, u64), WorldError> {
+        let folder = self.layout.site(site);
+        let size = size(&folder);
+        let what = || format!("the loss of {}", folder.display());
+        std::fs::remove_dir_all(&folder).map_err(|source| WorldError::Start { what: what(), source })?;
+        Ok(size)
+    }
+
+    /// Prepares an empty machine for a site: folders, configuration and secrets. Its voter is not told that it never was
+    /// before, because it may have promised something.
+    pub fn provision_site(&self, site: &SiteId) -> Result<(), WorldError> {
+        self.layout.make_folders(&self.topology)?;
+        self.write_site(site).map(drop)
     }
 
     /// The same secrets in every region; a value that is there already stays.
@@ -270,6 +293,19 @@ impl World {
         self.network.close().await;
         complaints
     }
+}
+
+/// Files below a folder, and their bytes.
+fn size(folder: &Path) -> (usize, u64) {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.fold((0, 0), |(files, bytes), entry| match entry.metadata() {
+        Ok(known) if known.is_dir() => {
+            let (more, larger) = size(&entry.path());
+            (files + more, bytes + larger)
+        }
+        Ok(known) => (files + 1, bytes + known.len()),
+        Err(_) => (files, bytes),
+    })
 }
 
 /// Closes the pipe that ties the child to us, which asks it to stop.

@@ -9,6 +9,7 @@ mod link;
 mod mistake;
 mod names;
 mod outage;
+mod rebuild;
 mod replay;
 mod voters;
 mod zone;
@@ -48,6 +49,7 @@ pub(super) async fn rehearse(drill: Drill, stage: &mut Stage<'_>) -> Result<(), 
         Drill::AppStopped => app::app_stopped(stage).await,
         Drill::FullDisk => app::full_disk(stage).await,
         Drill::CorruptedData => mistake::corrupted_data(stage).await,
+        Drill::Rebuild => rebuild::rebuild(stage).await,
         Drill::Calm => Err(WorldError::Refused("`antipode bench calm` runs this".into())),
     }
 }

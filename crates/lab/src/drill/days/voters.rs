@@ -72,7 +72,7 @@ async fn lose_store(stage: &mut Stage<'_>, site: &SiteId) -> Result<(), WorldErr
 }
 
 /// A report from after its start says that it lacks nobody's word any more, and that a promise of it runs.
-async fn promises_again(stage: &Stage<'_>, site: &SiteId, started: Instant) -> Result<(), WorldError> {
+pub(super) async fn promises_again(stage: &Stage<'_>, site: &SiteId, started: Instant) -> Result<(), WorldError> {
     wait_for("a promise of the wiped voter", RECOVER_WITHIN, async || {
         stage.api.status().await.is_ok_and(|status| {
             let seen = status.sites.iter().find(|seen| seen.site == *site);
