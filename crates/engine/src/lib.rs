@@ -7,7 +7,9 @@
 //! [`step`] decides and changes nothing; state changes only through [`apply`], the fold of the journal.
 
 mod chores;
+pub mod cost;
 pub mod fold;
+pub mod forecast;
 pub mod lease;
 pub mod outlook;
 pub mod protocol;

@@ -11,10 +11,9 @@ use model::{Epoch, Person, Time};
 
 use crate::fold::apply;
 use crate::protocol::{Decision, Effect, Event, Record, Refused, Request};
-use crate::runbook::Runbook;
 use crate::runbook::guard::{proposes_failover, proposes_move};
 use crate::runbook::plan::plan;
-use crate::runbook::run::{Mode, Run};
+use crate::runbook::{Runbook, run::Run};
 use crate::watch::loss;
 use crate::watch::verdict::fresh;
 use crate::workload::Workload;
@@ -140,10 +139,7 @@ impl<'a> Turn<'a> {
         }
         let awaited = self.run().is_some_and(|run| {
             let tried = run.commit_step().is_some_and(|step| run.steps[step].tries > 0);
-            // Undoing, its end is known; an epoch of the site that was left is the old writer's return. A restore in place
-            // leaves the site that it goes to.
-            let returns = matches!(run.mode, Mode::Undoing { .. }) && run.runbook.from.as_ref() == Some(&epoch.site);
-            run.committed.is_none() && run.runbook.to == epoch.site && tried && !returns
+            run.committed.is_none() && run.runbook.to == epoch.site && tried && !run.brings_back(&epoch.site)
         });
         if awaited {
             self.commit(epoch, how);

@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use schemars::JsonSchema;
@@ -10,7 +11,7 @@ use serde::{Deserialize, Serialize};
 macro_rules! name {
     ($(#[$doc:meta])* $ty:ident) => {
         $(#[$doc])*
-        #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+        #[derive(Clone, Serialize, Deserialize, JsonSchema)]
         #[serde(transparent)]
         #[schemars(with = "String")]
         pub struct $ty(Arc<str>);
@@ -21,6 +22,20 @@ macro_rules! name {
             }
             pub fn as_str(&self) -> &str {
                 &self.0
+            }
+        }
+        // Most names that are compared are one and the same.
+        impl PartialEq for $ty {
+            #[inline]
+            fn eq(&self, other: &Self) -> bool {
+                let (mine, others) = (self.0.as_bytes(), other.0.as_bytes());
+                Arc::ptr_eq(&self.0, &other.0) || (mine.first() == others.first() && mine == others)
+            }
+        }
+        impl Eq for $ty {}
+        impl Hash for $ty {
+            fn hash<H: Hasher>(&self, state: &mut H) {
+                self.0.hash(state);
             }
         }
         // The order of the names. Every look into a map by name asks it: mostly the very same name, or another letter at
@@ -110,7 +125,8 @@ pub struct Epoch {
 impl Epoch {
     /// The epoch below all others: nobody has written yet.
     pub fn none() -> Self {
-        Self { number: 0, site: SiteId::new("") }
+        // An empty name is shared, and allocates nothing.
+        Self { number: 0, site: SiteId(Arc::default()) }
     }
     /// The lowest epoch of `site` above this one.
     pub fn next(&self, site: &SiteId) -> Self {

@@ -10,7 +10,7 @@ use model::{AttemptId, Epoch, LeaseReply, LeaseRequest, Lsn, Outcome, Receipt, T
 
 use crate::database::Server;
 use crate::site::rules;
-use crate::world::{Message, Question, What, Work, World};
+use crate::world::{Ballot, Message, Question, What, Work, World};
 
 /// Pause before a dead agent is started again.
 const RESTART_PAUSE: Duration = Duration::from_millis(200);
@@ -25,7 +25,7 @@ impl World {
             return place.held.push(What::Wake { site, incarnation });
         }
         // An earlier wake has come since, and ordered the next.
-        if place.wakes.is_none_or(|wakes| self.now < wakes) {
+        if place.wakes.is_none_or(|(wakes, _)| self.now < wakes) {
             return;
         }
         place.wakes = None;
@@ -48,10 +48,12 @@ impl World {
     /// Makes what changed durable and visible, then performs.
     pub fn settle(&mut self, site: usize, effects: Vec<Effect>) {
         self.publish(site);
-        for effect in effects {
-            self.perform(site, effect);
+        if !effects.is_empty() {
+            for effect in effects {
+                self.perform(site, effect);
+            }
+            self.publish(site);
         }
-        self.publish(site);
         self.sleep(site);
     }
 
@@ -71,9 +73,9 @@ impl World {
         let leash = place.deadline.map(|at| at + margin).or(place.fencing_until);
         if place.leash != leash {
             place.leash = leash;
-            if let Some(leash) = leash {
-                let at = place.clock.when(leash);
-                self.at(at, What::Watchdog { site, leash });
+            // One that comes too early orders the next.
+            if leash.is_some_and(|leash| place.looks.is_none_or(|looks| leash < looks)) {
+                self.look_after_leash(site);
             }
         }
     }
@@ -87,9 +89,10 @@ impl World {
         if idle {
             return;
         }
-        let at = place.clock.when(writer.wake_at(now).min(now + renew_every));
-        if place.wakes.is_none_or(|wakes| at < wakes) {
-            place.wakes = Some(at);
+        let shown = writer.wake_at(now).min(now + renew_every);
+        if place.wakes.is_none_or(|(_, wakes)| shown < wakes) {
+            let at = place.clock.when(shown);
+            place.wakes = Some((at, shown));
             let incarnation = place.incarnation;
             self.at(at, What::Wake { site, incarnation });
         }
@@ -170,35 +173,36 @@ impl World {
         let question = Question { voter, request, sent, incarnation };
         if voter == site {
             // A call within the process: nothing can come between.
-            let reply = self.vote(site, &question.request);
-            let told = Message::LeaseTold(Box::new((question, reply)));
+            let reply = Some(self.vote(site, &question.request));
+            let told = Message::LeaseTold(Box::new(Ballot { question, reply }));
             let durable = Duration::from_micros(50) + self.sites[site].disk_takes;
             return self.after(durable, What::Deliver { from: site, to: site, message: told });
         }
-        self.send(site, voter, Message::LeaseAsk(Box::new(question)));
+        self.send(site, voter, Message::LeaseAsk(Box::new(Ballot { question, reply: None })));
     }
 
     fn vote(&mut self, site: usize, request: &LeaseRequest) -> LeaseReply {
         let place = &mut self.sites[site];
-        let (reply, next) = place.voter.answer(place.clock.show(self.now), request);
+        let reply = place.voter.vote(place.clock.show(self.now), request);
         // Durable before the answer leaves.
-        if place.disk.promises != *next.promises() {
-            place.disk.promises = next.promises().clone();
-        }
-        place.voter = next;
+        place.keep_promises();
         reply
     }
 
-    pub fn lease_asked(&mut self, site: usize, from: usize, question: Question) {
-        let reply = self.vote(site, &question.request);
+    pub fn lease_asked(&mut self, site: usize, from: usize, mut ballot: Box<Ballot>) {
+        ballot.reply = Some(self.vote(site, &ballot.question.request));
         // The promise is on disk before it is told.
         let durable = self.sites[site].disk_takes;
-        self.send_after(durable, site, from, Message::LeaseTold(Box::new((question, reply))));
+        self.send_after(durable, site, from, Message::LeaseTold(ballot));
     }
 
-    pub fn lease_told(&mut self, site: usize, question: Question, reply: LeaseReply) {
+    pub fn lease_told(&mut self, site: usize, ballot: Ballot) {
+        let Ballot { question, reply: Some(reply) } = ballot else { return };
         let Question { voter, request, sent, incarnation } = question;
         let place = &self.sites[site];
+        if matches!(request, LeaseRequest::Recall) {
+            return self.recalled(site, voter, sent, incarnation, &reply);
+        }
         // A restarted agent does not read what its predecessor was sent.
         let late = place.local(self.now).since(sent) > self.topology.timing.renew_timeout && voter != site;
         if place.incarnation != incarnation || (late && !self.net.noisy) {
@@ -206,6 +210,40 @@ impl World {
         }
         let voter = self.sites[voter].id.clone();
         self.writer(site, Event::Voted { voter, request, sent, reply });
+    }
+
+    /// A voter that lost its storage asks those whom it needs to hear.
+    pub fn recall(&mut self, site: usize, incarnation: u64) {
+        let place = &mut self.sites[site];
+        if place.incarnation != incarnation || !place.agent_up {
+            return;
+        }
+        if !place.runs() {
+            return place.held.push(What::Recall { site, incarnation });
+        }
+        if place.voter.lacks().is_empty() {
+            return;
+        }
+        let recalls = place.voter.recalls(place.local(self.now));
+        for voter in recalls {
+            self.ask(site, self.number(&voter), LeaseRequest::Recall);
+        }
+        self.after(self.topology.timing.renew_every, What::Recall { site, incarnation });
+    }
+
+    fn recalled(&mut self, site: usize, voter: usize, sent: Time, incarnation: u64, reply: &LeaseReply) {
+        let from = self.sites[voter].id.clone();
+        let place = &mut self.sites[site];
+        let late = place.local(self.now).since(sent) > self.topology.timing.renew_timeout;
+        if place.incarnation != incarnation || (late && !self.net.noisy) {
+            return;
+        }
+        place.voter = place.voter.heard(&from, sent, reply);
+        if place.disk.promises.is_none() && place.voter.lacks().is_empty() {
+            place.disk.promises = Some(place.voter.promises().clone());
+            self.say(|| format!("site {site}: the voter has heard the others, and votes again"));
+            self.note_health();
+        }
     }
 
     fn certify(&mut self, site: usize, epoch: Epoch, end: Option<Lsn>, attempt: Option<AttemptId>) {
@@ -224,19 +262,31 @@ impl World {
         }
     }
 
-    /// The agent's right ended, and nobody told the watchdog that all is well.
-    pub fn watchdog(&mut self, site: usize, leash: Time) {
+    fn look_after_leash(&mut self, site: usize) {
         let place = &mut self.sites[site];
-        if place.frozen {
-            return place.held.push(What::Watchdog { site, leash });
-        }
-        // A frozen one looks at the leash when it thaws.
-        if !place.alive || !place.agent_up || place.leash != Some(leash) || place.watchdog_frozen {
+        let Some(leash) = place.leash else { return };
+        place.looks = Some(leash);
+        let at = place.clock.when(leash);
+        self.at(at, What::Watchdog { site });
+    }
+
+    /// The agent's right ended, and nobody told the watchdog that all is well.
+    pub fn watchdog(&mut self, site: usize) {
+        let place = &mut self.sites[site];
+        let Some(leash) = place.leash.filter(|_| place.alive && place.agent_up) else {
+            place.looks = None;
             return;
-        }
+        };
         if place.local(self.now) < leash {
-            let at = place.clock.when(leash);
-            return self.at(at, What::Watchdog { site, leash });
+            return self.look_after_leash(site);
+        }
+        if place.frozen {
+            return place.held.push(What::Watchdog { site });
+        }
+        place.looks = None;
+        // A frozen one looks at the leash when it thaws.
+        if place.watchdog_frozen {
+            return;
         }
         if self.weakness.no_watchdog || self.weakness.gate_without_deadline {
             return;
@@ -264,7 +314,7 @@ impl World {
         // The controller beside the witness is a process of its own.
         place.held.retain(|what| match what {
             What::CallEnds { .. } | What::ControllerWakes | What::ControllerStarts | What::AgentStarts { .. } => true,
-            What::Deliver { message, .. } => matches!(message, Message::Answer { .. }),
+            What::Deliver { message, .. } => matches!(message, Message::Answer { .. } | Message::Reported { .. }),
             _ => false,
         });
         place.in_hand.clear();
@@ -272,6 +322,7 @@ impl World {
         place.shuts += 1;
         place.deadline = None;
         place.leash = None;
+        place.looks = None;
         place.fencing_until = None;
         place.attempts.clear();
         place.instances = 0;
@@ -302,16 +353,24 @@ impl World {
         place.fenced = false;
         place.alone_since = None;
         let terms = Terms::new(&topology.timing);
-        if weakness.voter_forgets {
-            place.disk.promises = Promises::default();
+        if weakness.voter_forgets || (weakness.wiped_voter_votes && place.disk.promises.is_none()) {
+            place.disk.promises = Some(Promises::default());
         }
-        let was = place.disk.promises.clone();
-        place.voter = Voter::start(terms, was.clone(), now);
-        if weakness.voter_in_a_hurry {
+        place.voter = match place.disk.promises.clone() {
             // As if the promise had been seen to lapse.
-            let long_ago = Time(now.0.saturating_sub(60_000_000));
-            place.voter = Voter::start(terms, was, long_ago);
+            Some(was) if weakness.voter_in_a_hurry => Voter::start(terms, was, Time(now.0.saturating_sub(60_000_000))),
+            Some(was) => Voter::start(terms, was, now),
+            None => {
+                let known = place.disk.writer.written.clone().max(place.disk.writer.fenced.clone());
+                let others = topology.sites.iter().map(|site| &site.id).filter(|id| **id != place.id).cloned();
+                Voter::start_without_memory(terms, others, known, now)
+            }
+        };
+        if place.disk.promises.is_none() {
+            let incarnation = place.incarnation;
+            self.after(topology.timing.renew_every, What::Recall { site, incarnation });
         }
+        let place = &mut self.sites[site];
         let standby = place.database.copy;
         if place.writer.is_some() {
             place.writer = Some(Writer::new(rules(&topology, &place.id), place.disk.writer.clone()));

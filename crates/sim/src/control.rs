@@ -1,12 +1,11 @@
 //! The controller's shell, modelled: it steps the engine, keeps the journal, performs effects and polls. It can be
 //! killed anywhere, and then folds its journal anew.
 
-use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use engine::{Decision, Effect, Event, Inquiry, Record, Workload};
+use engine::{Decision, Effect, Event, Inquiry, Record, Refused, Workload};
 use model::{ActError, Action, Attempt, AttemptId, Outcome, SiteReport, Time, Topology};
 
 use crate::orders::CONNECT;
@@ -15,7 +14,6 @@ use crate::world::{Message, What, World};
 
 #[derive(Clone, Debug)]
 pub enum Call {
-    Poll,
     Act { attempt: Attempt, action: Action },
     Inquire { attempt: AttemptId },
     Cancel { attempt: AttemptId },
@@ -57,12 +55,13 @@ pub struct Control {
     pub up: bool,
     pub state: Workload,
     blank: Workload,
-    pub journal: Vec<Record>,
+    /// Shared, because every disaster begins with the same lines.
+    pub journal: Vec<Arc<Record>>,
     generation: u64,
     wake_at: Option<Time>,
-    waiting: BTreeMap<u64, Waiting>,
-    /// Sites that are being polled: by which call, and until when its answer counts.
-    polling: BTreeMap<usize, (u64, Time)>,
+    waiting: Vec<(u64, Waiting)>,
+    /// Of each site, if it is being polled: by which call, and until when its answer counts.
+    polling: [Option<(u64, Time)>; 3],
     calls: u64,
     /// Strikes at the next decision that records anything.
     pub doomed: Option<Death>,
@@ -83,8 +82,8 @@ impl Control {
             journal: Vec::new(),
             generation: 0,
             wake_at: None,
-            waiting: BTreeMap::new(),
-            polling: BTreeMap::new(),
+            waiting: Vec::new(),
+            polling: [None; 3],
             calls: 0,
             doomed: None,
             dies_in: None,
@@ -100,6 +99,12 @@ impl Control {
             *decisions -= 1;
         }
         self.doomed.take()
+    }
+
+    /// Nobody waits for it any more.
+    fn awaited(&mut self, id: u64) -> Option<Waiting> {
+        let place = self.waiting.iter().position(|(call, _)| *call == id)?;
+        Some(self.waiting.swap_remove(place).1)
     }
 
     pub fn folded(&self) -> Workload {
@@ -140,7 +145,7 @@ impl World {
         }
         self.control.up = false;
         self.control.waiting.clear();
-        self.control.polling.clear();
+        self.control.polling = [None; 3];
         self.control.doomed = None;
         if self.weakness.journal_forgets {
             self.control.journal.pop();
@@ -151,37 +156,37 @@ impl World {
         self.after(delay, What::ControllerStarts);
     }
 
-    /// One event through the shell's loop. Answers what was decided, unless the controller died of it.
-    pub fn tell(&mut self, event: &Event) -> Option<Decision> {
+    /// One event through the shell's loop. Answers why it was refused, if it was; nothing when the controller died of it.
+    pub fn tell(&mut self, event: &Event) -> Option<Result<(), Refused>> {
         if !self.controller_runs() {
             return None;
         }
         let now = self.controller_clock();
         engine::observe(&mut self.control.state, now, event);
-        let decision = engine::step(&self.control.state, now, event);
-        let doom = if decision.records.is_empty() { None } else { self.control.doom() };
+        let Decision { records, effects, wake_at, refused, .. } = engine::step(&self.control.state, now, event);
+        let doom = if records.is_empty() { None } else { self.control.doom() };
         if doom == Some(Death::BeforeRecords) {
             self.kill_controller();
             return None;
         }
-        for record in &decision.records {
+        for record in records {
             self.say(|| format!("controller: {}", record.text()));
-            engine::apply(&mut self.control.state, record);
-            self.control.journal.push(record.clone());
-            self.check_record(record);
+            engine::apply(&mut self.control.state, &record);
+            self.check_record(&record);
+            self.control.journal.push(Arc::new(record));
         }
         let most = match doom {
             Some(Death::BeforeEffects) => 0,
             Some(Death::Among(most)) => most,
             _ => usize::MAX,
         };
-        self.wake_controller(decision.wake_at);
-        self.do_effects(decision.effects.clone(), most);
+        self.wake_controller(wake_at);
+        self.do_effects(effects, most);
         if doom.is_some() {
             self.kill_controller();
             return None;
         }
-        Some(decision)
+        Some(refused.map_or(Ok(()), Err))
     }
 
     fn wake_controller(&mut self, at: Option<Time>) {
@@ -212,15 +217,16 @@ impl World {
                     let site = self.number(&action.site);
                     let within = attempt.deadline + self.topology.timing.probe_timeout;
                     let awaited = Awaited::Act { attempt: attempt.id, arrives: true };
-                    self.call(site, Call::Act { attempt, action }, awaited, within);
+                    self.call(site, Some(Call::Act { attempt, action }), awaited, within);
                 }
                 Effect::Inquire { attempt, site } => {
                     let within = self.topology.timing.probe_timeout;
-                    self.call(self.number(&site), Call::Inquire { attempt }, Awaited::Inquire { attempt }, within);
+                    let awaited = Awaited::Inquire { attempt };
+                    self.call(self.number(&site), Some(Call::Inquire { attempt }), awaited, within);
                 }
                 Effect::Cancel { attempt, site } => {
                     let within = self.topology.timing.probe_timeout;
-                    self.call(self.number(&site), Call::Cancel { attempt }, Awaited::Cancel, within);
+                    self.call(self.number(&site), Some(Call::Cancel { attempt }), Awaited::Cancel, within);
                 }
                 Effect::Observe { site } => self.poll_now(self.number(&site)),
                 Effect::Notify { text } => self.say(|| format!("people are told: {text}")),
@@ -228,7 +234,8 @@ impl World {
         }
     }
 
-    fn call(&mut self, site: usize, call: Call, mut awaited: Awaited, within: Duration) {
+    /// Without a call it is a poll.
+    fn call(&mut self, site: usize, call: Option<Call>, mut awaited: Awaited, within: Duration) {
         self.control.calls += 1;
         let id = self.control.calls;
         let reachable = self.net.open(WITNESS, site) && self.sites[site].alive;
@@ -242,15 +249,19 @@ impl World {
             Awaited::Act { .. } if !reachable => self.topology.timing.probe_timeout,
             _ => within,
         };
-        self.control.waiting.insert(id, Waiting { site, call: awaited });
+        self.control.waiting.push((id, Waiting { site, call: awaited }));
         if awaited == Awaited::Poll {
             // Nearly every poll is answered; the next one looks whether this was.
-            self.control.polling.insert(site, (id, self.now + patience));
+            self.control.polling[site] = Some((id, self.now + patience));
         } else {
             self.after(patience, What::CallEnds { id });
         }
         if reachable && !refused {
-            self.send(WITNESS, site, Message::Call { id, call: Box::new(call) });
+            let message = match call {
+                Some(call) => Message::Call { id, call: Box::new(call) },
+                None => Message::Poll { id },
+            };
+            self.send(WITNESS, site, message);
         }
     }
 
@@ -267,13 +278,13 @@ impl World {
         if !self.controller_runs() {
             return;
         }
-        let waits = self.control.polling.get(&site).copied();
+        let waits = self.control.polling[site];
         if let Some((id, _)) = waits.filter(|(_, until)| *until <= self.now) {
             self.call_ends(id);
         }
-        if self.controller_runs() && !self.control.polling.contains_key(&site) {
+        if self.controller_runs() && self.control.polling[site].is_none() {
             let within = self.topology.timing.probe_timeout;
-            self.call(site, Call::Poll, Awaited::Poll, within);
+            self.call(site, None, Awaited::Poll, within);
         }
     }
 
@@ -281,10 +292,10 @@ impl World {
         if self.sites[WITNESS].frozen {
             return self.sites[WITNESS].held.push(What::CallEnds { id });
         }
-        let Some(Waiting { site, call }) = self.control.waiting.remove(&id) else { return };
+        let Some(Waiting { site, call }) = self.control.awaited(id) else { return };
         match call {
             Awaited::Poll => {
-                self.control.polling.remove(&site);
+                self.control.polling[site] = None;
                 let site = self.sites[site].id.clone();
                 self.tell(&Event::Unanswered { site, why: "no answer in time".into() });
             }
@@ -307,13 +318,13 @@ impl World {
             return self.sites[WITNESS].held.push(held);
         }
         // Answers to a call that has ended, or of an earlier controller, find nobody.
-        if self.control.polling.values().any(|(poll, until)| *poll == id && *until <= self.now) {
+        if self.control.polling.iter().flatten().any(|(poll, until)| *poll == id && *until <= self.now) {
             return;
         }
-        let Some(Waiting { site, call }) = self.control.waiting.remove(&id) else { return };
+        let Some(Waiting { site, call }) = self.control.awaited(id) else { return };
         let event = match (call, answer) {
             (Awaited::Poll, Answer::Report(report)) => {
-                self.control.polling.remove(&site);
+                self.control.polling[site] = None;
                 Event::Reported { report }
             }
             (Awaited::Act { attempt, .. }, Answer::Ended(outcome)) => Event::Ended { attempt, outcome },

@@ -4,6 +4,8 @@
 use std::time::Duration;
 
 use engine::Request;
+use model::backup::RestoreTo;
+use model::{Lsn, SiteId};
 
 use crate::Weakness;
 use crate::control::Death;
@@ -18,13 +20,21 @@ const S: Duration = Duration::from_secs(1);
 type Faults = Vec<(Duration, Fault)>;
 
 /// A failover (or a switchover) and then the failback; and a switchover whose target dies, which is undone.
-fn stories() -> [(&'static str, Shape, Faults); 4] {
+/// And a restore: where it is, in the other region, and one that is taken back.
+fn stories() -> [(&'static str, Shape, Faults); 7] {
+    let restore = |site: Option<&str>| {
+        let (to, site) = (RestoreTo::Lsn(Lsn(20)), site.map(SiteId::new));
+        (S, Fault::Ask(Request::Restore { to, site, accept_loss: true }))
+    };
     let switchover = || Fault::Ask(Request::Switchover { to: None });
     [
         ("region loss", Shape::Automatic, vec![(S, Fault::Kill(0)), (12 * S, Fault::Return(0))]),
         ("region loss, nothing may be lost", Shape::Degrade, vec![(S, Fault::Kill(0)), (12 * S, Fault::Return(0))]),
         ("switchover", Shape::Block, vec![(S, switchover())]),
         ("undone switchover", Shape::Automatic, vec![(S, switchover()), (S + S, Fault::Kill(1))]),
+        ("restore", Shape::BackedUp, vec![restore(None)]),
+        ("restore elsewhere", Shape::BackedUp, vec![restore(Some("south"))]),
+        ("undone restore", Shape::BackedUp, vec![restore(None), (4 * S, Fault::Abort)]),
     ]
 }
 

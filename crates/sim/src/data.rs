@@ -6,7 +6,7 @@ use engine::writer::{Event, Mode, Stream as Seen};
 use model::action::Evidence;
 use model::{ActError, AttemptId, Epoch, Lsn, Outcome, Time};
 
-use crate::database::{Entry, Server, Stream, Waiting};
+use crate::database::{Batch, Entry, Server, Stream, Waiting};
 use crate::site::Passing;
 use crate::world::{Message, What, Work, World};
 
@@ -69,6 +69,7 @@ impl World {
         let refused = match database.server {
             Server::Absent => Some("there is no data"),
             Server::Stopped if database.copy => Some("this is a standby's data directory"),
+            _ if database.full => Some("no space is left on the device"),
             _ => None,
         };
         if let Some(why) = refused {
@@ -84,8 +85,9 @@ impl World {
         database.waits_for = None;
         database.stopping = false;
         database.receiving = None;
-        database.append(Entry { mark, write: None, epoch: epoch.clone(), at: now });
+        database.append(Entry { mark, write: None, at: now });
         self.invariant_promoted_within_rpo(site, epoch);
+        self.invariant_undone_restores_are_put_back(site);
         self.writer(site, Event::Opened { phases: vec![], end: Lsn(end as u64) });
     }
 
@@ -125,7 +127,7 @@ impl World {
         let database = &mut self.sites[site].database;
         let outcome = if database.server == Server::Absent {
             (database.server, database.timeline) = (Server::Stopped, 1);
-            database.append(Entry { mark, write: None, epoch: Epoch::none(), at: Time::ZERO });
+            database.append(Entry { mark, write: None, at: Time::ZERO });
             Outcome::Done(Evidence::note("an empty database"))
         } else {
             Outcome::AlreadyDone(Evidence::note("there is data"))
@@ -159,8 +161,14 @@ impl World {
     fn followed(&mut self, site: usize, attempt: AttemptId, upstream: usize) {
         let source = &self.sites[upstream];
         let reachable = source.alive && !source.frozen && self.net.both(site, upstream);
-        if !reachable || source.database.server != Server::Writing || source.database.frozen {
-            let error = ActError::Transient(format!("the server of {} does not answer", source.id));
+        let refused = match () {
+            () if !reachable || source.database.server != Server::Writing || source.database.frozen => {
+                Some(format!("the server of {} does not answer", source.id))
+            }
+            () => self.sites[site].database.full.then(|| "no space is left on the device".to_owned()),
+        };
+        if let Some(why) = refused {
+            let error = ActError::Transient(why);
             self.writer(site, Event::Followed { copy: false });
             return self.attempt_ended(site, attempt, Outcome::Failed(error));
         }
@@ -244,22 +252,14 @@ impl World {
     fn push_wal(&mut self, site: usize) {
         let database = &mut self.sites[site].database;
         let Some(stream) = database.stream.as_mut().filter(|_| !database.frozen) else { return };
-        let entries = database.log[stream.sent..].to_vec();
+        let entries = Batch::of(&database.log[stream.sent..]);
         let (from, to, stream_id) = (stream.sent, stream.to, stream.id);
         stream.sent = database.log.len();
         let timeline = database.timeline;
         self.send(site, to, Message::Wal { stream: stream_id, from, entries, timeline });
     }
 
-    pub fn wal_came(
-        &mut self,
-        site: usize,
-        from: usize,
-        stream: u64,
-        start: usize,
-        entries: Vec<Entry>,
-        timeline: u32,
-    ) {
+    pub fn wal_came(&mut self, site: usize, from: usize, stream: u64, start: usize, entries: &Batch, timeline: u32) {
         let now = self.now;
         let database = &mut self.sites[site].database;
         if database.server != Server::Standby || database.upstream != Some(from) {
@@ -269,10 +269,11 @@ impl World {
         // A severed connection brings nothing: opening the server forgets it, and a promotion under way asks no more.
         let opening = matches!(self.sites[site].mode(), Some(Mode::Opening { .. }));
         let database = &mut self.sites[site].database;
-        if !newer || opening || start != database.end() {
+        // What finds no room is not received.
+        if !newer || opening || start != database.end() || database.full {
             return;
         }
-        database.log.extend(entries);
+        entries.add_to(&mut database.log);
         database.timeline = timeline;
         database.receiving = Some((stream, now));
         let upto = database.end();
@@ -337,18 +338,22 @@ impl World {
     pub fn write_came(&mut self, site: usize, from: usize, write: u64) {
         let (now, mark) = (self.now, self.next_mark());
         let place = &mut self.sites[site];
-        let open = place.instances > 0 && place.passes(now, self.weakness.gate_without_deadline);
+        let up = place.instances > 0 && !place.app_stopped;
+        let open = up && place.passes(now, self.weakness.gate_without_deadline);
         if place.database.frozen && open {
             // The connection hangs, and the server reads it when it thaws.
             return place.database.held.push(What::Deliver { from, to: site, message: Message::Write { write } });
         }
         let writable = place.database.server == Server::Writing && !place.database.stopping;
-        if !open || !writable {
+        if writable && open && place.database.full && self.weakness.acknowledges_on_a_full_disk {
+            let (opening, end) = (place.opening, place.database.end());
+            return self.at_gate(site, Passing { write, opening, end });
+        }
+        if !open || !writable || place.database.full {
             return self.send(site, from, Message::Written { write, done: false });
         }
-        let epoch = place.disk.writer.written.clone();
         let opening = place.opening;
-        let end = place.database.append(Entry { mark, write: Some(write), epoch, at: now });
+        let end = place.database.append(Entry { mark, write: Some(write), at: now });
         if self.sites[site].database.waits_for.is_some() {
             self.sites[site].database.waiting.push(Waiting { end, write, opening });
         } else {
@@ -390,8 +395,7 @@ impl World {
 
     /// The answer leaves the gate.
     pub fn acknowledge(&mut self, site: usize, passing: &Passing) {
-        let epoch = self.sites[site].disk.writer.written.clone();
-        self.invariant_no_late_acknowledgement(site, &epoch, passing.write);
+        self.invariant_no_late_acknowledgement(site, passing.write);
         let client = self.clients.home(passing.write);
         self.send(site, client, Message::Written { write: passing.write, done: true });
     }

@@ -1,19 +1,42 @@
 //! One region's database server, modelled: an append-only log, a role, and what of it has reached the other region.
 
-use model::{Epoch, Time};
+use model::Time;
 
+use crate::vault::Aside;
 use crate::world::What;
 
 /// One record of the log. `mark` is unique in the world, so that two logs agree on a prefix exactly when they have the
 /// same mark at its end.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Entry {
     pub mark: u64,
     /// The client's write; `None` for the server's own records, such as the end of a recovery.
     pub write: Option<u64>,
-    pub epoch: Epoch,
     /// When it was committed here, in the world's time.
     pub at: Time,
+}
+
+/// Records on their way to a standby: mostly a single one, or none as a sign of life.
+#[derive(Clone, Debug)]
+pub enum Batch {
+    Few(Option<Entry>),
+    Many(Box<[Entry]>),
+}
+
+impl Batch {
+    pub fn of(entries: &[Entry]) -> Self {
+        match entries {
+            [] => Batch::Few(None),
+            [one] => Batch::Few(Some(*one)),
+            many => Batch::Many(many.into()),
+        }
+    }
+    pub fn add_to(&self, log: &mut Vec<Entry>) {
+        match self {
+            Batch::Few(entry) => log.extend(*entry),
+            Batch::Many(entries) => log.extend_from_slice(entries),
+        }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -56,6 +79,10 @@ pub struct Database {
     pub work: u64,
     /// Its processes are stopped (SIGSTOP): they are there, and do nothing.
     pub frozen: bool,
+    /// There is no room on its disk.
+    pub full: bool,
+    /// Put aside by restores.
+    pub aside: Vec<Aside>,
     /// What came for them meanwhile.
     pub held: Vec<What>,
     /// A clean stop is under way: no new transaction.
@@ -81,6 +108,8 @@ impl Database {
             timeline: 0,
             work: 0,
             frozen: false,
+            full: false,
+            aside: Vec::new(),
             held: Vec::new(),
             stopping: false,
             upstream: None,
@@ -137,12 +166,17 @@ impl Database {
         same
     }
 
+    /// In its place, or put aside.
     pub fn has(&self, write: u64) -> bool {
-        self.log.iter().any(|entry| entry.write == Some(write))
+        let logs = self.aside.iter().map(|aside| &aside.log).chain([&self.log]);
+        logs.flatten().any(|entry| entry.write == Some(write))
     }
 
     /// Commits that the standby now has; their clients may be told.
     pub fn flushed(&mut self, upto: usize) -> Vec<Waiting> {
+        if self.waiting.is_empty() {
+            return Vec::new();
+        }
         let (done, rest) = std::mem::take(&mut self.waiting).into_iter().partition(|waiting| waiting.end <= upto);
         self.waiting = rest;
         done
@@ -154,7 +188,7 @@ mod tests {
     use super::*;
 
     fn log(marks: &[u64]) -> Database {
-        let entry = |mark: &u64| Entry { mark: *mark, write: Some(*mark), epoch: Epoch::none(), at: Time::ZERO };
+        let entry = |mark: &u64| Entry { mark: *mark, write: Some(*mark), at: Time::ZERO };
         Database { server: Server::Stopped, log: marks.iter().map(entry).collect(), ..Database::new() }
     }
 

@@ -64,17 +64,25 @@ impl World {
                 return hit;
             }
             Fault::CrashDatabase(site) => return self.crash_database(site),
+            Fault::WipeVoter(site) => {
+                let hit = self.sites[site].disk.promises.take().is_some();
+                self.crash_agent(site);
+                return hit;
+            }
+            Fault::StopApp(site) => return !std::mem::replace(&mut self.sites[site].app_stopped, true),
+            Fault::StartApp(site) => self.sites[site].app_stopped = false,
+            Fault::FillDisk(site) => return !std::mem::replace(&mut self.sites[site].database.full, true),
+            Fault::FreeDisk(site) => self.sites[site].database.full = false,
             Fault::CrashController => return self.doom_controller(),
             Fault::Noise => return !std::mem::replace(&mut self.net.noisy, true),
             Fault::Ask(request) => {
                 let by = Person::new("ada");
-                let asked = self.tell(&Event::Requested { request, by });
-                return asked.is_some_and(|decision| decision.refused.is_none());
+                return self.tell(&Event::Requested { request, by }).is_some_and(|asked| asked.is_ok());
             }
             Fault::Abort => {
                 let Some(run) = self.control.state.run.as_ref().map(|run| run.id) else { return false };
                 let aborted = self.tell(&Event::Aborted { run, by: Person::new("bob"), why: "rehearsed".into() });
-                return aborted.is_some_and(|decision| decision.refused.is_none());
+                return aborted.is_some_and(|aborted| aborted.is_ok());
             }
             Fault::Heal => self.heal(),
         }
@@ -137,10 +145,9 @@ impl World {
 
     fn thaw_watchdog(&mut self, site: usize) {
         let place = &mut self.sites[site];
-        if let Some(leash) = place.leash.filter(|_| std::mem::take(&mut place.watchdog_frozen)) {
-            self.at(self.now, What::Watchdog { site, leash });
+        if std::mem::take(&mut place.watchdog_frozen) {
+            self.at(self.now, What::Watchdog { site });
         }
-        self.sites[site].watchdog_frozen = false;
     }
 
     /// What came meanwhile, in its order.
@@ -187,7 +194,10 @@ impl World {
             self.thaw_site(site);
             self.thaw_server(site);
             self.thaw_watchdog(site);
-            self.sites[site].disk_takes = Duration::ZERO;
+            let place = &mut self.sites[site];
+            place.disk_takes = Duration::ZERO;
+            place.app_stopped = false;
+            place.database.full = false;
         }
         self.control.doomed = None;
     }

@@ -25,6 +25,14 @@ pub struct Weakness {
     pub believes_its_orders: bool,
     /// The controller's journal loses its last record when it is killed.
     pub journal_forgets: bool,
+    /// A voter that lost its storage votes as one that never promised anything.
+    pub wiped_voter_votes: bool,
+    /// An agent says of its instances, and of requests through them, that they are well because they are there.
+    pub says_ready_what_is_not: bool,
+    /// A writer acknowledges what finds no room on its disk.
+    pub acknowledges_on_a_full_disk: bool,
+    /// A restore that is undone leaves the restored data where it is.
+    pub puts_nothing_back: bool,
     /// The old writer's server starts as a writer, gate open, when its machine comes back.
     pub serves_on_return: bool,
 }

@@ -2,7 +2,7 @@
 //!
 //! The checks know the whole world at once, which no process in it does: its true time, every disk, every message.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use engine::Record;
@@ -38,7 +38,7 @@ pub struct Judge {
     /// The newest epoch whose gate ever opened.
     served: Option<Epoch>,
     /// Writes whose acknowledgement passed a gate, and when.
-    passed: BTreeMap<u64, Time>,
+    passed: Passed,
     /// Acknowledged writes that a promotion left behind.
     lost: BTreeSet<u64>,
     /// Writes that were exported before a rewind.
@@ -50,6 +50,30 @@ pub struct Judge {
     verified: [Option<Epoch>; 2],
     /// Since when each region's agent and each other voter have run with a clean link between them.
     healthy: [[Option<Time>; 3]; 2],
+}
+
+/// By number of the write; most of them pass, and in their order.
+#[derive(Clone, Default)]
+struct Passed(Vec<Option<Time>>);
+
+impl Passed {
+    /// The first time counts.
+    fn note(&mut self, write: u64, now: Time) {
+        let number = write as usize;
+        if self.0.len() <= number {
+            self.0.resize(number + 1, None);
+        }
+        self.0[number].get_or_insert(now);
+    }
+    fn has(&self, write: u64) -> bool {
+        self.0.get(write as usize).is_some_and(Option::is_some)
+    }
+    fn iter(&self) -> impl Iterator<Item = (u64, Time)> {
+        (0..).zip(&self.0).filter_map(|(write, at)| Some((write, (*at)?)))
+    }
+    fn last(&self) -> Option<Time> {
+        self.0.iter().flatten().max().copied()
+    }
 }
 
 impl Judge {
@@ -98,12 +122,13 @@ impl World {
     }
 
     /// Invariants 1 and 2: nothing of an older epoch is acknowledged once a newer one's gate has opened.
-    pub fn invariant_no_late_acknowledgement(&mut self, site: usize, epoch: &Epoch, write: u64) {
+    pub fn invariant_no_late_acknowledgement(&mut self, site: usize, write: u64) {
+        let epoch = &self.sites[site].disk.writer.written;
         if self.judge.served.as_ref().is_some_and(|served| epoch < served) {
             let what = format!("site {site} acknowledges {write} in epoch {epoch}, {:?} serves", self.judge.served);
             self.violated("invariant_no_late_acknowledgement", what);
         }
-        self.judge.passed.entry(write).or_insert(self.now);
+        self.judge.passed.note(write, self.now);
     }
 
     /// Invariant 2: a server that may write belongs to an agent that has, or had until now, the right to it.
@@ -138,12 +163,11 @@ impl World {
         let database = &self.sites[site].database;
         let present: BTreeSet<u64> = database.log.iter().filter_map(|entry| entry.write).collect();
         let missing = self.judge.passed.iter().filter(|(write, _)| !present.contains(write));
-        let new: Vec<(u64, Time)> =
-            missing.filter(|(write, _)| !self.judge.lost.contains(write)).map(|(write, at)| (*write, *at)).collect();
+        let new: Vec<(u64, Time)> = missing.filter(|(write, _)| !self.judge.lost.contains(write)).collect();
         self.judge.lost.extend(new.iter().map(|(write, _)| *write));
         let forgiven = std::mem::take(&mut self.judge.overridden);
         let Some((first, at)) = new.first().copied().filter(|_| !forgiven) else { return };
-        let last = self.judge.passed.values().max().copied().unwrap_or(at);
+        let last = self.judge.passed.last().unwrap_or(at);
         let timing = &self.topology.timing;
         let window = last.since(at);
         // The estimate is made on reports that travelled, by clocks that drift.
@@ -157,6 +181,18 @@ impl World {
             let count = new.len();
             let what = format!("epoch {epoch} lacks {count} acknowledged writes over {window:?}, the first is {first}");
             self.violated("invariant_promoted_within_rpo", what);
+        }
+    }
+
+    /// Invariant 3: an old writer that returns because a restore is taken back opens what it had.
+    pub fn invariant_undone_restores_are_put_back(&mut self, site: usize) {
+        let place = &self.sites[site];
+        let Some(Mode::Opening { order: Some(order), .. }) = place.mode() else { return };
+        let run = self.control.state.run.as_ref().filter(|run| run.id == order.run);
+        let undoes = run.is_some_and(|run| order.step as usize >= run.runbook.steps.len());
+        if undoes && place.database.aside.iter().any(|aside| aside.run == order.run) {
+            let what = format!("site {site} opens restored data by {order}, which undoes the restore");
+            self.violated("invariant_undone_restores_are_put_back", what);
         }
     }
 
@@ -195,7 +231,9 @@ impl World {
                 && self.sites[site].runs()
                 && self.sites[voter].runs()
                 && self.net.clean(site, voter)
-                && !self.net.noisy;
+                && !self.net.noisy
+                // Who has forgotten carries nobody, not even its own writer.
+                && [site, voter].iter().all(|site| self.sites[*site].disk.promises.is_some());
             let since = &mut self.judge.healthy[site][voter];
             *since = well.then(|| since.unwrap_or(self.now));
         }
@@ -214,8 +252,7 @@ impl World {
     /// Invariant 7: what a rewind takes away was exported first.
     pub fn invariant_nothing_discarded_silently(&mut self, discarded: &[Entry]) {
         let missing = discarded.iter().filter_map(|entry| entry.write);
-        let silent =
-            missing.filter(|write| self.judge.passed.contains_key(write) && !self.judge.exported.contains(write));
+        let silent = missing.filter(|write| self.judge.passed.has(*write) && !self.judge.exported.contains(write));
         if let Some(write) = silent.min() {
             let what = format!("the acknowledged write {write} was rewound away without an export");
             self.violated("invariant_nothing_discarded_silently", what);

@@ -29,6 +29,7 @@ mod scenario;
 mod site;
 mod spec;
 mod sweep;
+mod vault;
 mod world;
 
 use std::time::Duration;
@@ -39,7 +40,7 @@ pub use guards::Weakness;
 pub use invariants::Violation;
 pub use scenario::Kind;
 pub use spec::Shape;
-pub use sweep::{Sweep, sweep};
+pub use sweep::{Ends, Sweep, sweep};
 
 use rng::Rng;
 use scenario::Scenario;
@@ -58,6 +59,8 @@ pub struct Report {
     pub vacuous: bool,
     /// Whether some region served when it was over. A run that waits for people may leave none.
     pub serves: bool,
+    /// A run was left that waits for people.
+    pub waits: bool,
     pub promotions: u32,
     pub acknowledged: usize,
     /// Acknowledged writes that promotions left behind.
@@ -76,6 +79,12 @@ pub fn run(seed: u64) -> Report {
 /// Likewise, telling every step.
 pub fn trace(seed: u64) -> Report {
     run_with(seed, Weakness::default(), true)
+}
+
+/// The controller's state of a workload that is established and well, and its time: for measurements.
+pub fn established(shape: Shape) -> (engine::Workload, model::Time) {
+    let world = world::beginning(shape, false, 0);
+    (world.control.state.clone(), world.controller_clock())
 }
 
 /// Which kind of disaster a seed means.
@@ -104,6 +113,7 @@ pub fn run_with(seed: u64, weakness: Weakness, trace: bool) -> Report {
         took: world.now.since(model::Time::ZERO),
         vacuous: world.hits == 0,
         serves: (0..2).any(|site| world.serves(site)),
+        waits: world.control.state.run.is_some(),
         promotions: world.judge.promotions,
         acknowledged: world.clients.acknowledged().count(),
         lost: world.judge.lost(),

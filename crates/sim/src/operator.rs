@@ -65,8 +65,7 @@ impl World {
             Wish::Abort(run) => Event::Aborted { run, by, why: "too much would be lost".into() },
         };
         self.say(|| format!("people: {event:?}"));
-        let decision = self.tell(&event);
-        if let Some(refused) = decision.and_then(|decision| decision.refused) {
+        if let Some(Err(refused)) = self.tell(&event) {
             self.say(|| format!("people are refused: {}", refused.why));
         }
     }

@@ -10,16 +10,12 @@ use model::{ActError, Action, Attempt, AttemptId, Lsn, Outcome, Verb};
 use crate::control::{Answer, Call};
 use crate::database::{Entry, Server};
 use crate::scenario::WITNESS;
-use crate::site::Told;
+use crate::site::{Told, Tries};
 use crate::world::{Message, What, Work, World};
 
 impl World {
     pub fn called(&mut self, site: usize, id: u64, call: Call) {
         match call {
-            Call::Poll => {
-                let report = self.report(site);
-                self.answer(site, id, Answer::Report(report.into()));
-            }
             Call::Act { attempt, action } => match self.agent_dies_now() {
                 None => self.act(site, id, attempt, action),
                 Some(done) => {
@@ -48,6 +44,11 @@ impl World {
                 self.writer(site, Event::Cancel { attempt });
             }
         }
+    }
+
+    pub fn polled(&mut self, site: usize, id: u64) {
+        let report = self.report(site);
+        self.send(site, WITNESS, Message::Reported { id, report });
     }
 
     fn agent_dies_now(&mut self) -> Option<bool> {
@@ -87,7 +88,8 @@ impl World {
         }
         place.generation = attempt.generation;
         let highest = &place.voter.promises().granted;
-        let data = matches!(action.verb, Verb::Follow { .. } | Verb::Initialise);
+        let data =
+            matches!(action.verb, Verb::Follow { .. } | Verb::Initialise | Verb::Restore { .. } | Verb::PutBack { .. });
         if data && *highest > attempt.epoch {
             return Err(format!("the order was given in epoch {}, {highest} is known", attempt.epoch));
         }
@@ -131,9 +133,8 @@ impl World {
                 };
                 self.attempt_ended(site, id, outcome);
             }
-            // No site of this world keeps a vault, so that the engine plans no restore here.
-            Verb::Archive | Verb::Restore { .. } | Verb::PutBack { .. } => {
-                self.attempt_ended(site, id, Outcome::Refused { why: "there is no vault".into() });
+            verb @ (Verb::Archive | Verb::Restore { .. } | Verb::PutBack { .. }) => {
+                self.begin_with_vault(site, id, verb);
             }
             Verb::Suspect { on } => {
                 self.sites[site].suspect = on;
@@ -155,7 +156,7 @@ impl World {
         place.opening += 1;
         self.marks += 1;
         let mark = self.marks;
-        place.database.append(Entry { mark, write: None, epoch: epoch.clone(), at });
+        place.database.append(Entry { mark, write: None, at });
         self.invariant_one_open_gate(site, &epoch);
         let evidence = Evidence { epoch: Some(epoch), ..Evidence::default() };
         self.attempt_ended(site, id, Outcome::Done(evidence));
@@ -210,10 +211,10 @@ impl World {
         if !place.alive || !place.agent_up {
             return;
         }
-        let well = place.ready(now) > 0;
+        let well = place.said_ready(now, &self.weakness) > 0;
         let database = &place.database;
         let accompanied = database.stream.as_ref().is_some_and(|s| database.waits_for == Some(s.to));
-        let acknowledged = !database.frozen && (database.waits_for.is_none() || accompanied);
+        let acknowledged = !database.frozen && !database.full && (database.waits_for.is_none() || accompanied);
         let outcome = if well && (acknowledged || !write) {
             Outcome::Done(Evidence::note("answered"))
         } else {
@@ -238,19 +239,32 @@ impl World {
             let there = self.net.both(site, other) && self.sites[other].alive && !lost;
             let answers = there && self.sites[other].runs();
             let ready = match self.sites[other].ready(self.now) {
-                _ if other == WITNESS => model::observe::Readiness::Unknown,
-                0 => model::observe::Readiness::NotReady { why: "not ready".into() },
-                _ if !there => model::observe::Readiness::NotReady { why: "no answer in time".into() },
-                _ => model::observe::Readiness::Ready,
+                _ if other == WITNESS => Ok(false),
+                0 => Err("not ready"),
+                _ if !there => Err("no answer in time"),
+                _ => Ok(true),
             };
-            let id = self.sites[other].id.clone();
-            let tries = self.sites[site].probes.entry(id).or_default();
+            let tries = self.tries(site, other);
             if answers {
                 tries.good(now)
             } else {
                 tries.bad(now)
             }
-            tries.ready = ready;
+            tries.answered(ready);
+        }
+    }
+}
+
+impl World {
+    fn tries(&mut self, site: usize, other: usize) -> &mut Tries {
+        let [mine, theirs] = self.sites.get_disjoint_mut([site, other]).expect("two sites");
+        match mine.probes.iter().position(|(id, _)| *id == theirs.id) {
+            Some(place) => &mut mine.probes[place].1,
+            None => {
+                mine.probes.push((theirs.id.clone(), Tries::default()));
+                let last = mine.probes.len() - 1;
+                &mut mine.probes[last].1
+            }
         }
     }
 }

@@ -1,27 +1,27 @@
-//! What happens next: a heap of small keys, and the happenings themselves in a slab beside it, so that ordering them
-//! moves sixteen bytes and not the messages.
-
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+//! What happens next: a sorted line of small keys, and the happenings themselves in a slab beside it, so that ordering
+//! them moves sixteen bytes and not the messages.
+//!
+//! The line is short (some dozens wait at a time) and nearly everything that comes is due within milliseconds, so its
+//! place is near the end that is taken from. A heap was tried: it moves keys along a path of six that no cache line and no
+//! branch predictor likes, at twice the time.
 
 use model::Time;
 
-/// In order of (time, sequence of entry).
+/// In order of time; at one moment, in the order of entry.
 #[derive(Clone)]
 pub struct Queue<T> {
-    heap: BinaryHeap<Reverse<(Time, u32, u32)>>,
-    sequence: u32,
+    /// The next comes last.
+    line: Vec<(Time, u32)>,
     slab: Vec<Option<T>>,
     free: Vec<u32>,
 }
 
 impl<T> Queue<T> {
     pub fn new() -> Self {
-        Self { heap: BinaryHeap::with_capacity(256), sequence: 0, slab: Vec::with_capacity(256), free: Vec::new() }
+        Self { line: Vec::with_capacity(256), slab: Vec::with_capacity(256), free: Vec::with_capacity(256) }
     }
 
     pub fn push(&mut self, at: Time, what: T) {
-        self.sequence += 1;
         let slot = match self.free.pop() {
             Some(slot) => {
                 self.slab[slot as usize] = Some(what);
@@ -32,16 +32,17 @@ impl<T> Queue<T> {
                 (self.slab.len() - 1) as u32
             }
         };
-        self.heap.push(Reverse((at, self.sequence, slot)));
+        let behind = self.line.iter().rposition(|(other, _)| *other > at);
+        self.line.insert(behind.map_or(0, |place| place + 1), (at, slot));
     }
 
     /// When the next comes.
     pub fn next(&self) -> Option<Time> {
-        self.heap.peek().map(|Reverse((at, ..))| *at)
+        self.line.last().map(|(at, _)| *at)
     }
 
     pub fn pop(&mut self) -> Option<(Time, T)> {
-        let Reverse((at, _, slot)) = self.heap.pop()?;
+        let (at, slot) = self.line.pop()?;
         self.free.push(slot);
         self.slab[slot as usize].take().map(|what| (at, what))
     }

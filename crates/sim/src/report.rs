@@ -1,6 +1,7 @@
 //! A site's account of itself, built as the real agent builds it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use engine::writer::{Mode, Writer};
@@ -8,87 +9,135 @@ use model::observe::{
     Alone, DatabaseReport, DatabaseState, FleetReport, InstanceReport, SecretReport, SiteReport, StandbyReport,
     VoterReport, ZoneReport,
 };
-use model::{Epoch, Lsn, Time};
+use model::{ComponentId, Epoch, Lsn, PeerProbe, SyncRecord, Time};
 
 use crate::database::{Server, Stream};
 use crate::scenario::WITNESS;
 use crate::world::World;
 
 impl World {
-    pub fn report(&mut self, site: usize) -> SiteReport {
+    /// Most reports differ from the one before the last in numbers alone: that one is written anew, if nobody holds it.
+    pub fn report(&mut self, site: usize) -> Arc<SiteReport> {
+        let mut old = self.sites[site].reports[1].take();
+        let report = match old.as_mut().and_then(Arc::get_mut) {
+            Some(report) => {
+                self.refresh(site, report);
+                debug_assert_eq!(*report, self.new_report(site), "a report that is written anew is a new one");
+                old
+            }
+            None => None,
+        };
+        let report = report.unwrap_or_else(|| Arc::new(self.new_report(site)));
+        let reports = &mut self.sites[site].reports;
+        reports.swap(0, 1);
+        reports[0] = Some(report.clone());
+        report
+    }
+
+    fn new_report(&self, site: usize) -> SiteReport {
         let region = site != WITNESS;
+        let nothing = PeerProbe::default;
+        let mut report = SiteReport {
+            site: self.sites[site].id.clone(),
+            incarnation: 0,
+            voter: VoterReport {
+                highest: Epoch::none(),
+                promise_remaining: Duration::ZERO,
+                quiet_remaining: Duration::ZERO,
+                sync: SyncRecord::default(),
+                lacks: Vec::new(),
+            },
+            database: region.then(|| DatabaseReport {
+                component: self.topology.database().0.clone(),
+                state: DatabaseState::Absent,
+                timeline: 0,
+                written: Epoch::none(),
+                standbys: Vec::new(),
+                full: None,
+                alone: None,
+                findings: Vec::new(),
+            }),
+            fleets: if region { self.fleets() } else { BTreeMap::new() },
+            zones: BTreeMap::from([(self.topology.dns().0.clone(), no_zone())]),
+            secrets: if region { self.secrets() } else { BTreeMap::new() },
+            probes: self.sites[site].probes.iter().map(|(id, _)| (id.clone(), nothing())).collect(),
+            backup: Default::default(),
+        };
+        self.refresh(site, &mut report);
+        report
+    }
+
+    /// Everything in a report that can change.
+    fn refresh(&self, site: usize, report: &mut SiteReport) {
         let place = &self.sites[site];
         let now = place.local(self.now);
-        let voter = VoterReport {
-            highest: place.voter.promises().granted.clone(),
-            promise_remaining: place.voter.promise_remaining(now),
-            quiet_remaining: place.voter.quiet_remaining(now),
-            sync: place.voter.promises().sync.clone(),
-            lacks: place.voter.lacks(),
-        };
-        let zone = place.disk.zone.as_ref();
-        let zone = ZoneReport {
-            epoch: zone.map_or_else(Epoch::none, |zone| zone.epoch.clone()),
-            serial: zone.map_or(0, |zone| zone.serial),
-            enabled: BTreeMap::new(),
-            suspect: place.suspect,
-            fenced: place.fenced,
-        };
-        SiteReport {
-            site: place.id.clone(),
-            incarnation: place.incarnation,
-            voter,
-            database: region.then(|| self.database_report(site, now)),
-            fleets: if region { self.fleets(site) } else { BTreeMap::new() },
-            zones: BTreeMap::from([(self.topology.dns().0.clone(), zone)]),
-            secrets: if region { self.secrets() } else { BTreeMap::new() },
-            probes: place.probes.iter().map(|(id, tries)| (id.clone(), tries.report(now))).collect(),
-            backup: Default::default(),
+        report.incarnation = place.incarnation;
+        let (voter, promises) = (&mut report.voter, place.voter.promises());
+        renew(&mut voter.highest, &promises.granted);
+        renew(&mut voter.sync, &promises.sync);
+        voter.promise_remaining = place.voter.promise_remaining(now);
+        voter.quiet_remaining = place.voter.quiet_remaining(now);
+        voter.lacks = place.voter.lacks();
+        if let Some(database) = &mut report.database {
+            self.refresh_database(site, now, database);
+        }
+        let ready = place.said_ready(self.now, &self.weakness);
+        report.fleets.values_mut().for_each(|fleet| refresh_fleet(fleet, place.disk.instances, place.instances, ready));
+        for seen in report.zones.values_mut() {
+            match &place.disk.zone {
+                Some(zone) => {
+                    renew(&mut seen.epoch, &zone.epoch);
+                    seen.serial = zone.serial;
+                }
+                None => *seen = no_zone(),
+            }
+            (seen.suspect, seen.fenced) = (place.suspect, place.fenced);
+        }
+        if let Some(vault) =
+            self.vault.as_ref().filter(|vault| site == WITNESS && !vault.is_as_in(&report.backup.vault))
+        {
+            report.backup.vault = Some(vault.report(&self.sites[0].id));
+        }
+        let same = report.probes.len() == place.probes.len();
+        if !same || place.probes.iter().any(|(id, _)| !report.probes.contains_key(id)) {
+            report.probes = place.probes.iter().map(|(id, _)| (id.clone(), PeerProbe::default())).collect();
+        }
+        for (id, tries) in &place.probes {
+            if let Some(probe) = report.probes.get_mut(id) {
+                tries.report(now, probe);
+            }
         }
     }
 
-    fn secrets(&self) -> BTreeMap<model::ComponentId, SecretReport> {
+    fn secrets(&self) -> BTreeMap<ComponentId, SecretReport> {
         let digest = || SecretReport { digest: Some("digest".into()) };
         self.topology.secrets().map(|(id, _)| (id.clone(), digest())).collect()
     }
 
-    fn fleets(&self, site: usize) -> BTreeMap<model::ComponentId, FleetReport> {
-        let place = &self.sites[site];
-        let ready = place.ready(self.now);
-        let instance = |n: u32| InstanceReport {
-            name: n.to_string(),
-            zone: if n.is_multiple_of(2) { "a" } else { "b" }.into(),
-            alive: true,
-            ready: n < ready,
-        };
-        let fleet = || FleetReport {
-            artifact: self.topology.artifact.clone(),
-            wanted: place.disk.instances,
-            instances: (0..place.instances).map(instance).collect(),
-            replaced: 0,
-        };
+    fn fleets(&self) -> BTreeMap<ComponentId, FleetReport> {
+        let artifact = &self.topology.artifact;
+        let fleet = || FleetReport { artifact: artifact.clone(), wanted: 0, instances: Vec::new(), replaced: 0 };
         self.topology.fleets().map(|(id, _)| (id.clone(), fleet())).collect()
     }
 
-    fn database_report(&self, site: usize, now: Time) -> DatabaseReport {
+    fn refresh_database(&self, site: usize, now: Time, report: &mut DatabaseReport) {
         let place = &self.sites[site];
         let database = &place.database;
+        report.state = self.database_state(site, now);
+        report.timeline = database.timeline;
+        if database.full != report.full.is_some() {
+            report.full = database.full.then(|| "the database's disk is full".to_owned());
+        }
+        renew(&mut report.written, &place.disk.writer.written);
         let writing = place.mode() == Some(&Mode::Writing);
-        let standbys = if writing { database.stream.iter().map(|s| self.standby(site, s)).collect() } else { vec![] };
-        let alone = writing && standbys.is_empty();
-        DatabaseReport {
-            component: self.topology.database().0.clone(),
-            state: self.database_state(site, now),
-            timeline: database.timeline,
-            written: place.disk.writer.written.clone(),
-            standbys,
-            full: None,
-            alone: alone.then(|| Alone {
-                since: Duration::ZERO,
-                policy: self.topology.database().1.when_alone,
-                says: "alone".into(),
-            }),
-            findings: Vec::new(),
+        report.standbys.clear();
+        if writing {
+            report.standbys.extend(database.stream.iter().map(|stream| self.standby(site, stream)));
+        }
+        let alone = writing && report.standbys.is_empty();
+        let policy = self.topology.database().1.when_alone;
+        if alone != report.alone.is_some() {
+            report.alone = alone.then(|| Alone { since: Duration::ZERO, policy, says: "alone".into() });
         }
     }
 
@@ -149,6 +198,33 @@ impl World {
                 let upstream = self.sites[upstream].id.clone();
                 DatabaseState::Standby { upstream, receiving, received, replayed: received, lag: Duration::ZERO }
             }
+        }
+    }
+}
+
+/// Assigns what differs: a clone costs more than to look.
+fn renew<T: Clone + PartialEq>(old: &mut T, new: &T) {
+    if old != new {
+        old.clone_from(new);
+    }
+}
+
+fn no_zone() -> ZoneReport {
+    ZoneReport { epoch: Epoch::none(), serial: 0, enabled: BTreeMap::new(), suspect: false, fenced: false }
+}
+
+fn refresh_fleet(fleet: &mut FleetReport, wanted: u32, there: u32, ready: u32) {
+    fleet.wanted = wanted;
+    fleet.instances.truncate(there as usize);
+    for n in 0..there {
+        match fleet.instances.get_mut(n as usize) {
+            Some(instance) => instance.ready = n < ready,
+            None => fleet.instances.push(InstanceReport {
+                name: n.to_string(),
+                zone: if n.is_multiple_of(2) { "a" } else { "b" }.into(),
+                alive: true,
+                ready: n < ready,
+            }),
         }
     }
 }

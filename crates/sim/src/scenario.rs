@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use engine::Request;
-use model::Time;
+use model::backup::RestoreTo;
+use model::{Lsn, SiteId, Time};
 use serde::Serialize;
 
 use crate::rng::Rng;
@@ -38,12 +39,20 @@ pub enum Kind {
     WitnessLoss,
     /// What is there but does not work: a frozen server or watchdog, a disk that takes its time.
     Stalls,
+    /// A voter loses what it promised, and comes back.
+    VoterWiped,
+    /// The application serves nobody, and its database is well.
+    AppStopped,
+    /// The disk of a database is full.
+    FullDisk,
+    /// People ask for a restore from a backup, and something breaks meanwhile.
+    Restore,
     /// Anything, at any time.
     Mixed,
 }
 
 impl Kind {
-    pub const ALL: [Kind; 14] = [
+    pub const ALL: [Kind; 18] = [
         Kind::RegionLoss,
         Kind::RegionPartition,
         Kind::LinkCuts,
@@ -57,6 +66,10 @@ impl Kind {
         Kind::SecondDisaster,
         Kind::WitnessLoss,
         Kind::Stalls,
+        Kind::VoterWiped,
+        Kind::AppStopped,
+        Kind::FullDisk,
+        Kind::Restore,
         Kind::Mixed,
     ];
 }
@@ -92,6 +105,14 @@ pub enum Fault {
     SlowDisk(usize, Duration),
     CrashAgent(usize),
     CrashDatabase(usize),
+    /// The voter's storage is gone, and its agent starts again.
+    WipeVoter(usize),
+    /// No instance of the application serves, however often it is started.
+    StopApp(usize),
+    StartApp(usize),
+    /// Nothing more can be written where the database is.
+    FillDisk(usize),
+    FreeDisk(usize),
     CrashController,
     /// Messages come late, twice and in another order from here on.
     Noise,
@@ -129,6 +150,7 @@ impl Scenario {
             12..15 => Shape::Degrade,
             _ => Shape::Unapproved,
         };
+        let shape = if kind == Kind::Restore { Shape::BackedUp } else { shape };
         let mut script = Script { rng, faults: Vec::new() };
         let start = BEGIN + script.rng.millis(500, 2_000);
         script.noise(start);
@@ -138,7 +160,8 @@ impl Scenario {
         script.faults.push((healed, Fault::Heal));
         let mut faults = script.faults;
         faults.sort_by_key(|(at, _)| *at);
-        let accepts_loss = rng.one_in(3);
+        // Whoever asks for a restore wants it.
+        let accepts_loss = rng.one_in(3) || (kind == Kind::Restore && rng.one_in(2));
         Self { kind, shape, faults, healed, accepts_loss, people: rng.millis(300, 4_000), inside: rng.one_in(2) }
     }
 }
@@ -197,6 +220,10 @@ impl Script<'_> {
             Kind::SecondDisaster => self.second_disaster(start),
             Kind::WitnessLoss => self.witness_loss(start),
             Kind::Stalls => self.stalls(start),
+            Kind::VoterWiped => self.voter_wiped(start),
+            Kind::AppStopped => self.app_stopped(start),
+            Kind::FullDisk => self.full_disk(start),
+            Kind::Restore => self.restore(start),
             Kind::Mixed => self.mixed(start),
         }
     }
@@ -387,6 +414,74 @@ impl Script<'_> {
             at = at + self.rng.millis(100, 8_000);
         }
         if self.rng.one_in(2) {
+            self.one_more(start);
+        }
+    }
+
+    /// One voter in a disaster: of two that forget at once nothing is promised (docs/safety.md).
+    fn voter_wiped(&mut self, start: Time) {
+        if self.rng.one_in(3) {
+            let site = self.rng.below(3);
+            self.add(start, Fault::WipeVoter(site));
+            return self.one_more(start);
+        }
+        // The writer loses first one voter for long, then the other, which forgets just then that it is bound.
+        let last = if self.rng.one_in(2) { WITNESS } else { 1 };
+        let first = 3 - last;
+        let begin = |script: &mut Self, at: Time, over: Time, site: usize| {
+            script.both(at, over, Fault::Cut(0, site), Fault::Mend(0, site));
+            script.both(at, over, Fault::Cut(site, 0), Fault::Mend(site, 0));
+        };
+        let cut = start + self.rng.millis(4_500, 8_000);
+        let over = cut + self.lasting(1_000, 20_000);
+        begin(self, start, over, first);
+        begin(self, cut, over, last);
+        let wiped = cut + self.rng.millis(0, 2_500);
+        self.add(wiped, Fault::WipeVoter(last));
+        if self.rng.one_in(4) {
+            // It forgets again what it is being told.
+            let again = wiped + self.rng.millis(200, 8_000);
+            self.add(again, Fault::CrashAgent(last));
+        }
+    }
+
+    fn app_stopped(&mut self, start: Time) {
+        let over = start + self.lasting(5_000, 40_000);
+        if self.rng.one_in(3) {
+            // Where it would go nobody could serve, either.
+            self.both(start, over, Fault::StopApp(1), Fault::StartApp(1));
+            let fails = start + self.rng.millis(0, 6_000);
+            let fault = if self.rng.one_in(2) { Fault::Kill(0) } else { Fault::Isolate(0) };
+            return self.add(fails, fault);
+        }
+        self.both(start, over, Fault::StopApp(0), Fault::StartApp(0));
+        if self.rng.one_in(2) {
+            self.one_more(start);
+        }
+    }
+
+    fn full_disk(&mut self, start: Time) {
+        let site = usize::from(self.rng.one_in(4));
+        let over = start + self.lasting(5_000, 40_000);
+        self.both(start, over, Fault::FillDisk(site), Fault::FreeDisk(site));
+        if self.rng.one_in(2) {
+            self.one_more(start);
+        }
+    }
+
+    fn restore(&mut self, start: Time) {
+        let to = RestoreTo::Lsn(Lsn(self.rng.range(2, 40)));
+        let site = self.rng.one_in(3).then(|| SiteId::new("south"));
+        self.add(start, Fault::Ask(Request::Restore { to, site, accept_loss: true }));
+        if self.rng.one_in(4) {
+            let at = start + self.rng.millis(50, 10_000);
+            self.add(at, Fault::Abort);
+        }
+        if self.rng.one_in(4) {
+            let at = start + self.rng.millis(50, 10_000);
+            self.add(at, Fault::CrashController);
+        }
+        if !self.rng.one_in(3) {
             self.one_more(start);
         }
     }

@@ -1,14 +1,17 @@
 //! One site of the modelled world: what an agent, its watchdog and its machine have, on disk and in memory.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use engine::lease::{Promises, Terms, Voter};
 use engine::writer::{Durable, Mode, Rules, SyncRules, Writer};
+use model::observe::Readiness;
 use model::topology::{OnCrash, Replication};
-use model::{AttemptId, Outcome, PeerProbe, Receipt, SiteId, Time, Topology, ZoneTable};
+use model::{AttemptId, Outcome, PeerProbe, Receipt, SiteId, SiteReport, Time, Topology, ZoneTable};
 
 use crate::database::Database;
+use crate::guards::Weakness;
 use crate::world::What;
 
 /// A clock that runs at its own rate, from an origin of its own.
@@ -29,15 +32,20 @@ impl Clock {
     }
     /// The first moment of the world at which this clock shows at least `shown`.
     pub fn when(&self, shown: Time) -> Time {
-        let passed = shown.0.saturating_sub(self.origin) as i128;
-        let guess = passed * 1_000_000 / (1_000_000 + i128::from(self.ppm));
-        let mut world = Time(guess.max(0) as u64);
+        let passed = shown.0.saturating_sub(self.origin);
+        let rate = (1_000_000 + self.ppm) as u64;
+        let mut world = match passed.checked_mul(1_000_000) {
+            Some(scaled) => Time(scaled / rate),
+            None => Time((u128::from(passed) * 1_000_000 / u128::from(rate)) as u64),
+        };
         // The division loses a few microseconds.
-        while self.show(world) < shown {
-            let missing = shown.since(self.show(world)).max(Duration::from_micros(1));
-            world = world + missing.mul_f64(0.5).max(Duration::from_micros(1));
+        loop {
+            let missing = shown.0.saturating_sub(self.show(world).0);
+            if missing == 0 {
+                return world;
+            }
+            world.0 += (missing / 2).max(1);
         }
-        world
     }
 }
 
@@ -48,7 +56,7 @@ pub struct Tries {
     first_failed: Option<Time>,
     last_failed: Time,
     failures: u32,
-    pub ready: model::observe::Readiness,
+    ready: Readiness,
 }
 
 impl Tries {
@@ -60,14 +68,21 @@ impl Tries {
         self.last_failed = now;
         self.failures += 1;
     }
-    pub fn report(&self, now: Time) -> PeerProbe {
-        PeerProbe {
-            answered: self.good.map(|at| now.since(at)),
-            round_trip: None,
-            failing_for: self.first_failed.map_or(Duration::ZERO, |first| self.last_failed.since(first)),
-            failures: self.failures,
-            ready: self.ready.clone(),
-            ready_round_trip: None,
+    /// What its load balancer answered: that it is ready, why it is not, or nothing that says either.
+    pub fn answered(&mut self, ready: Result<bool, &str>) {
+        match (&self.ready, ready) {
+            (Readiness::NotReady { why: known }, Err(why)) if known == why => {}
+            (_, Err(why)) => self.ready = Readiness::NotReady { why: why.into() },
+            (_, Ok(ready)) => self.ready = if ready { Readiness::Ready } else { Readiness::Unknown },
+        }
+    }
+    /// Into what was reported before.
+    pub fn report(&self, now: Time, probe: &mut PeerProbe) {
+        probe.answered = self.good.map(|at| now.since(at));
+        probe.failing_for = self.first_failed.map_or(Duration::ZERO, |first| self.last_failed.since(first));
+        probe.failures = self.failures;
+        if probe.ready != self.ready {
+            probe.ready = self.ready.clone();
         }
     }
 }
@@ -82,7 +97,8 @@ pub struct Told {
 /// What survives the death of the agent and of the machine.
 #[derive(Clone, Debug)]
 pub struct Disk {
-    pub promises: Promises,
+    /// Absent when they were lost, until the voter has heard the others.
+    pub promises: Option<Promises>,
     pub writer: Durable,
     pub zone: Option<ZoneTable>,
     pub instances: u32,
@@ -129,26 +145,34 @@ pub struct Site {
     pub in_hand: Vec<Passing>,
     /// Until when the watchdog lets the database be.
     pub leash: Option<Time>,
+    /// For which leash the watchdog is to look next, at the latest.
+    pub looks: Option<Time>,
     pub fencing_until: Option<Time>,
     pub receipt: Option<Receipt>,
     pub attempts: BTreeMap<AttemptId, Told>,
     pub generation: u64,
-    pub probes: BTreeMap<SiteId, Tries>,
+    pub probes: Vec<(SiteId, Tries)>,
     pub instances: u32,
     pub scaling: u64,
+    /// Its instances are there and serve nobody.
+    pub app_stopped: bool,
     pub suspect: bool,
     /// Names that point home are refused here.
     pub fenced: bool,
-    /// When the writer is next woken.
-    pub wakes: Option<Time>,
+    /// When the writer is next woken: in the world's time, and as the clock shows it.
+    pub wakes: Option<(Time, Time)>,
     pub alone_since: Option<Time>,
+    /// What was last reported, and before: the older of them is written anew once nobody looks at it any more.
+    pub reports: [Option<Arc<SiteReport>>; 2],
 }
 
 impl Site {
     pub fn new(topology: &Topology, id: &SiteId, clock: Clock) -> Self {
-        let disk = Disk { promises: Promises::default(), writer: Durable::default(), zone: None, instances: 0 };
+        // As whoever makes a workload tells its voters: there is nothing that they could have forgotten.
+        let promises = Some(Promises::default());
+        let disk = Disk { promises, writer: Durable::default(), zone: None, instances: 0 };
         let terms = Terms::new(&topology.timing);
-        let voter = Voter::start(terms, disk.promises.clone(), clock.show(Time::ZERO));
+        let voter = Voter::start(terms, Promises::default(), clock.show(Time::ZERO));
         let writer = topology.is_region(id).then(|| Writer::new(rules(topology, id), disk.writer.clone()));
         Self {
             id: id.clone(),
@@ -171,23 +195,32 @@ impl Site {
             deadline: None,
             in_hand: Vec::new(),
             leash: None,
+            looks: None,
             fencing_until: None,
             receipt: None,
             attempts: BTreeMap::new(),
             generation: 0,
-            probes: BTreeMap::new(),
+            probes: Vec::new(),
             instances: 0,
             scaling: 0,
+            app_stopped: false,
             suspect: false,
             fenced: false,
             wakes: None,
             alone_since: None,
+            reports: [None, None],
         }
     }
 
     /// The agent's process is there and runs.
     pub fn runs(&self) -> bool {
         self.alive && self.agent_up && !self.agent_frozen && !self.frozen
+    }
+    /// Makes durable what the voter promised; one that has yet to hear the others has nothing to keep.
+    pub fn keep_promises(&mut self) {
+        if let Some(kept) = self.disk.promises.as_mut().filter(|kept| **kept != *self.voter.promises()) {
+            *kept = self.voter.promises().clone();
+        }
     }
     pub fn local(&self, world: Time) -> Time {
         self.clock.show(world)
@@ -200,7 +233,14 @@ impl Site {
     pub fn ready(&self, world: Time) -> u32 {
         let serves = self.runs() && self.passes(world, false);
         let answers = self.database.server == crate::database::Server::Writing && !self.database.frozen;
-        if serves && answers { self.instances } else { 0 }
+        if serves && answers && !self.app_stopped { self.instances } else { 0 }
+    }
+    /// As its agent says it.
+    pub fn said_ready(&self, world: Time, weakness: &Weakness) -> u32 {
+        match weakness.says_ready_what_is_not {
+            true if self.runs() => self.instances,
+            _ => self.ready(world),
+        }
     }
     pub fn mode(&self) -> Option<&Mode> {
         self.writer.as_ref().map(Writer::mode)

@@ -19,10 +19,13 @@ pub enum Shape {
     Degrade,
     /// The second region may not hold the data.
     Unapproved,
+    /// As the first, with backups in a vault.
+    BackedUp,
 }
 
 impl Shape {
-    pub const ALL: [Shape; 5] = [Shape::Automatic, Shape::Ask, Shape::Block, Shape::Degrade, Shape::Unapproved];
+    pub const ALL: [Shape; 6] =
+        [Shape::Automatic, Shape::Ask, Shape::Block, Shape::Degrade, Shape::Unapproved, Shape::BackedUp];
 
     pub fn topology(self) -> Arc<Topology> {
         static KEPT: OnceLock<Vec<Arc<Topology>>> = OnceLock::new();
@@ -39,6 +42,7 @@ impl Shape {
         };
         let (rpo, mode, database, approved) = match self {
             Shape::Automatic => ("12s", "automatic", "asynchronous", "[north, south]"),
+            Shape::BackedUp => ("12s", "automatic", "asynchronous, backup: { every: 1h }", "[north, south]"),
             Shape::Ask => ("12s", "ask", "asynchronous", "[north, south]"),
             Shape::Block => ("0s", "automatic", "synchronous, when_alone: block", "[north, south]"),
             Shape::Degrade => ("0s", "automatic", "synchronous, when_alone: degrade", "[north, south]"),

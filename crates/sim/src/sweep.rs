@@ -15,7 +15,7 @@ pub struct Sweep {
     /// How many were run; fewer than asked for after a stop.
     pub seeds: u64,
     pub events: u64,
-    pub by_kind: BTreeMap<Kind, u64>,
+    pub by_kind: BTreeMap<Kind, Ends>,
     pub vacuous: u64,
     /// Disasters at whose end no region served, by a decision that people left open.
     pub down_at_the_end: u64,
@@ -27,11 +27,36 @@ pub struct Sweep {
     pub took: Duration,
 }
 
+/// How the disasters of one kind ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
+pub struct Ends {
+    pub disasters: u64,
+    pub hit_nothing: u64,
+    /// A run was left that waits for people.
+    pub waiting: u64,
+    /// No region served.
+    pub down: u64,
+    pub promotions: u64,
+    /// Acknowledged writes that promotions left behind.
+    pub lost: u64,
+}
+
+impl Ends {
+    fn add(&mut self, report: &Report) {
+        self.disasters += 1;
+        self.hit_nothing += u64::from(report.vacuous);
+        self.waiting += u64::from(report.waits);
+        self.down += u64::from(!report.serves);
+        self.promotions += u64::from(report.promotions);
+        self.lost += report.lost as u64;
+    }
+}
+
 impl Sweep {
-    fn add(&mut self, report: Report) {
+    pub fn add(&mut self, report: Report) {
         self.seeds += 1;
         self.events += report.events;
-        *self.by_kind.entry(report.kind).or_default() += 1;
+        self.by_kind.entry(report.kind).or_default().add(&report);
         self.vacuous += u64::from(report.vacuous);
         self.down_at_the_end += u64::from(!report.serves);
         self.promotions += u64::from(report.promotions);

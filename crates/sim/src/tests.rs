@@ -106,6 +106,30 @@ fn an_order_to_wait_that_is_believed_before_it_works_is_found() {
 }
 
 #[test]
+fn a_voter_that_votes_although_its_storage_is_lost_is_found() {
+    let weakness = Weakness { wiped_voter_votes: true, ..Weakness::default() };
+    bites(weakness, &[Kind::VoterWiped], 4_000, TWO_WRITERS);
+}
+
+#[test]
+fn instances_that_are_said_to_be_ready_and_are_not_are_found() {
+    let weakness = Weakness { says_ready_what_is_not: true, ..Weakness::default() };
+    bites(weakness, &[Kind::AppStopped], 1_000, &["invariant_traffic_moves_to_what_is_verified"]);
+}
+
+#[test]
+fn what_is_acknowledged_on_a_full_disk_is_found() {
+    let weakness = Weakness { acknowledges_on_a_full_disk: true, ..Weakness::default() };
+    bites(weakness, &[Kind::FullDisk], 1_000, &["invariant_the_ledger_agrees"]);
+}
+
+#[test]
+fn a_restore_that_is_undone_and_leaves_the_restored_data_is_found() {
+    let weakness = Weakness { puts_nothing_back: true, ..Weakness::default() };
+    bites(weakness, &[Kind::Restore], 4_000, &["invariant_undone_restores_are_put_back"]);
+}
+
+#[test]
 fn a_journal_that_forgets_is_found() {
     let weakness = Weakness { journal_forgets: true, ..Weakness::default() };
     bites(weakness, &[Kind::ControllerCrash], 200, &["invariant_state_is_the_fold_of_the_journal"]);

@@ -2,15 +2,14 @@
 //!
 //! Every event is taken from the queue in order of (time, sequence); nothing else moves. So a seed is a whole history.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use model::{LeaseReply, LeaseRequest, Time, Topology};
+use model::{LeaseReply, LeaseRequest, SiteReport, Time, Topology};
 
 use crate::clients::Clients;
 use crate::control::{Answer, Call, Control};
-use crate::database::Entry;
+use crate::database::Batch;
 use crate::guards::Weakness;
 use crate::invariants::Judge;
 use crate::net::Net;
@@ -20,19 +19,50 @@ use crate::rng::Rng;
 use crate::scenario::{BEGIN, OUTSIDE, Scenario, WITNESS};
 use crate::site::{Clock, Passing, Site};
 use crate::spec::Shape;
+use crate::vault::Vault;
 
 /// What one process says to another.
 #[derive(Clone, Debug)]
 pub enum Message {
-    LeaseAsk(Box<Question>),
-    LeaseTold(Box<(Question, LeaseReply)>),
-    WalAsk { end: usize, mark: Option<u64> },
-    Wal { stream: u64, from: usize, entries: Vec<Entry>, timeline: u32 },
-    WalFlushed { stream: u64, upto: usize },
-    Call { id: u64, call: Box<Call> },
-    Answer { id: u64, answer: Box<Answer> },
-    Write { write: u64 },
-    Written { write: u64, done: bool },
+    LeaseAsk(Box<Ballot>),
+    LeaseTold(Box<Ballot>),
+    WalAsk {
+        end: usize,
+        mark: Option<u64>,
+    },
+    Wal {
+        stream: u64,
+        from: usize,
+        entries: Batch,
+        timeline: u32,
+    },
+    WalFlushed {
+        stream: u64,
+        upto: usize,
+    },
+    /// The most frequent call by far, and its answer.
+    Poll {
+        id: u64,
+    },
+    Reported {
+        id: u64,
+        report: Arc<SiteReport>,
+    },
+    Call {
+        id: u64,
+        call: Box<Call>,
+    },
+    Answer {
+        id: u64,
+        answer: Box<Answer>,
+    },
+    Write {
+        write: u64,
+    },
+    Written {
+        write: u64,
+        done: bool,
+    },
 }
 
 /// What a writer asks of a voter.
@@ -43,6 +73,13 @@ pub struct Question {
     /// By the asker's clock.
     pub sent: Time,
     pub incarnation: u64,
+}
+
+/// A question that travels to a voter, and back with its answer.
+#[derive(Clone, Debug)]
+pub struct Ballot {
+    pub question: Question,
+    pub reply: Option<LeaseReply>,
 }
 
 /// How a piece of work on a database ends.
@@ -70,7 +107,6 @@ pub enum What {
     },
     Watchdog {
         site: usize,
-        leash: Time,
     },
     /// Every database looks after its streams, and its agent after the database.
     Beat,
@@ -105,6 +141,18 @@ pub enum What {
     AgentStarts {
         site: usize,
     },
+    /// A voter that lost its storage asks the others.
+    Recall {
+        site: usize,
+        incarnation: u64,
+    },
+    /// Something with the vault is done.
+    Vaulted {
+        site: usize,
+        incarnation: u64,
+        attempt: model::AttemptId,
+        verb: Box<model::Verb>,
+    },
     /// The controller asks every agent.
     Poll,
     CallEnds {
@@ -135,12 +183,13 @@ pub struct World {
     pub weakness: Weakness,
     /// By number: the preferred region, the other region, the witness.
     pub sites: Vec<Site>,
-    pub numbers: BTreeMap<model::SiteId, usize>,
     pub net: Net,
     pub control: Control,
     pub people: People,
     pub clients: Clients,
     pub judge: Judge,
+    /// Of a workload that keeps backups, from its disaster's beginning on.
+    pub vault: Option<Vault>,
     pub marks: u64,
     /// Faults that happened so far.
     pub struck: usize,
@@ -176,10 +225,10 @@ impl World {
             scenario,
             weakness,
             sites,
-            numbers: ids.into_iter().enumerate().map(|(number, id)| (id, number)).collect(),
             net: Net::default(),
             clients,
             judge: Judge::default(),
+            vault: None,
             marks: 0,
             struck: 0,
             agent_dies: None,
@@ -218,6 +267,7 @@ impl World {
     pub fn befall(&mut self, scenario: Scenario, rng: Rng) {
         (self.people.thinks, self.people.accepts_loss) = (scenario.people, scenario.accepts_loss);
         (self.scenario, self.rng) = (scenario, rng);
+        self.vault = (self.topology.database().1.backup.is_some()).then(|| Vault::of(&self.sites[0].database.log));
         for (number, (at, _)) in self.scenario.faults.clone().into_iter().enumerate() {
             self.at(at, What::Fault { number });
         }
@@ -243,7 +293,7 @@ impl World {
         self.at(self.now + delay, what);
     }
     pub fn number(&self, site: &model::SiteId) -> usize {
-        self.numbers[site]
+        self.sites.iter().position(|place| place.id == *site).expect("a site of the world")
     }
 
     pub fn say(&mut self, text: impl FnOnce() -> String) {
@@ -274,7 +324,7 @@ impl World {
         match what {
             What::Deliver { from, to, message } => self.deliver(from, to, message),
             What::Wake { site, incarnation } => self.wake(site, incarnation),
-            What::Watchdog { site, leash } => self.watchdog(site, leash),
+            What::Watchdog { site } => self.watchdog(site),
             What::Beat => self.beat(),
             What::Probe => self.probe(),
             What::Worked { site, count, work } => self.worked(site, count, work),
@@ -283,6 +333,8 @@ impl World {
             What::GateOpens { site, shuts, epoch } => self.gate_opens(site, shuts, epoch),
             What::AtGate { site, passing } => self.at_gate(site, passing),
             What::AgentStarts { site } => self.agent_starts(site),
+            What::Recall { site, incarnation } => self.recall(site, incarnation),
+            What::Vaulted { site, incarnation, attempt, verb } => self.vaulted(site, incarnation, attempt, verb),
             What::Poll => self.poll(),
             What::CallEnds { id } => self.call_ends(id),
             What::ControllerWakes => self.controller_wakes(),
@@ -298,6 +350,7 @@ impl World {
         let held = |message| What::Deliver { from, to, message };
         match message {
             Message::Written { write, done } => self.client_told(write, done),
+            Message::Reported { id, report } => self.answered(id, Answer::Report(report)),
             Message::Answer { id, answer } => self.answered(id, *answer),
             _ if !self.sites[to].alive => {}
             _ if self.sites[to].frozen => self.sites[to].held.push(held(message)),
@@ -309,13 +362,14 @@ impl World {
             // The database's own processes run on while the agent is frozen.
             Message::WalAsk { end, mark } => self.wal_asked(to, from, end, mark),
             Message::Wal { stream, from: start, entries, timeline } => {
-                self.wal_came(to, from, stream, start, entries, timeline);
+                self.wal_came(to, from, stream, start, &entries, timeline);
             }
             Message::WalFlushed { stream, upto } => self.wal_flushed(to, stream, upto),
             _ if !self.sites[to].agent_up => {}
             _ if self.sites[to].agent_frozen => self.sites[to].held.push(held(message)),
-            Message::LeaseAsk(question) => self.lease_asked(to, from, *question),
-            Message::LeaseTold(told) => self.lease_told(to, told.0, told.1),
+            Message::LeaseAsk(ballot) => self.lease_asked(to, from, ballot),
+            Message::LeaseTold(ballot) => self.lease_told(to, *ballot),
+            Message::Poll { id } => self.polled(to, id),
             Message::Call { id, call } => self.called(to, id, *call),
             Message::Write { write } => self.write_came(to, from, write),
         }

@@ -4,7 +4,7 @@ use std::time::Duration;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
-use sim::{Report, Sweep};
+use sim::{Ends, Report, Sweep};
 
 use crate::exit::Exit;
 use crate::failure::{Code, Failure, causes};
@@ -119,8 +119,10 @@ fn describe(sweep: &Sweep) -> String {
         sweep.vacuous,
         sweep.down_at_the_end
     );
-    for (kind, count) in &sweep.by_kind {
-        text.push_str(&format!("  {:18} {count}\n", name(kind)));
+    text.push_str(&format!("  {:18} {:>9} {:>9} {:>9}\n", "", "disasters", "waiting", "down"));
+    for (kind, ends) in &sweep.by_kind {
+        let Ends { disasters, waiting, down, .. } = ends;
+        text.push_str(&format!("  {:18} {disasters:>9} {waiting:>9} {down:>9}\n", name(kind)));
     }
     match sweep.failed.first() {
         None => text.push_str("every invariant held\n"),

@@ -1,7 +1,5 @@
 //! The holder's side: until when it may write.
 
-use std::collections::BTreeMap;
-
 use model::{Epoch, SiteId, Time};
 
 use super::Terms;
@@ -12,21 +10,24 @@ pub struct Holder {
     pub epoch: Epoch,
     terms: Terms,
     majority: usize,
-    /// When the latest granted request to each voter was sent.
-    granted: BTreeMap<SiteId, Time>,
+    /// When the latest granted request to each voter was sent; the latest of them first.
+    granted: Vec<(SiteId, Time)>,
     /// Follows from the grants. It is read for every byte of an answer, and grants are rare.
     deadline: Option<Time>,
 }
 
 impl Holder {
     pub fn new(epoch: Epoch, terms: Terms, majority: usize) -> Self {
-        Self { epoch, terms, majority, granted: BTreeMap::new(), deadline: None }
+        Self { epoch, terms, majority, granted: Vec::new(), deadline: None }
     }
 
     /// A voter granted what was sent at `sent`. Answers may overtake one another.
     pub fn granted(&mut self, voter: &SiteId, sent: Time) {
-        let latest = self.granted.entry(voter.clone()).or_insert(sent);
-        *latest = sent.max(*latest);
+        match self.granted.iter_mut().find(|(known, _)| known == voter) {
+            Some((_, latest)) => *latest = sent.max(*latest),
+            None => self.granted.push((voter.clone(), sent)),
+        }
+        self.granted.sort_by(|(_, a), (_, b)| b.cmp(a));
         self.deadline = self.ends();
     }
 
@@ -36,9 +37,8 @@ impl Holder {
     }
 
     fn ends(&self) -> Option<Time> {
-        let mut sent: Vec<Time> = self.granted.values().copied().collect();
-        sent.sort_unstable_by(|a, b| b.cmp(a));
-        sent.get(self.majority - 1).map(|sent| *sent + self.terms.right())
+        let sent = &self.granted;
+        sent.get(self.majority - 1).map(|(_, sent)| *sent + self.terms.right())
     }
 
     pub fn holds(&self, now: Time) -> bool {

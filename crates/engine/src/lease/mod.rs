@@ -46,7 +46,7 @@ impl Terms {
         Self { lease: timing.lease, drift_ppm: timing.clock_drift_ppm, stop_margin: timing.stop_margin }
     }
     fn drift(&self) -> Duration {
-        Duration::from_nanos((self.lease.as_nanos() * u128::from(self.drift_ppm) / 1_000_000) as u64)
+        self.lease * self.drift_ppm / 1_000_000
     }
     /// A voter's promise, from receipt: L(1+ρ).
     pub fn promise(&self) -> Duration {

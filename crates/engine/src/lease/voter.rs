@@ -98,62 +98,69 @@ impl Voter {
     /// The answer to `request`, and the voter afterwards. When its promises differ they must be durable before the
     /// answer leaves. Receipts must have been verified by the caller.
     pub fn answer(&self, now: Time, request: &LeaseRequest) -> (LeaseReply, Voter) {
+        let mut next = self.clone();
+        let reply = next.vote(now, request);
+        (reply, next)
+    }
+
+    /// [`Voter::answer`], this voter being the one afterwards.
+    pub fn vote(&mut self, now: Time, request: &LeaseRequest) -> LeaseReply {
         let lacks = self.lacks();
         if !lacks.is_empty() {
             let (highest, sync) = (self.promises.granted.clone(), self.promises.sync.clone());
-            return (LeaseReply { highest, sync, refused: Some(Refusal::Amnesiac { lacks }) }, self.clone());
+            return LeaseReply { highest, sync, refused: Some(Refusal::Amnesiac { lacks }) };
         }
-        let mut next = self.clone();
         let refused = match request {
             LeaseRequest::Recall => None,
             LeaseRequest::Sound { epoch, receipts } => self.refuse_new(now, epoch, receipts),
             LeaseRequest::Acquire { epoch, receipts } => {
                 let refused = self.refuse_new(now, epoch, receipts);
                 if refused.is_none() {
-                    next.promise(epoch, now);
+                    self.promise(epoch, now);
                 }
                 refused
             }
             LeaseRequest::Renew { epoch } => {
                 let refused = self.refuse_new(now, epoch, &[]);
                 if refused.is_none() {
-                    next.promise(epoch, now);
+                    self.promise(epoch, now);
                 }
                 refused
             }
             LeaseRequest::BreakGlass { epoch, record } => {
                 let refused = self.refuse_glass(epoch);
                 if refused.is_none() {
-                    next.promise(epoch, now);
-                    next.promises.glass = epoch.clone();
-                    if record.version > next.promises.sync.version {
-                        next.promises.sync = record.clone();
+                    self.promise(epoch, now);
+                    self.promises.glass = epoch.clone();
+                    if record.version > self.promises.sync.version {
+                        self.promises.sync = record.clone();
                     }
                 }
                 refused
             }
             LeaseRequest::Release { receipt } => {
                 if receipt.covers(&self.promises.granted) {
-                    next.promised_until = Time::ZERO;
-                    next.quiet_until = Time::ZERO;
-                    next.released = Some(receipt.epoch.clone());
+                    self.promised_until = Time::ZERO;
+                    self.quiet_until = Time::ZERO;
+                    self.released = Some(receipt.epoch.clone());
                 }
                 None
             }
             LeaseRequest::RecordSync { epoch, record } => {
                 let refused = self.refuse_record(epoch, record);
                 if refused.is_none() {
-                    next.promises.sync = record.clone();
+                    self.promises.sync = record.clone();
                 }
                 refused
             }
         };
-        let reply = LeaseReply { highest: next.promises.granted.clone(), sync: next.promises.sync.clone(), refused };
-        (reply, next)
+        LeaseReply { highest: self.promises.granted.clone(), sync: self.promises.sync.clone(), refused }
     }
 
     fn promise(&mut self, epoch: &Epoch, now: Time) {
-        self.promises.granted = epoch.clone();
+        if self.promises.granted != *epoch {
+            self.promises.granted = epoch.clone();
+        }
         self.promised_until = now + self.terms.promise();
     }
 

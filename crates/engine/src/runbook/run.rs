@@ -5,7 +5,7 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use model::{AttemptId, Epoch, Lsn, Person, Receipt, RunId, SiteId, Time};
+use model::{AttemptId, Epoch, Lsn, Person, Receipt, RunId, SiteId, Time, Verb};
 use serde::{Deserialize, Serialize};
 
 use super::{Runbook, Step};
@@ -139,6 +139,16 @@ impl Run {
     pub fn commit_in_flight(&self) -> bool {
         let state = self.commit_step().map(|number| &self.steps[number].progress);
         self.committed.is_none() && matches!(state, Some(Progress::Out { .. }))
+    }
+
+    /// The undo has ordered the old writer of `site` to write again. Where a restore's target is that very site, an epoch
+    /// won there is the old writer's from then on: nothing of the run itself was out any more when its undo was planned.
+    pub fn brings_back(&self, site: &SiteId) -> bool {
+        let undo = self.undo.iter().zip(&self.steps[self.runbook.steps.len()..]);
+        let promotes = |step: &Step| {
+            step.action().is_some_and(|action| action.site == *site && matches!(action.verb, Verb::Promote { .. }))
+        };
+        undo.into_iter().any(|(step, state)| state.tries > 0 && promotes(step))
     }
 
     pub fn approved(&self) -> bool {

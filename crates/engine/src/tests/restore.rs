@@ -167,6 +167,19 @@ fn a_restore_that_fails_in_any_way_puts_the_old_data_back_before_the_old_writer_
     }
 }
 
+/// Found by the simulator: the epoch in which the old writer returned was taken for the restore's own, so that the run
+/// went forward again over live data, and never ended.
+#[test]
+fn the_old_writers_return_is_not_taken_for_the_restore() {
+    let mut world = world();
+    world.script("promote", A, Script::Silence);
+    agreed(&mut world, restore(15, None, true));
+    world.run_for(Duration::from_secs(120));
+    ended(&world, "failed");
+    assert!(matches!(world.place(A).database, DatabaseState::Writing { .. }), "{}", world.transcript());
+    assert!(world.acts().iter().filter(|act| act.starts_with("restore")).count() == 1, "{:?}", world.acts());
+}
+
 /// The old writer's next epoch is at the very site that the run was going to promote: it is not the run's commit point.
 #[test]
 fn a_restore_that_is_aborted_at_its_promotion_puts_the_old_data_back_and_ends() {

@@ -1,9 +1,10 @@
 //! Folding what was seen into the volatile part of the state, and the transitions that follow from it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use model::observe::{DatabaseState, Readiness};
-use model::{SiteReport, Time};
+use model::observe::{DatabaseState, Readiness, StandbyReport};
+use model::{Epoch, Lsn, SiteReport, Time};
 
 use super::verdict::{judge, readiness, service, verdict, writer_gone};
 use super::{Sighting, Watch, Wrote};
@@ -12,7 +13,10 @@ use crate::workload::Workload;
 
 impl Watch {
     pub(crate) fn reported(&mut self, report: &Arc<SiteReport>, now: Time) {
-        let seen = self.sites.entry(report.site.clone()).or_default();
+        let seen = match self.sites.get_mut(&report.site) {
+            Some(seen) => seen,
+            None => self.sites.entry(report.site.clone()).or_default(),
+        };
         note_writing(seen, report, now);
         let bound = report.voter.promise_remaining.max(report.voter.quiet_remaining);
         seen.promised_until = Some(match seen.promised_until {
@@ -36,14 +40,31 @@ fn note_writing(seen: &mut Sighting, report: &SiteReport, now: Time) {
     let Some(database) = &report.database else { return };
     match &database.state {
         DatabaseState::Writing { epoch, position, .. } => {
-            let lag = database.standbys.iter().map(|s| (s.site.clone(), (s.lag_bytes, s.lag))).collect();
-            seen.wrote = Some(Wrote { at: now, epoch: epoch.clone(), position: *position, lag });
+            note_written(seen, epoch, *position, &database.standbys, now);
             seen.stopped = None;
         }
         DatabaseState::Fenced { receipt: Some(_), .. } | DatabaseState::Failed { receipt: Some(_), .. } => {
             seen.stopped.get_or_insert(now);
         }
         _ => seen.stopped = None,
+    }
+}
+
+/// Reports come several times a second and mostly change numbers alone.
+fn note_written(seen: &mut Sighting, epoch: &Epoch, position: Lsn, standbys: &[StandbyReport], now: Time) {
+    let wrote =
+        seen.wrote.get_or_insert_with(|| Wrote { at: now, epoch: epoch.clone(), position, lag: BTreeMap::new() });
+    (wrote.at, wrote.position) = (now, position);
+    if wrote.epoch != *epoch {
+        wrote.epoch = epoch.clone();
+    }
+    wrote.lag.retain(|site, _| standbys.iter().any(|standby| standby.site == *site));
+    for standby in standbys {
+        let lag = (standby.lag_bytes, standby.lag);
+        match wrote.lag.get_mut(&standby.site) {
+            Some(known) => *known = lag,
+            None => drop(wrote.lag.insert(standby.site.clone(), lag)),
+        }
     }
 }
 

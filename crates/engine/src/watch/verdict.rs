@@ -8,6 +8,7 @@ use super::Verdict;
 use crate::workload::Workload;
 
 /// The site's own report, unless it is older than the timing allows.
+#[inline]
 pub fn fresh<'a>(state: &'a Workload, site: &SiteId, now: Time) -> Option<&'a SiteReport> {
     let seen = state.watch.sites.get(site)?;
     let report = seen.report.as_deref()?;

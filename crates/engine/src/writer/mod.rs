@@ -515,7 +515,9 @@ impl Writer {
         reply: LeaseReply,
         effects: &mut Vec<Effect>,
     ) {
-        self.highest = self.highest.clone().max(reply.highest.clone());
+        if reply.highest > self.highest {
+            self.highest = reply.highest.clone();
+        }
         match (&request, &self.mode) {
             (LeaseRequest::Sound { .. } | LeaseRequest::Acquire { .. }, Mode::Bidding(_)) => {
                 self.bid_voted(now, voter, &request, sent, reply, effects);

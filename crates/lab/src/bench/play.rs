@@ -25,6 +25,8 @@ pub enum Play {
     Failback { megabytes: u64 },
 }
 
+/// How often a failback is asked for in one round of losses.
+const FAILBACK_TRIES: u32 = 3;
 /// Between two blinks of a link.
 const BLINK_EVERY: Duration = Duration::from_secs(4);
 /// One statement that makes data; small enough that a standby keeps up.
@@ -65,9 +67,20 @@ async fn losses(stage: &mut Stage<'_>, rounds: u32) -> Result<(), WorldError> {
             false => stage.succeeds(failover).await?,
         }
         stage.heal(&mut wound).await?;
-        stage.return_home().await?;
+        come_home(stage).await?;
     }
     Ok(())
+}
+
+/// A failback that a slow disk spoils before its commit point has changed nothing: it is asked for again, as people would.
+async fn come_home(stage: &mut Stage<'_>) -> Result<(), WorldError> {
+    for _ in 1..FAILBACK_TRIES {
+        match stage.return_home().await {
+            Err(WorldError::Refused(why)) => stage.say(&format!("asking for the failback again: {why}")),
+            ended => return ended,
+        }
+    }
+    stage.return_home().await
 }
 
 async fn calm(stage: &mut Stage<'_>, lasting: Duration, busy: usize) -> Result<(), WorldError> {

@@ -18,6 +18,7 @@ use crate::Topology;
 use file::File;
 pub use problem::{Problem, Related, Severity, Span};
 pub use profile::profiles;
+pub(crate) use quantity::duration;
 
 /// Every code that a [`Problem`] can have. Each has a page, `docs/errors/<code>.md`.
 pub const CODES: &[&str] = &[
