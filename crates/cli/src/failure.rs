@@ -33,11 +33,13 @@ pub enum Code {
     JournalCorrupted,
     JournalNewer,
     DiskFull,
+    GlassNoAgent,
+    GlassFailed,
 }
 
 impl Code {
     #[cfg(test)]
-    pub const ALL: [Code; 23] = [
+    pub const ALL: [Code; 25] = [
         Code::Usage,
         Code::SpecNotFound,
         Code::SpecUnreadable,
@@ -61,6 +63,8 @@ impl Code {
         Code::JournalCorrupted,
         Code::JournalNewer,
         Code::DiskFull,
+        Code::GlassNoAgent,
+        Code::GlassFailed,
     ];
 
     #[cfg(test)]
@@ -92,6 +96,8 @@ impl Code {
             Code::JournalCorrupted => ("journal-corrupted", Exit::Environment),
             Code::JournalNewer => ("journal-newer", Exit::Environment),
             Code::DiskFull => ("disk-full", Exit::Environment),
+            Code::GlassNoAgent => ("glass-no-agent", Exit::NotReachable),
+            Code::GlassFailed => ("glass-failed", Exit::Failed),
         }
     }
 }

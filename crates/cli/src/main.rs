@@ -9,6 +9,7 @@ mod commands;
 mod exit;
 mod failure;
 mod following;
+mod glass_text;
 mod interrupt;
 mod logs;
 mod operator;

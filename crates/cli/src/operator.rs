@@ -3,15 +3,16 @@
 //! What runs decides, not the file: with `--state` the spec is not read at all, so that a spec that somebody is just
 //! editing never keeps anybody from looking.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use controller::api::ApiClient;
 use controller::identity::{Identity, IdentityError, Peer};
-use controller::rpc::CallError;
+use controller::rpc::{AgentClient, CallError};
 use lab::world::LabFile;
 use model::spec;
-use model::{Person, RunId};
+use model::{Person, RunId, SiteId};
 
 use crate::args::Globals;
 use crate::exit::Exit;
@@ -20,13 +21,14 @@ use crate::output::Output;
 use crate::spec_file;
 
 /// Longest that one question to the controller may take.
-const ASK_WITHIN: Duration = Duration::from_secs(5);
+pub const ASK_WITHIN: Duration = Duration::from_secs(5);
 
 pub struct Operator {
     pub api: ApiClient,
     /// Everybody who has a certificate to approve with.
     pub people: Vec<Person>,
     pub lab: LabFile,
+    identity: Identity,
     /// What every further command needs to find the same workload.
     flags: String,
 }
@@ -69,6 +71,13 @@ impl Operator {
         let who = next.map_or("PERSON", Person::as_str);
         let accept = if accept_loss { " --accept-loss" } else { "" };
         self.command(&format!("approve {run}{accept} --as {who}"))
+    }
+
+    /// The agent of `site`, asked from this machine without a controller.
+    pub fn agent(&self, site: &SiteId) -> Result<AgentClient, Failure> {
+        let addresses = &self.lab.addresses;
+        let at = SocketAddr::from((addresses.real(site), addresses.agent_port()));
+        AgentClient::new(&self.identity, site.clone(), at, ASK_WITHIN).map_err(|error| identity_failure(&error))
     }
 
     /// An answer that did not come, or a refusal.
@@ -135,10 +144,10 @@ impl Found {
     }
 
     fn connect(self, person: Person) -> Result<Operator, Failure> {
-        let identity = Identity::load(&self.lab.identity, &Peer::Operator(person));
-        let api = identity.and_then(|identity| ApiClient::new(&identity, self.lab.controller, ASK_WITHIN));
-        let api = api.map_err(|error| identity_failure(&error))?;
-        Ok(Operator { api, people: self.people, lab: self.lab, flags: self.flags })
+        let failed = |error| identity_failure(&error);
+        let identity = Identity::load(&self.lab.identity, &Peer::Operator(person)).map_err(failed)?;
+        let api = ApiClient::new(&identity, self.lab.controller, ASK_WITHIN).map_err(failed)?;
+        Ok(Operator { api, people: self.people, lab: self.lab, identity, flags: self.flags })
     }
 }
 

@@ -18,9 +18,9 @@ use crate::plan_text;
 pub struct How {
     /// Print every step, what it calls and what that depends on; do nothing
     #[arg(long, conflicts_with = "detach")]
-    plan: bool,
+    pub plan: bool,
     #[command(flatten)]
-    detach: Detach,
+    pub detach: Detach,
 }
 
 #[derive(Debug, Args)]

@@ -27,6 +27,10 @@ pub fn apply(state: &mut Workload, record: &Record) {
             state.readiness.insert(site.clone(), ready.clone());
         }
         Record::WriterSeen { epoch, at, .. } => raise_writer(state, epoch, *at),
+        Record::GlassBroken { site, glass, .. } => match glass {
+            Some(glass) => drop(state.glass.insert(site.clone(), glass.clone())),
+            None => drop(state.glass.remove(site)),
+        },
         Record::WriterGone { site, why, .. } => {
             state.gone = why.as_ref().map(|why| (site.clone(), why.clone()));
             if state.gone.is_none() && state.held.as_ref() == Some(site) {

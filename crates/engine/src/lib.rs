@@ -10,6 +10,7 @@ mod chores;
 pub mod cost;
 pub mod fold;
 pub mod forecast;
+pub mod glass;
 pub mod lease;
 pub mod outlook;
 pub mod protocol;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use model::observe::Readiness;
 use model::time::human;
-use model::{ActError, Action, AttemptId, Epoch, Outcome, Person, RunId, SiteId, Time, Verb, ZoneTable};
+use model::{ActError, Action, AttemptId, Epoch, GlassReport, Outcome, Person, RunId, SiteId, Time, Verb, ZoneTable};
 use serde::{Deserialize, Serialize};
 
 use crate::runbook::run::{End, Mode, Pause};
@@ -38,6 +38,12 @@ pub enum Record {
     WriterSeen {
         site: SiteId,
         epoch: Epoch,
+        at: Time,
+    },
+    /// People broke the glass in a region that was left alone, by its report; or (`None`) closed it.
+    GlassBroken {
+        site: SiteId,
+        glass: Option<GlassReport>,
         at: Time,
     },
     /// The writer's own report says that it is gone for good, or (`None`) no longer says so.
@@ -184,6 +190,11 @@ impl Record {
                 Readiness::Unknown => format!("whether {site} is ready for traffic is unknown"),
             },
             Record::WriterSeen { site, epoch, .. } => format!("{site} writes in epoch {epoch}"),
+            Record::GlassBroken { site, glass: Some(glass), .. } => {
+                let why = glass.why.join("; ");
+                format!("{site}: {}; they said: {why}; they accepted to {}", glass.text(), glass.loss)
+            }
+            Record::GlassBroken { site, glass: None, .. } => format!("the glass at {site} is closed"),
             Record::WriterGone { site, why: Some(why), .. } => format!("the writer at {site} is gone: {why}"),
             Record::WriterGone { site, why: None, .. } => {
                 format!("the writer at {site} no longer says that it is gone")

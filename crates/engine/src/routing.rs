@@ -41,6 +41,18 @@ fn target(state: &Workload, site: &SiteId, to: &SiteId) -> Target {
     }
 }
 
+/// The zone that a region serves by itself when its glass is broken: `served`, with everything sent to `to`. Its epoch alone
+/// makes it newer, so that whatever a controller chooses next has a higher number.
+pub fn only(served: &ZoneTable, to: &SiteId, epoch: &Epoch) -> ZoneTable {
+    let mut zone = ZoneTable { epoch: epoch.clone(), ..served.clone() };
+    for target in zone.names.values_mut().flat_map(|name| &mut name.targets) {
+        target.enabled = target.site == *to;
+        target.rank = if target.enabled { 1 } else { 2 };
+        target.weight = if target.enabled { target.weight.max(1) } else { target.weight };
+    }
+    zone
+}
+
 /// The regions that a zone sends traffic to, by name.
 pub fn enabled(zone: &ZoneTable) -> Vec<String> {
     let targets = zone.names.values().flat_map(|name| &name.targets).filter(|t| t.enabled);

@@ -205,7 +205,15 @@ fn findings(report: &SiteReport) -> Vec<String> {
     let voter = (!lacks.is_empty()).then(|| {
         format!("its voter lost its storage and grants nothing until it has heard from {}", lacks.join(" and "))
     });
-    voter.into_iter().chain(report.database.iter().flat_map(|d| d.findings.iter().cloned())).collect()
+    let glass = report.glass.as_ref().map(|glass| {
+        format!(
+            "{}; close it with `antipode failover --break-glass --to {} --close {}`",
+            glass.text(),
+            report.site,
+            glass.attempt
+        )
+    });
+    voter.into_iter().chain(glass).chain(report.database.iter().flat_map(|d| d.findings.iter().cloned())).collect()
 }
 
 fn database_text(state: &DatabaseState) -> String {

@@ -130,6 +130,38 @@ impl<'a> Turn<'a> {
         if let Some(epoch) = news.cloned() {
             self.saw_epoch(&epoch, "seen in the site's report");
         }
+        self.watch_glass();
+    }
+
+    /// What people did in a region that was left alone is taken over as it is: who broke the glass, and where traffic goes.
+    fn watch_glass(&mut self) {
+        for site in self.state.topology.clone().regions().map(|site| &site.id) {
+            let Some(report) = fresh(&self.state, site, self.now) else { continue };
+            if report.glass.as_ref() != self.state.glass.get(site) {
+                let (site, glass) = (site.clone(), report.glass.clone());
+                self.emit(Record::GlassBroken { site, glass, at: self.now });
+            }
+        }
+        if let Some(zone) = self.zone_by_decree() {
+            self.emit(Record::ZoneChosen { zone });
+        }
+    }
+
+    /// The zone by which the writer's region has sent traffic to itself, with nobody to ask: newer than ours, and checked
+    /// there as a run would have, in the epoch that it carries.
+    fn zone_by_decree(&self) -> Option<model::ZoneTable> {
+        let writer = self.state.writer.as_ref()?;
+        let glass = self.state.glass.get(&writer.site)?;
+        let served = fresh(&self.state, &writer.site, self.now)?.zones.get(self.state.topology.dns().0)?;
+        let ours = self.state.zone.as_ref().map(|zone| zone.version());
+        let newer = ours.is_none_or(|ours| (&served.epoch, served.serial) > ours);
+        let by_glass = served.epoch >= glass.epoch && served.epoch.site == writer.site;
+        let here = served.enabled.values().all(|sites| *sites == [writer.site.clone()]);
+        (newer && by_glass && here && !served.enabled.is_empty()).then(|| {
+            let mut zone = crate::routing::zone_to(&self.state, &writer.site, served.epoch.clone());
+            zone.serial = zone.serial.max(served.serial + 1);
+            zone
+        })
     }
 
     /// An epoch is held. If it is the one that the active run waits for, its commit point has passed.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use model::observe::Readiness;
-use model::{AttemptId, Epoch, RunId, SiteId, Time, Topology, ZoneTable};
+use model::{AttemptId, Epoch, GlassReport, RunId, SiteId, Time, Topology, ZoneTable};
 
 use crate::protocol::{Request, RoutingAddresses};
 use crate::runbook::run::{Ended, Run};
@@ -21,6 +21,8 @@ pub struct Workload {
     pub writer: Option<Writer>,
     /// The writer's own word that it is gone.
     pub gone: Option<(SiteId, String)>,
+    /// Glass that people broke in a region and have not closed.
+    pub glass: BTreeMap<SiteId, GlassReport>,
     pub zone: Option<ZoneTable>,
     pub frozen: Option<RunId>,
     /// The active run. Shared, because each decision looks at it as it was before.
@@ -89,6 +91,7 @@ impl Workload {
             readiness: BTreeMap::new(),
             writer: None,
             gone: None,
+            glass: BTreeMap::new(),
             zone: None,
             frozen: None,
             run: None,

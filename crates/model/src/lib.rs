@@ -6,6 +6,7 @@
 pub mod action;
 pub mod backup;
 pub mod depends;
+pub mod glass;
 pub mod ids;
 pub mod lease;
 pub mod money;
@@ -18,6 +19,7 @@ pub mod time;
 pub mod topology;
 
 pub use action::{ActError, Action, Attempt, Outcome, Verb};
+pub use glass::GlassReport;
 pub use ids::{AttemptId, ComponentId, Epoch, Lsn, Person, RunId, SiteId};
 pub use lease::{LeaseReply, LeaseRequest, Receipt, Refusal, SyncRecord};
 pub use money::Usd;

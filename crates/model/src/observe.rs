@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::backup::BackupReport;
-use crate::{ComponentId, Epoch, Lsn, Receipt, SiteId, SyncRecord};
+use crate::{ComponentId, Epoch, GlassReport, Lsn, Receipt, SiteId, SyncRecord};
 
 /// One agent's account of its own site, and of what it sees of the others from there.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -25,6 +25,9 @@ pub struct SiteReport {
     pub probes: BTreeMap<SiteId, PeerProbe>,
     #[serde(default)]
     pub backup: BackupReport,
+    /// Glass that was broken here and is not closed yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub glass: Option<GlassReport>,
 }
 
 /// What a site's voter has durably promised, and to whom the promise still runs.

@@ -55,6 +55,22 @@ pub struct Approvals {
     /// To promote past the RPO or without a fence. At least two.
     pub accept_loss: u32,
     pub approvers: Vec<Person>,
+    /// How long one person's word holds until the others must have given theirs, to break the glass.
+    #[serde(default = "word_holds")]
+    pub word_holds: Duration,
+}
+
+impl Approvals {
+    /// People who must agree before the glass is broken.
+    pub fn glass(&self) -> u32 {
+        self.accept_loss.max(2)
+    }
+}
+
+/// What holds when a spec says nothing: time to call a second person, and not so long that what the first one saw of a lost
+/// site is stale.
+pub fn word_holds() -> Duration {
+    Duration::from_secs(15 * 60)
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]

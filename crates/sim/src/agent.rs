@@ -372,6 +372,8 @@ impl World {
         }
         let place = &mut self.sites[site];
         let standby = place.database.copy;
+        self.glass_restarts(site);
+        let place = &mut self.sites[site];
         if place.writer.is_some() {
             place.writer = Some(Writer::new(rules(&topology, &place.id), place.disk.writer.clone()));
             let instances = place.disk.instances;

@@ -84,6 +84,7 @@ impl World {
                 let aborted = self.tell(&Event::Aborted { run, by: Person::new("bob"), why: "rehearsed".into() });
                 return aborted.is_some_and(|aborted| aborted.is_ok());
             }
+            Fault::Word(site, by) => return self.word(site, by),
             Fault::Heal => self.heal(),
         }
         false

@@ -33,6 +33,8 @@ pub struct Weakness {
     pub acknowledges_on_a_full_disk: bool,
     /// A restore that is undone leaves the restored data where it is.
     pub puts_nothing_back: bool,
+    /// A region whose glass is broken takes its epoch at once, without the wait and the last look.
+    pub glass_in_a_hurry: bool,
     /// The old writer's server starts as a writer, gate open, when its machine comes back.
     pub serves_on_return: bool,
 }

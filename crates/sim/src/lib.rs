@@ -17,6 +17,8 @@ mod control;
 mod data;
 mod database;
 mod faults;
+mod glass;
+mod glass_judge;
 pub mod guards;
 mod invariants;
 mod net;
@@ -89,13 +91,13 @@ pub fn established(shape: Shape) -> (engine::Workload, model::Time) {
 
 /// Which kind of disaster a seed means.
 pub fn kind(seed: u64) -> Kind {
-    Scenario::draw(&mut Rng::new(seed)).kind
+    Scenario::draw(seed, &mut Rng::new(seed)).kind
 }
 
 /// The disaster of one seed, with guards taken away.
 pub fn run_with(seed: u64, weakness: Weakness, trace: bool) -> Report {
     let mut rng = Rng::new(seed);
-    let scenario = Scenario::draw(&mut rng);
+    let scenario = Scenario::draw(seed, &mut rng);
     let (kind, shape) = (scenario.kind, scenario.shape);
     let variant = rng.below(VARIANTS);
     let mut world = match (weakness == Weakness::default(), trace) {
@@ -124,5 +126,7 @@ pub fn run_with(seed: u64, weakness: Weakness, trace: bool) -> Report {
 
 #[cfg(test)]
 mod crashes;
+#[cfg(test)]
+mod glass_tests;
 #[cfg(test)]
 mod tests;

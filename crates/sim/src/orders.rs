@@ -172,6 +172,7 @@ impl World {
         for call in std::mem::take(&mut told.waiting) {
             self.answer(site, call, Answer::Ended(outcome.clone()));
         }
+        self.glass_ended(site, id, &outcome);
     }
 
     pub fn scale(&mut self, site: usize, instances: u32, attempt: Option<AttemptId>) {

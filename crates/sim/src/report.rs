@@ -62,6 +62,7 @@ impl World {
             secrets: if region { self.secrets() } else { BTreeMap::new() },
             probes: self.sites[site].probes.iter().map(|(id, _)| (id.clone(), nothing())).collect(),
             backup: Default::default(),
+            glass: None,
         };
         self.refresh(site, &mut report);
         report
@@ -71,6 +72,7 @@ impl World {
     fn refresh(&self, site: usize, report: &mut SiteReport) {
         let place = &self.sites[site];
         let now = place.local(self.now);
+        report.glass.clone_from(&place.disk.glass.broken);
         report.incarnation = place.incarnation;
         let (voter, promises) = (&mut report.voter, place.voter.promises());
         renew(&mut voter.highest, &promises.granted);
@@ -92,6 +94,8 @@ impl World {
                 None => *seen = no_zone(),
             }
             (seen.suspect, seen.fenced) = (place.suspect, place.fenced);
+            // Only of broken glass is it asked where a zone leads.
+            seen.enabled = if place.disk.glass.broken.is_some() { self.enabled(site) } else { BTreeMap::new() };
         }
         if let Some(vault) =
             self.vault.as_ref().filter(|vault| site == WITNESS && !vault.is_as_in(&report.backup.vault))
@@ -158,7 +162,7 @@ impl World {
         }
     }
 
-    fn database_state(&self, site: usize, now: Time) -> DatabaseState {
+    pub fn database_state(&self, site: usize, now: Time) -> DatabaseState {
         let place = &self.sites[site];
         let Some(writer) = &place.writer else { return DatabaseState::Absent };
         let busy = |doing: &str| DatabaseState::Busy { doing: doing.into() };

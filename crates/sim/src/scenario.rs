@@ -49,10 +49,12 @@ pub enum Kind {
     Restore,
     /// Anything, at any time.
     Mixed,
+    /// All sites but one are lost, or out of reach, and people break the glass there.
+    BreakGlass,
 }
 
 impl Kind {
-    pub const ALL: [Kind; 18] = [
+    pub const ALL: [Kind; 19] = [
         Kind::RegionLoss,
         Kind::RegionPartition,
         Kind::LinkCuts,
@@ -71,6 +73,7 @@ impl Kind {
         Kind::FullDisk,
         Kind::Restore,
         Kind::Mixed,
+        Kind::BreakGlass,
     ];
 }
 
@@ -118,6 +121,8 @@ pub enum Fault {
     Noise,
     Ask(Request),
     Abort,
+    /// Somebody in a region gives their word that all other sites are fenced.
+    Word(usize, &'static str),
     /// Everything that was broken is mended.
     Heal,
 }
@@ -141,8 +146,10 @@ pub struct Scenario {
 pub const BEGIN: Time = Time(9_000_000);
 
 impl Scenario {
-    pub fn draw(rng: &mut Rng) -> Self {
-        let kind = *rng.pick(&Kind::ALL);
+    pub fn draw(seed: u64, rng: &mut Rng) -> Self {
+        // By the seed's number, so that all others mean what they meant before this kind was there.
+        let drawn = *rng.pick(&Kind::ALL[..Kind::ALL.len() - 1]);
+        let kind = if seed % 16 == 5 { Kind::BreakGlass } else { drawn };
         let shape = match rng.range(0, 16) {
             0..7 => Shape::Automatic,
             7..9 => Shape::Ask,
@@ -225,6 +232,7 @@ impl Script<'_> {
             Kind::FullDisk => self.full_disk(start),
             Kind::Restore => self.restore(start),
             Kind::Mixed => self.mixed(start),
+            Kind::BreakGlass => self.break_glass(start),
         }
     }
 
@@ -484,6 +492,49 @@ impl Script<'_> {
         if !self.rng.one_in(3) {
             self.one_more(start);
         }
+    }
+
+    /// One region is left. Either the others are dead, or only out of its reach; and then either they are together, or apart.
+    fn break_glass(&mut self, start: Time) {
+        let left = usize::from(!self.rng.one_in(5));
+        let other = 1 - left;
+        let first = start + self.rng.millis(2_500, 8_000);
+        let second = first + self.lasting(300, 10_000);
+        match self.rng.range(0, 4) {
+            0 | 1 => {
+                self.add(start, Fault::Kill(other));
+                let at = start + self.rng.millis(0, 1_500);
+                self.add(at, Fault::Kill(WITNESS));
+            }
+            // The old writer has its lease until the very last moment: it is cut off just before the last word.
+            2 => {
+                self.add(start, Fault::Isolate(left));
+                let at = second - self.rng.millis(1, 400);
+                self.add(at, Fault::Isolate(other));
+            }
+            // People are wrong: the others live, and have each other.
+            _ => self.add(start, Fault::Isolate(left)),
+        }
+        self.add(first, Fault::Word(left, "ada"));
+        let by = *self.rng.pick(&["bob", "bob", "bob", "ada"]);
+        self.add(second, Fault::Word(left, by));
+        if self.rng.one_in(4) {
+            let at = first + self.rng.millis(0, 20_000);
+            self.add(at, Fault::CrashAgent(left));
+        }
+        // People try again.
+        for (after, by) in [(12_000, "bob"), (14_000, "cyd")] {
+            let at = second + self.rng.millis(after, after + 1_500);
+            self.add(at, Fault::Word(left, by));
+        }
+        if self.rng.one_in(3) {
+            let at = second + self.rng.millis(0, 30_000);
+            let one = if self.rng.one_in(2) { WITNESS } else { other };
+            self.add(at, Fault::Return(one));
+            self.add(at, Fault::Rejoin(one));
+        }
+        let end = second + self.rng.millis(22_000, 35_000);
+        self.add(end, Fault::Rejoin(left));
     }
 
     fn mixed(&mut self, start: Time) {

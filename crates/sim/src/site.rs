@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use engine::glass::Glass;
 use engine::lease::{Promises, Terms, Voter};
 use engine::writer::{Durable, Mode, Rules, SyncRules, Writer};
 use model::observe::Readiness;
@@ -102,6 +103,8 @@ pub struct Disk {
     pub writer: Durable,
     pub zone: Option<ZoneTable>,
     pub instances: u32,
+    /// What people said here when the region was left alone.
+    pub glass: Glass,
 }
 
 /// An acknowledgement on its way through the gate.
@@ -170,7 +173,7 @@ impl Site {
     pub fn new(topology: &Topology, id: &SiteId, clock: Clock) -> Self {
         // As whoever makes a workload tells its voters: there is nothing that they could have forgotten.
         let promises = Some(Promises::default());
-        let disk = Disk { promises, writer: Durable::default(), zone: None, instances: 0 };
+        let disk = Disk { promises, writer: Durable::default(), zone: None, instances: 0, glass: Glass::default() };
         let terms = Terms::new(&topology.timing);
         let voter = Voter::start(terms, Promises::default(), clock.show(Time::ZERO));
         let writer = topology.is_region(id).then(|| Writer::new(rules(topology, id), disk.writer.clone()));

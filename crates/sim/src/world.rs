@@ -163,6 +163,16 @@ pub enum What {
     ClientWrites {
         client: usize,
     },
+    /// Everybody has agreed to break the glass, and the wait is over.
+    LastLook {
+        site: usize,
+        attempt: u32,
+        incarnation: u64,
+    },
+    TendGlass {
+        site: usize,
+        incarnation: u64,
+    },
     People,
     Fault {
         number: usize,
@@ -195,6 +205,8 @@ pub struct World {
     pub struck: usize,
     /// The agent that gets the order of this number, counted from now, dies before it begins or once it is done.
     pub agent_dies: Option<(usize, bool)>,
+    /// The agent dies at the record of this number in its journal of broken glass, before it is there or just after.
+    pub glass_dies: Option<(usize, bool)>,
     /// Faults that met something.
     pub hits: u32,
     trace: Option<Vec<String>>,
@@ -232,6 +244,7 @@ impl World {
             marks: 0,
             struck: 0,
             agent_dies: None,
+            glass_dies: None,
             hits: 0,
             trace: trace.then(Vec::new),
         };
@@ -340,6 +353,8 @@ impl World {
             What::ControllerWakes => self.controller_wakes(),
             What::ControllerStarts => self.controller_starts(),
             What::ClientWrites { client } => self.client_writes(client),
+            What::LastLook { site, attempt, incarnation } => self.last_look(site, attempt, incarnation),
+            What::TendGlass { site, incarnation } => self.tend_glass(site, incarnation),
             What::People => self.people_act(),
             What::Fault { number } => self.fault(number),
         }

@@ -10,6 +10,7 @@ mod drill;
 mod evidence;
 mod failback;
 mod failover;
+mod glass;
 mod journal;
 mod man;
 mod probe;

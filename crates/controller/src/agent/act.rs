@@ -144,7 +144,7 @@ impl Orders {
         }
     }
 
-    fn remember_scale(&self, fleet: &ComponentId, instances: u32) {
+    pub fn remember_scale(&self, fleet: &ComponentId, instances: u32) {
         let disk = self.scales.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         let mut scales: BTreeMap<ComponentId, u32> = store::load(&disk, SCALES).ok().flatten().unwrap_or_default();
         scales.insert(fleet.clone(), instances);

@@ -82,7 +82,7 @@ impl DatabaseShell {
         self.seen.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone()
     }
 
-    async fn look(&self) -> Observed {
+    pub async fn look(&self) -> Observed {
         let observed = self.driver.observe().await;
         *self.seen.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(observed.clone());
         observed
@@ -120,6 +120,11 @@ impl DatabaseShell {
                 () = stop.cancelled() => return,
             }
         }
+    }
+
+    /// When the newest transaction of this site's copy was committed, by the wall clock of who wrote it; for people only.
+    pub async fn last_commit(&self) -> Option<String> {
+        self.driver.last_replayed_commit().await.ok().flatten()
     }
 
     /// How far this site's copy reaches, for the promise that nothing is missing.

@@ -37,6 +37,8 @@ pub struct View {
     /// Whom a synchronous writer's commits wait for, as last ordered.
     pub waits_for: Option<SiteId>,
     pub receipt: Option<Receipt>,
+    /// By two people's word, and no majority has granted the epoch yet.
+    pub alone: bool,
 }
 
 /// What the database must do; its ends come back as [`Event`]s.
@@ -166,6 +168,7 @@ fn see(writer: &Writer, receipt: Option<Receipt>, waits_for: Option<SiteId>) -> 
         following: writer.following(),
         waits_for,
         receipt,
+        alone: writer.by_decree(),
     }
 }
 

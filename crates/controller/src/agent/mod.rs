@@ -20,6 +20,7 @@ mod backups;
 pub mod config;
 mod database;
 mod gate;
+mod glass;
 mod lease;
 mod probes;
 mod report;
@@ -55,6 +56,7 @@ use backups::Backups;
 use config::{AgentConfig, DatabasePlace, FleetPlace};
 use database::DatabaseShell;
 use gate::{Deadline, Gate};
+use glass::GlassDesk;
 use probes::{Probes, Target};
 use vault::VaultStore;
 use voter::{Elsewhere, EmbeddedVoters, VoterStore};
@@ -85,6 +87,8 @@ pub enum AgentError {
     Signals(#[source] std::io::Error),
     #[error("the vault: {0}")]
     Vault(#[from] vault::VaultError),
+    #[error(transparent)]
+    Glass(#[from] glass::GlassError),
     #[error("{0}")]
     Lost(String),
 }
@@ -137,7 +141,7 @@ pub async fn run(config: AgentConfig) -> Result<(), AgentError> {
     watch_others(&config, &clients, &probes, &stop);
     tokio::spawn(judge(config.clone(), probes.clone(), dns.clone(), fleets.clone(), stop.clone()));
 
-    let zones: BTreeMap<ComponentId, Arc<dyn Traffic>> = BTreeMap::from([(dns_id, dns as Arc<dyn Traffic>)]);
+    let zones = BTreeMap::from([(dns_id, dns.clone() as Arc<dyn Traffic>)]);
     let backups = data.as_ref().and_then(|data| data.backups.clone());
     let vault = vault(&config)?;
     let orders = Arc::new(act::Orders {
@@ -151,6 +155,10 @@ pub async fn run(config: AgentConfig) -> Result<(), AgentError> {
         scales: Mutex::new(scales),
         generation: AtomicU64::new(0),
     });
+    let glass = data.as_ref().map(|data| glass_desk(&config, data, &orders, &probes, &clients, &dns)).transpose()?;
+    if let Some(desk) = glass.clone() {
+        tokio::spawn(desk.tend(stop.clone()));
+    }
     let report = report::Parts {
         site: site.clone(),
         incarnation: clock::now().0,
@@ -168,10 +176,11 @@ pub async fn run(config: AgentConfig) -> Result<(), AgentError> {
         probes,
         backups,
         vault: vault.clone(),
+        glass: glass.clone(),
         alone_since: Default::default(),
     };
     let listener = TcpListener::bind(config.listen).await.map_err(|error| AgentError::Listen(config.listen, error))?;
-    let desk = Arc::new(serve::Desk { report, orders, vault });
+    let desk = Arc::new(serve::Desk { report, orders, vault, glass });
     let router = serve::router(desk.clone());
     let mut server = tokio::spawn({
         let stop = stop.clone();
@@ -194,6 +203,27 @@ pub async fn run(config: AgentConfig) -> Result<(), AgentError> {
     // Fleets end their instances when dropped.
     drop(desk);
     ended
+}
+
+fn glass_desk(
+    config: &AgentConfig,
+    data: &Data,
+    orders: &Arc<act::Orders>,
+    probes: &Arc<Probes>,
+    clients: &BTreeMap<SiteId, AgentClient>,
+    dns: &Arc<DnsServer>,
+) -> Result<Arc<GlassDesk>, AgentError> {
+    let parts = glass::Parts {
+        site: config.site.clone(),
+        topology: config.topology.clone(),
+        lease: data.lease.clone(),
+        shell: data.shell.clone(),
+        orders: orders.clone(),
+        probes: probes.clone(),
+        others: clients.clone(),
+        dns: dns.clone(),
+    };
+    Ok(GlassDesk::open(parts, &config.state, &data.lease.view().written)?)
 }
 
 fn clients(config: &AgentConfig, identity: &Identity) -> Result<BTreeMap<SiteId, AgentClient>, AgentError> {

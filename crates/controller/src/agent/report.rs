@@ -14,6 +14,7 @@ use model::{ComponentId, DatabaseReport, DatabaseState, SiteId, SiteReport, Time
 use super::backups::Backups;
 use super::database::DatabaseShell;
 use super::gate::Gate;
+use super::glass::GlassDesk;
 use super::lease::{Handle, View};
 use super::probes::Probes;
 use super::vault::VaultStore;
@@ -40,6 +41,8 @@ pub struct Parts {
     pub probes: Arc<Probes>,
     pub backups: Option<Arc<Backups>>,
     pub vault: Option<Arc<VaultStore>>,
+    /// Only in regions.
+    pub glass: Option<Arc<GlassDesk>>,
     /// Since when a writer has had no streaming standby.
     pub alone_since: std::sync::Mutex<Option<Time>>,
 }
@@ -68,6 +71,7 @@ impl Parts {
             secrets,
             probes: self.probes.report(),
             backup: self.backup(),
+            glass: self.glass.as_ref().and_then(|desk| desk.report()),
         }
     }
 
@@ -139,7 +143,7 @@ pub fn postgres(topology: &Topology) -> &Postgres {
     topology.database().1
 }
 
-fn database_state(view: &View, seen: Option<&Observed>, gate: bool) -> DatabaseState {
+pub fn database_state(view: &View, seen: Option<&Observed>, gate: bool) -> DatabaseState {
     let busy = |doing: &str| DatabaseState::Busy { doing: doing.into() };
     if view.following {
         return busy("becoming a copy of another region's data");

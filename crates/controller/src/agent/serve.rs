@@ -9,20 +9,25 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use drivers::postgres::Entry;
 use engine::Inquiry;
+use model::glass::GlassRequest;
 use model::{LeaseReply, LeaseRequest, Outcome, Receipt, SiteId, SiteReport};
 
 use super::act::Orders;
+use super::glass::GlassDesk;
 use super::report::Parts;
 use super::vault::{VaultError, VaultStore};
 use crate::identity::Peer;
-use crate::rpc::wire::{self, ActRequest, AttemptRequest, PingReply};
-use crate::rpc::{FromAgent, FromController, Problem};
+use crate::journal::Line;
+use crate::rpc::wire::{self, ActRequest, AttemptRequest, GlassView, PingReply};
+use crate::rpc::{FromAgent, FromController, FromOperator, Problem};
 
 pub struct Desk {
     pub report: Parts,
     pub orders: Arc<Orders>,
     /// At the witness, when backups are declared.
     pub vault: Option<Arc<VaultStore>>,
+    /// In a region.
+    pub glass: Option<Arc<GlassDesk>>,
 }
 
 pub fn router(desk: Arc<Desk>) -> Router {
@@ -36,6 +41,8 @@ pub fn router(desk: Arc<Desk>) -> Router {
         .route(wire::VAULT, get(vault_list))
         .route(wire::VAULT_PART, get(vault_part).post(vault_add))
         .route(wire::VAULT_SEAL, post(vault_seal))
+        .route(wire::GLASS, get(glass).post(break_glass))
+        .route(wire::GLASS_JOURNAL, get(glass_journal))
         .with_state(desk)
 }
 
@@ -152,7 +159,35 @@ async fn vault_seal(
     at_the_vault(move || vault.seal(&site, &entry)).await.map(Json)
 }
 
+async fn glass(_: FromOperator, State(desk): State<Arc<Desk>>) -> Result<Json<GlassView>, Problem> {
+    Ok(Json(desk.glass()?.stands().await))
+}
+
+/// The person is who the certificate says.
+async fn break_glass(
+    FromOperator(by): FromOperator,
+    State(desk): State<Arc<Desk>>,
+    Json(request): Json<GlassRequest>,
+) -> Result<Json<GlassView>, Problem> {
+    desk.glass()?.ask(by, request).await.map(Json)
+}
+
+async fn glass_journal(
+    _: FromOperator,
+    State(desk): State<Arc<Desk>>,
+    Path(from): Path<u64>,
+) -> Result<Json<Vec<Line>>, Problem> {
+    desk.glass()?.lines(from).map(Json)
+}
+
 impl Desk {
+    fn glass(&self) -> Result<Arc<GlassDesk>, Problem> {
+        self.glass.clone().ok_or_else(|| {
+            let why = format!("{} is no region: it holds no data", self.report.site);
+            Problem::new(StatusCode::CONFLICT, "no-such-site", why, "name the region that is left")
+        })
+    }
+
     fn vault(&self) -> Result<Arc<VaultStore>, Problem> {
         self.vault.clone().ok_or_else(|| {
             let why = format!("{} keeps no vault", self.report.site);

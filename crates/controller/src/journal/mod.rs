@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use engine::Record;
 use jiff::Timestamp;
 use model::Time;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 pub use sqlite::SqliteJournal;
@@ -39,7 +40,12 @@ pub struct Line {
 impl Line {
     /// The record, as this version of the engine knows it.
     pub fn record(&self) -> Result<Record, JournalError> {
-        Record::deserialize(&self.record).map_err(|e| JournalError::UnknownRecord { seq: self.seq, why: e.to_string() })
+        self.parse()
+    }
+
+    /// The record of a journal of another kind.
+    pub fn parse<T: DeserializeOwned>(&self) -> Result<T, JournalError> {
+        T::deserialize(&self.record).map_err(|e| JournalError::UnknownRecord { seq: self.seq, why: e.to_string() })
     }
 }
 

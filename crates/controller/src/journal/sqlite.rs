@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use engine::Record;
 use model::Time;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, TransactionBehavior, params};
+use serde::Serialize;
 use tracing::warn;
 
 use super::chain::{Row, Walk, genesis};
@@ -72,9 +73,9 @@ impl SqliteJournal {
         Ok(Self { path: path.to_path_buf(), db, head, generation, last: walk.seq, hash: walk.hash })
     }
 
-    fn rows(&self, stamp: &Stamp, records: &[Record]) -> Vec<Row> {
+    fn rows<T: Serialize>(&self, stamp: &Stamp, records: &[T]) -> Vec<Row> {
         let (mut seq, mut prev) = (self.last, self.hash.clone());
-        let row = |record| {
+        let row = |record: &T| {
             seq += 1;
             let mut row = Row {
                 seq,
@@ -113,8 +114,9 @@ impl SqliteJournal {
     }
 }
 
-impl Journal for SqliteJournal {
-    fn append(&mut self, stamp: &Stamp, records: &[Record]) -> Result<u64, JournalError> {
+impl SqliteJournal {
+    /// As [`Journal::append`], for records that are not a controller's.
+    pub fn append_any<T: Serialize>(&mut self, stamp: &Stamp, records: &[T]) -> Result<u64, JournalError> {
         let rows = self.rows(stamp, records);
         self.write(&rows).map_err(|e| explain(&self.path, self.last + 1, e))?;
         if let Some(end) = rows.last() {
@@ -125,6 +127,12 @@ impl Journal for SqliteJournal {
             }
         }
         Ok(self.last)
+    }
+}
+
+impl Journal for SqliteJournal {
+    fn append(&mut self, stamp: &Stamp, records: &[Record]) -> Result<u64, JournalError> {
+        self.append_any(stamp, records)
     }
 
     fn read(&self, from: u64, limit: usize) -> Result<Vec<Line>, JournalError> {

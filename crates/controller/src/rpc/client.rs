@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use axum::http::StatusCode;
 use drivers::postgres::Entry;
+use model::glass::GlassRequest;
 use model::{Action, Attempt, AttemptId, LeaseReply, LeaseRequest, Outcome, SiteId, SiteReport};
 use reqwest::Method;
 use rustls::{AlertDescription, ClientConfig};
@@ -14,8 +15,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::access::Problem;
-use super::wire::{self, ActRequest, AttemptReply, AttemptRequest, PingReply};
+use super::wire::{self, ActRequest, AttemptReply, AttemptRequest, GlassView, PingReply};
 use crate::identity::{Identity, IdentityError, Peer};
+use crate::journal::Line;
 
 /// Why a call has no usable answer.
 #[derive(Debug, thiserror::Error)]
@@ -290,6 +292,18 @@ impl AgentClient {
 
     pub async fn vault_seal(&self, entry: &Entry, within: Duration) -> Result<(), CallError> {
         self.peer.post(wire::VAULT_SEAL, entry, within).await
+    }
+
+    pub async fn glass(&self, within: Duration) -> Result<GlassView, CallError> {
+        self.peer.get(wire::GLASS, within).await
+    }
+
+    pub async fn break_glass(&self, request: &GlassRequest, within: Duration) -> Result<GlassView, CallError> {
+        self.peer.post(wire::GLASS, request, within).await
+    }
+
+    pub async fn glass_journal(&self, from: u64, within: Duration) -> Result<Vec<Line>, CallError> {
+        self.peer.get(&wire::glass_journal(from), within).await
     }
 
     /// See [`PeerClient::reset`].

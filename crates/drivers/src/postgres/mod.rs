@@ -92,6 +92,9 @@ pub trait Database: Send + Sync {
     fn room(&self) -> Room;
     /// Makes whole again what is kept for a full disk, if there is room and no verb is under way.
     async fn keep_room(&self);
+    /// When the newest transaction that a copy has replayed was committed, RFC 3339 by the writer's wall clock. `None`
+    /// where nothing was replayed since the server started, and on a writer.
+    async fn last_replayed_commit(&self) -> Result<Option<String>, ActError>;
 }
 
 /// The server that a standby copies.

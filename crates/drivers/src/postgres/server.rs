@@ -447,4 +447,7 @@ impl Database for Server {
             self.config.keep_room();
         }
     }
+    async fn last_replayed_commit(&self) -> Result<Option<String>, ActError> {
+        Ok(self.find_last_replayed_commit().await?)
+    }
 }

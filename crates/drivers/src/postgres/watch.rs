@@ -81,6 +81,12 @@ const STATE: &str = "
 
 const WRITTEN: &str = "select number, site from antipode.epochs order by number desc, site desc limit 1";
 
+/// Rounded down to a second, so that it can be read and typed: never later than what is there.
+const LAST_COMMIT: &str = "
+    select coalesce(to_char(date_trunc('second', pg_last_xact_replay_timestamp()) at time zone 'UTC',
+        'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'), '') as moment
+    where pg_is_in_recovery()";
+
 impl Server {
     pub(super) async fn look(&self) -> Observed {
         let nothing = |server| Observed { server, timeline: 0, written: Epoch::none(), standbys: Vec::new() };
@@ -111,6 +117,12 @@ impl Server {
             _ if self.config.socket().exists() => nothing(ServerState::Unresponsive),
             _ => nothing(ServerState::Starting),
         }
+    }
+
+    pub(super) async fn find_last_replayed_commit(&self) -> Result<Option<String>, Error> {
+        let rows = self.ask("ask for the last replayed commit", LAST_COMMIT, self.config.limits.query).await?;
+        let moment = rows.first().map(|row| column(row, "moment").to_owned());
+        Ok(moment.filter(|moment| !moment.is_empty()))
     }
 
     fn read(&self, rows: &[SimpleQueryRow], written: Option<&SimpleQueryRow>) -> Observed {

@@ -192,6 +192,7 @@ impl<'a> Scene<'a> {
             secrets: secrets.map(|(id, _)| (id.clone(), SecretReport { digest: Some(String::new()) })).collect(),
             probes: self.probes(site, at),
             backup: Default::default(),
+            glass: None,
         }
     }
 

@@ -25,7 +25,7 @@ pub fn plan(state: &Workload, request: &Request, now: Time) -> Result<Runbook, R
         Request::Restore { to, site, .. } => restore::plan(state, request, *to, site.as_ref(), now)?,
     };
     if !state.topology.approved(&runbook.to) {
-        return Err(not_approved(state, &runbook.to));
+        return Err(not_approved(&state.topology, &runbook.to));
     }
     if let (Request::Failover { .. }, Some(lost)) = (request, &runbook.from) {
         guard::needs_nothing_lost(&runbook, lost)?;
@@ -175,7 +175,7 @@ fn no_target(state: &Workload, from: &SiteId, now: Time) -> Refused {
 
 fn usable(state: &Workload, site: &SiteId, now: Time) -> Result<(), Refused> {
     if !state.topology.approved(site) {
-        return Err(not_approved(state, site));
+        return Err(not_approved(&state.topology, site));
     }
     if state.verdict(site) == Verdict::Unreachable {
         return Err(Refused::new(
@@ -201,10 +201,9 @@ fn usable(state: &Workload, site: &SiteId, now: Time) -> Result<(), Refused> {
     }
 }
 
-pub(super) fn not_approved(state: &Workload, site: &SiteId) -> Refused {
-    let class = state.topology.objectives.data_class.as_deref().unwrap_or("its");
-    let allowed = state
-        .topology
+pub(crate) fn not_approved(topology: &Topology, site: &SiteId) -> Refused {
+    let class = topology.objectives.data_class.as_deref().unwrap_or("its");
+    let allowed = topology
         .residency
         .get(class)
         .map_or(String::new(), |sites| sites.iter().map(SiteId::to_string).collect::<Vec<_>>().join(", "));

@@ -46,7 +46,7 @@ pub(super) fn plan(
         return Err(Refused::new("no-such-site", format!("`{site}` is not a region of this workload"), hint));
     }
     if !state.topology.approved(site) {
-        return Err(not_approved(state, site));
+        return Err(not_approved(&state.topology, site));
     }
     if fresh(state, from, now).is_none() {
         return Err(Refused::new(

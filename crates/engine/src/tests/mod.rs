@@ -1,6 +1,7 @@
 //! The engine against small modelled worlds, without any clock of its own.
 
 mod crashes;
+mod glass;
 mod guards;
 mod made;
 mod people;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use model::action::{Action, Evidence};
 use model::observe::*;
-use model::routing::Policy;
+use model::routing::{NameTable, Policy};
 use model::topology::*;
 use model::*;
 
@@ -87,6 +87,7 @@ pub fn topology() -> Topology {
             failback: 2,
             accept_loss: 2,
             approvers: vec![person("ada"), person("bob"), person("cyd")],
+            word_holds: s(900),
         },
         failover: FailoverMode::Automatic,
         sites: vec![region(A, true, 100), region(B, false, 50), Site { id: site(W), role: SiteRole::Witness }],
@@ -160,6 +161,7 @@ pub struct Place {
     pub sync: SyncRecord,
     pub lag: Duration,
     pub backup: model::backup::BackupReport,
+    pub glass: Option<GlassReport>,
     /// Attempts that the agent has carried out.
     pub log: BTreeMap<AttemptId, Outcome>,
 }
@@ -206,6 +208,7 @@ impl World {
             sync: SyncRecord::default(),
             lag: Duration::ZERO,
             backup: Default::default(),
+            glass: None,
             log: BTreeMap::new(),
         };
         let places = [A, B, W].map(|name| (site(name), place(DatabaseState::Absent)));
@@ -480,7 +483,7 @@ impl World {
                 ZoneReport {
                     epoch: zone.0,
                     serial: zone.1,
-                    enabled: BTreeMap::new(),
+                    enabled: place.zone.iter().flat_map(enabled).collect(),
                     suspect: place.suspect,
                     fenced: false,
                 },
@@ -488,6 +491,7 @@ impl World {
             secrets: BTreeMap::from([(ComponentId::new("key"), SecretReport { digest: place.secret.clone() })]),
             probes: others.map(|(id, other)| (id.clone(), self.probe(name, id, other))).collect(),
             backup: place.backup.clone(),
+            glass: place.glass.clone(),
         }
     }
 
@@ -577,4 +581,9 @@ impl World {
 
 fn no_answer() -> Outcome {
     Outcome::Failed(ActError::Unknown("no answer in time".into()))
+}
+
+fn enabled(zone: &ZoneTable) -> impl Iterator<Item = (String, Vec<SiteId>)> {
+    let on = |table: &NameTable| table.targets.iter().filter(|t| t.enabled).map(|t| t.site.clone()).collect();
+    zone.names.iter().map(move |(name, table)| (name.clone(), on(table)))
 }

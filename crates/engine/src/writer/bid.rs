@@ -256,6 +256,7 @@ impl Writer {
         }
         if now >= self.next_renewal {
             self.next_renewal = now + self.rules.renew_every;
+            self.tell_of_glass(effects);
             let epoch = self.highest.next(&self.rules.me);
             self.ask_all(&LeaseRequest::Sound { epoch, receipts: vec![] }, effects);
         }
@@ -269,6 +270,9 @@ impl Writer {
         reply: LeaseReply,
         effects: &mut Vec<Effect>,
     ) {
+        if !self.in_company(now, voter) {
+            return;
+        }
         // A voter may be free to grant although another site wrote since: then what is here is not the newest.
         let deposed = self.highest > self.durable.written && self.highest.site != self.rules.me;
         // One bid each interval: a bid that is refused at once asks every voter anew, and were each answer to begin the

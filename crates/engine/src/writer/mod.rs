@@ -52,6 +52,9 @@ pub struct Durable {
     pub written: Epoch,
     /// Never again writes in an epoch up to this one; a receipt says so.
     pub fenced: Epoch,
+    /// The epoch that people gave this site, for as long as no majority is known to have granted it.
+    #[serde(default = "Epoch::none")]
+    pub glass: Epoch,
     /// Orders of an older controller, or up to this attempt, are refused.
     pub generation: u64,
     pub cancelled: Option<AttemptId>,
@@ -59,7 +62,7 @@ pub struct Durable {
 
 impl Default for Durable {
     fn default() -> Self {
-        Self { written: Epoch::none(), fenced: Epoch::none(), generation: 0, cancelled: None }
+        Self { written: Epoch::none(), fenced: Epoch::none(), glass: Epoch::none(), generation: 0, cancelled: None }
     }
 }
 
@@ -245,6 +248,7 @@ pub struct Writer {
     next_renewal: Time,
     /// A lapsed writer begins no new bid before this.
     bids_after: Time,
+    company: glass::Company,
     lowest_margin: Option<Duration>,
     /// Of the server, in this epoch.
     crashes: u32,
@@ -267,6 +271,7 @@ impl Writer {
             sync_state: SyncState::default(),
             next_renewal: Time::ZERO,
             bids_after: Time::ZERO,
+            company: glass::Company::default(),
             lowest_margin: None,
             crashes: 0,
             following: false,
@@ -533,7 +538,7 @@ impl Writer {
                 Mode::Opening { .. } | Mode::Writing,
             ) => {
                 let epoch = epoch.clone();
-                if self.deposed_by_glass(&reply, effects) {
+                if self.deposed_by_glass(&reply, effects) || self.deposed_while_alone(&reply, effects) {
                     return;
                 }
                 self.renewed(voter, &epoch, sent, &reply);
@@ -570,6 +575,7 @@ impl Writer {
             self.raise.as_ref().is_some_and(|raise| raise.deadline() >= self.deadline() && raise.deadline().is_some());
         if won && let Some(raise) = self.raise.take() {
             self.alone = false;
+            self.durable.glass = Epoch::none();
             self.durable.written = raise.epoch.clone();
             self.holder = Some(raise);
         }

@@ -83,6 +83,8 @@ pub(crate) struct Approvals {
     #[serde(default = "two", rename = "override")]
     #[schemars(range(min = 2, max = 9))]
     pub accept_loss: u32,
+    /// How long the first word to break the glass waits for the second. Default: 15m.
+    pub word_holds: Option<Length>,
 }
 
 fn one() -> u32 {

@@ -28,6 +28,7 @@ pub(super) fn topology(file: &File) -> Topology {
             failback: file.approvals.failback,
             accept_loss: file.approvals.accept_loss,
             approvers: file.approvals.approvers.iter().map(Person::new).collect(),
+            word_holds: file.approvals.word_holds.map_or_else(topology::word_holds, |l| l.0),
         },
         failover: file.failover,
         sites: file

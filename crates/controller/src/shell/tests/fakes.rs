@@ -260,5 +260,6 @@ fn report(topology: &Topology, site: &SiteId) -> SiteReport {
         secrets: secrets.collect(),
         probes: others.map(|other| (other, probe.clone())).collect(),
         backup: Default::default(),
+        glass: None,
     }
 }

@@ -87,6 +87,11 @@ impl<'f> Rules<'f> {
                 );
             }
         }
+        if approvals.word_holds.is_some_and(|l| l.0.is_zero()) {
+            let span = self.at(&["approvals", "word_holds"]);
+            let problem = Problem::error("spec-range", span, "nobody could give the second word in time", "above 0s");
+            self.report(problem.hint("`15m` is the default"));
+        }
         let people = approvals.approvers.len() as u32;
         let needed = [
             ("failover", approvals.failover),
