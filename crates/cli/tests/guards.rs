@@ -12,6 +12,8 @@ struct Guard {
     /// File, text with the guard, text without it. Absent for a guard of the modelled world.
     change: Option<(String, String, String)>,
     package: String,
+    /// Which of its tests: `--lib`, unless the page says otherwise.
+    target: Vec<String>,
     test: String,
 }
 
@@ -34,13 +36,19 @@ fn guard(section: &str) -> Guard {
         let text = |key| plain(line(key).unwrap_or_else(|| panic!("`{title}` has no `{key}`")));
         (plain(file), text("guard"), text("without"))
     });
-    Guard { title, change, package: plain(package), test: plain(test) }
+    let (package, test) = (plain(package), plain(test));
+    let mut words = package.split(' ').map(str::to_owned);
+    let package = words.next().unwrap_or_default();
+    let target: Vec<String> = words.collect();
+    let target = if target.is_empty() { vec!["--lib".to_owned()] } else { target };
+    Guard { title, change, package, target, test }
 }
 
 /// Every Rust file of a package.
 fn sources(package: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
-    let mut folders = vec![root().join("crates").join(package.trim_start_matches("antipode-"))];
+    let folder = if package == "antipode" { "cli" } else { package.trim_start_matches("antipode-") };
+    let mut folders = vec![root().join("crates").join(folder)];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display())) {
             let path = entry.expect("an entry").path();
@@ -58,7 +66,7 @@ fn sources(package: &str) -> Vec<PathBuf> {
 fn each_guard_stands_where_the_page_says_and_its_catcher_exists() {
     let guards = guards();
     assert!(guards.len() > 50, "only {} guards", guards.len());
-    for Guard { title, change, package, test } in &guards {
+    for Guard { title, change, package, test, .. } in &guards {
         if let Some((file, with, without)) = change {
             let text = fs::read_to_string(root().join(file)).unwrap_or_else(|error| panic!("{title}: {file}: {error}"));
             assert_eq!(text.matches(with.as_str()).count(), 1, "{title}: `{with}` in {file}");
@@ -73,7 +81,7 @@ fn each_guard_stands_where_the_page_says_and_its_catcher_exists() {
 
 fn cargo(tree: &Path, guard: &Guard, more: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO"));
-    command.current_dir(tree).args(["test", "--quiet", "--package", &guard.package, "--lib"]).args(more);
+    command.current_dir(tree).args(["test", "--quiet", "--package", &guard.package]).args(&guard.target).args(more);
     command.output().expect("cargo starts")
 }
 

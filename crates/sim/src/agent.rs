@@ -34,6 +34,12 @@ impl World {
 
     /// One event for a site's writer, and what follows from it.
     pub fn writer(&mut self, site: usize, event: Event) {
+        if let Some(heard) = &mut self.heard {
+            heard.events.push((site, event.clone()));
+            if !matches!(event, Event::Followed { .. }) {
+                return;
+            }
+        }
         let now = self.sites[site].local(self.now);
         let Some(writer) = self.sites[site].writer.as_mut() else { return };
         let was_active = matches!(writer.mode(), Mode::Writing);
@@ -98,7 +104,7 @@ impl World {
         }
     }
 
-    fn perform(&mut self, site: usize, effect: Effect) {
+    pub fn perform(&mut self, site: usize, effect: Effect) {
         match effect {
             Effect::Ask { voter, request } => self.ask(site, self.number(&voter), request),
             Effect::Open { epoch } => self.open_server(site, epoch, false),
@@ -181,7 +187,7 @@ impl World {
         self.send(site, voter, Message::LeaseAsk(Box::new(Ballot { question, reply: None })));
     }
 
-    fn vote(&mut self, site: usize, request: &LeaseRequest) -> LeaseReply {
+    pub fn vote(&mut self, site: usize, request: &LeaseRequest) -> LeaseReply {
         let place = &mut self.sites[site];
         let reply = place.voter.vote(place.clock.show(self.now), request);
         // Durable before the answer leaves.
@@ -350,7 +356,8 @@ impl World {
         place.generation = 0;
         place.probes.clear();
         place.suspect = false;
-        place.fenced = false;
+        // Until the gate opens, this site's server answers nobody with this site.
+        place.fenced = place.disk.zone.is_some();
         place.alone_since = None;
         let terms = Terms::new(&topology.timing);
         if weakness.voter_forgets || (weakness.wiped_voter_votes && place.disk.promises.is_none()) {

@@ -81,6 +81,14 @@ impl Clients {
         let numbered = (1..).zip(&self.ledger);
         numbered.filter(|(_, write)| write.told == Told::Acknowledged).map(|(number, _)| number)
     }
+    /// A client sends its next write, which gets this number.
+    pub fn sent(&mut self, client: usize, now: Time) -> u64 {
+        self.ledger.push(Write { client, sent: now, told: Told::Pending });
+        self.ledger.len() as u64
+    }
+    pub fn told(&self, write: u64) -> Told {
+        self.ledger[write as usize - 1].told
+    }
     pub fn in_flight(&self, now: Time) -> usize {
         let waits = |write: &&Write| write.told == Told::Pending && now.since(write.sent) < PATIENCE;
         self.ledger.iter().rev().take(40).filter(waits).count()
@@ -97,8 +105,7 @@ impl World {
         let pause = self.rng.millis(least, most);
         self.after(pause, What::ClientWrites { client });
         let Some(region) = self.resolve(client) else { return };
-        self.clients.ledger.push(Write { client, sent: self.now, told: Told::Pending });
-        let write = self.clients.ledger.len() as u64;
+        let write = self.clients.sent(client, self.now);
         let from = self.clients.home(write);
         self.send(from, region, Message::Write { write });
     }

@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use engine::writer::{Event, Mode, Stream as Seen};
-use model::action::Evidence;
+use model::action::{Evidence, Export, ExportedRows};
 use model::{ActError, AttemptId, Epoch, Lsn, Outcome, Time};
 
 use crate::database::{Batch, Entry, Server, Stream, Waiting};
 use crate::site::Passing;
 use crate::world::{Message, What, Work, World};
 
+/// A server that has not answered for this long does not answer.
+const ANSWERS: Duration = Duration::from_millis(500);
 /// How long a connection may be silent before its standby asks anew.
 const SILENT: Duration = Duration::from_millis(600);
 
@@ -24,8 +26,11 @@ impl World {
         if after_crash {
             database.kill();
         }
+        if database.frozen {
+            return self.work(site, ANSWERS, Work::NotOpened);
+        }
         // Severed from the old writer before anything else.
-        database.receiving = None;
+        (database.severed, database.receiving) = (true, None);
         database.work += 1;
         let delay = self.rng.millis(20, 400);
         self.work(site, delay, Work::Open { epoch });
@@ -33,7 +38,12 @@ impl World {
 
     pub fn stop_server(&mut self, site: usize, clean: bool) {
         let patience = self.topology.timing.step_deadlines.fence / 2;
+        let (mark, at) = (self.next_mark(), self.now);
         let database = &mut self.sites[site].database;
+        if clean && database.server == Server::Writing && !database.frozen && !database.stopping {
+            // The last checkpoint: who was not connected then lacks it, and nothing else.
+            database.append(Entry { mark, write: None, at });
+        }
         database.work += 1;
         database.stopping = true;
         database.waiting.clear();
@@ -51,11 +61,12 @@ impl World {
         if !place.runs() {
             return place.held.push(What::Worked { site, count, work });
         }
-        if place.database.frozen && !matches!(work, Work::Stop { .. } | Work::Follow { .. }) {
+        if place.database.frozen && !matches!(work, Work::Stop { .. } | Work::Follow { .. } | Work::NotOpened) {
             return place.database.held.push(What::Worked { site, count, work });
         }
         match work {
             Work::Open { epoch } => self.opened(site, &epoch),
+            Work::NotOpened => self.writer(site, Event::OpenFailed { why: "the server does not answer".into() }),
             Work::Stop { clean, until } => self.stopped(site, clean, until),
             Work::Synchronous { standby } => self.wait_for(site, standby),
             Work::Initialise { attempt } => self.initialised(site, attempt),
@@ -66,6 +77,7 @@ impl World {
     fn opened(&mut self, site: usize, epoch: &Epoch) {
         let (now, mark) = (self.now, self.next_mark());
         let database = &mut self.sites[site].database;
+        database.severed = false;
         let refused = match database.server {
             Server::Absent => Some("there is no data"),
             Server::Stopped if database.copy => Some("this is a standby's data directory"),
@@ -96,7 +108,14 @@ impl World {
         if clean {
             // A clean stop waits until a connected standby has all of the log.
             let timeout = self.topology.timing.unreachable_after;
-            let database = &self.sites[site].database;
+            let database = &mut self.sites[site].database;
+            let runs = matches!(database.server, Server::Standby | Server::Writing);
+            if !runs {
+                // Only one that was stopped cleanly knows where its log ended.
+                let end = database.clean_end.map(|end| Lsn(end as u64));
+                database.kill();
+                return self.writer(site, Event::Gone { end });
+            }
             let connected = database.stream.as_ref().filter(|s| now.since(s.heard) < timeout);
             // A frozen server stops no more than it sends.
             let missing = database.frozen || connected.is_some_and(|stream| stream.flushed < database.end());
@@ -104,9 +123,11 @@ impl World {
                 self.push_wal(site);
                 return self.work(site, Duration::from_millis(20), Work::Stop { clean, until });
             }
-            let end = (!missing).then_some(Lsn(database.end() as u64));
-            self.sites[site].database.kill();
-            return self.writer(site, Event::Gone { end });
+            let end = (!missing).then_some(database.end());
+            let database = &mut self.sites[site].database;
+            database.kill();
+            database.clean_end = end;
+            return self.writer(site, Event::Gone { end: end.map(|end| Lsn(end as u64)) });
         }
         self.sites[site].database.kill();
         self.writer(site, Event::Gone { end: None });
@@ -128,6 +149,7 @@ impl World {
         let outcome = if database.server == Server::Absent {
             (database.server, database.timeline) = (Server::Stopped, 1);
             database.append(Entry { mark, write: None, at: Time::ZERO });
+            database.clean_end = Some(database.end());
             Outcome::Done(Evidence::note("an empty database"))
         } else {
             Outcome::AlreadyDone(Evidence::note("there is data"))
@@ -143,6 +165,11 @@ impl World {
             Ok(effects) => {
                 self.settle(site, effects);
                 let database = &mut self.sites[site].database;
+                if database.server == Server::Writing {
+                    self.writer(site, Event::Followed { copy: false });
+                    let why = "this server may still write, stop or kill it first".into();
+                    return self.attempt_ended(site, attempt, Outcome::Refused { why });
+                }
                 let follows = database.server == Server::Standby
                     && database.upstream == Some(upstream)
                     && database.receiving.is_some_and(|(_, heard)| now.since(heard) < SILENT);
@@ -191,7 +218,12 @@ impl World {
         }
         self.invariant_nothing_discarded_silently(&diverged);
         self.writer(site, Event::Followed { copy: true });
-        self.attempt_ended(site, attempt, Outcome::Done(Evidence::note(note)));
+        let only_here = diverged.iter().filter(|entry| entry.write.is_some()).count() as u64;
+        let export = (!diverged.is_empty()).then(|| {
+            let rows = ExportedRows { only_here, ..ExportedRows::default() };
+            Box::new(Export { place: "model".into(), transactions: Some(diverged.len() as u64), rows: Some(rows) })
+        });
+        self.attempt_ended(site, attempt, Outcome::Done(Evidence { export, ..Evidence::note(note) }));
     }
 
     fn next_mark(&mut self) -> u64 {
@@ -220,7 +252,7 @@ impl World {
         match database.server {
             Server::Standby => {
                 let heard = database.receiving.is_some_and(|(_, at)| now.since(at) < SILENT);
-                if let Some(upstream) = database.upstream.filter(|_| !heard) {
+                if let Some(upstream) = database.upstream.filter(|_| !heard && !database.severed) {
                     database.receiving = None;
                     let (end, mark) = (database.end(), database.last_mark());
                     self.send(site, upstream, Message::WalAsk { end, mark });
@@ -267,10 +299,8 @@ impl World {
         }
         let newer = database.receiving.is_none_or(|(known, _)| stream >= known);
         // A severed connection brings nothing: opening the server forgets it, and a promotion under way asks no more.
-        let opening = matches!(self.sites[site].mode(), Some(Mode::Opening { .. }));
-        let database = &mut self.sites[site].database;
         // What finds no room is not received.
-        if !newer || opening || start != database.end() || database.full {
+        if !newer || database.severed || start != database.end() || database.full {
             return;
         }
         entries.add_to(&mut database.log);
@@ -300,8 +330,9 @@ impl World {
 
     /// What the agent sees of its database.
     fn supervise(&mut self, site: usize) {
+        let by_hand = self.heard.is_some();
         let place = &mut self.sites[site];
-        let Some(writer) = &place.writer else { return };
+        let Some(writer) = place.writer.as_ref().filter(|_| !by_hand) else { return };
         if writer.following() {
             return;
         }
@@ -322,7 +353,7 @@ impl World {
         }
     }
 
-    fn streams(&self, site: usize) -> Vec<Seen> {
+    pub fn streams(&self, site: usize) -> Vec<Seen> {
         let seen = |stream: &Stream| Seen {
             site: self.sites[stream.to].id.clone(),
             streaming: true,

@@ -87,6 +87,10 @@ pub struct Database {
     pub held: Vec<What>,
     /// A clean stop is under way: no new transaction.
     pub stopping: bool,
+    /// It is being opened: severed from the old writer.
+    pub severed: bool,
+    /// Where its log ended, if it was stopped cleanly.
+    pub clean_end: Option<usize>,
     /// Whom a copy was last told to follow; on disk.
     pub upstream: Option<usize>,
     /// As a copy: the connection that it receives from, and when it last did.
@@ -112,6 +116,8 @@ impl Database {
             aside: Vec::new(),
             held: Vec::new(),
             stopping: false,
+            severed: false,
+            clean_end: None,
             upstream: None,
             receiving: None,
             stream: None,
@@ -128,6 +134,9 @@ impl Database {
     /// Every process is gone; what was on disk stays.
     pub fn kill(&mut self) {
         self.work += 1;
+        if matches!(self.server, Server::Standby | Server::Writing) {
+            self.clean_end = None;
+        }
         if self.server != Server::Absent {
             self.server = Server::Stopped;
         }
@@ -135,6 +144,7 @@ impl Database {
         self.frozen = false;
         self.held.clear();
         self.stopping = false;
+        self.severed = false;
         self.receiving = None;
         self.stream = None;
         self.waiting.clear();

@@ -23,7 +23,7 @@ impl World {
     }
 
     /// Whether anything changed by it.
-    fn strike(&mut self, fault: Fault) -> bool {
+    pub fn strike(&mut self, fault: Fault) -> bool {
         match fault {
             Fault::Cut(from, to) => return self.net.cut(from, to, true),
             Fault::Mend(from, to) => drop(self.net.cut(from, to, false)),

@@ -12,6 +12,7 @@
 //! with its watchdog, may let through (SAFETY.md item 4) is not modelled.
 
 mod agent;
+pub mod by_hand;
 mod clients;
 mod control;
 mod data;

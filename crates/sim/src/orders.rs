@@ -63,6 +63,9 @@ impl World {
     }
 
     fn answer(&mut self, site: usize, id: u64, answer: Answer) {
+        if let Some(heard) = &mut self.heard {
+            return heard.answers.push((id, answer));
+        }
         self.send(site, WITNESS, Message::Answer { id, answer: Box::new(answer) });
     }
 
@@ -115,16 +118,18 @@ impl World {
                 self.after(delay, What::Worked { site, count, work: Work::Initialise { attempt: id } });
             }
             Verb::Follow { upstream } => self.begin_follow(site, id, self.number(&upstream)),
-            Verb::Scale { instances } => self.scale(site, instances, Some(id)),
+            Verb::Scale { instances } => self.scale_ordered(site, instances, id),
             Verb::Exercise { write } => {
                 let delay = self.rng.millis(5, 200);
                 self.after(delay, What::Exercised { site, attempt: id, write });
             }
             Verb::Route { zone } => {
                 let served = self.sites[site].disk.zone.as_ref();
-                let outcome = match served.map(|served| served.version().cmp(&zone.version())) {
-                    Some(std::cmp::Ordering::Greater) => Outcome::Refused { why: "a newer zone is served".into() },
-                    Some(std::cmp::Ordering::Equal) => Outcome::AlreadyDone(Evidence::default()),
+                let outcome = match served {
+                    Some(served) if *served == zone => Outcome::AlreadyDone(Evidence::default()),
+                    Some(served) if served.version() >= zone.version() => {
+                        Outcome::Refused { why: "a newer zone, or another of this version, is served".into() }
+                    }
                     _ => {
                         self.invariant_traffic_moves_to_what_is_verified(site, &zone);
                         self.sites[site].disk.zone = Some(zone);
@@ -137,8 +142,9 @@ impl World {
                 self.begin_with_vault(site, id, verb);
             }
             Verb::Suspect { on } => {
-                self.sites[site].suspect = on;
-                self.attempt_ended(site, id, Outcome::Done(Evidence::default()));
+                let changed = std::mem::replace(&mut self.sites[site].suspect, on) != on;
+                let outcome = if changed { Outcome::Done } else { Outcome::AlreadyDone };
+                self.attempt_ended(site, id, outcome(Evidence::default()));
             }
         }
     }
@@ -173,6 +179,20 @@ impl World {
             self.answer(site, call, Answer::Ended(outcome.clone()));
         }
         self.glass_ended(site, id, &outcome);
+    }
+
+    fn scale_ordered(&mut self, site: usize, instances: u32, id: AttemptId) {
+        let most = self.topology.fleets().map(|(_, fleet)| fleet.peak).max().unwrap_or(0);
+        let place = &self.sites[site];
+        if instances > most {
+            let why = format!("{instances} instances are more than the {most} with a port");
+            return self.attempt_ended(site, id, Outcome::Refused { why });
+        }
+        if place.disk.instances == instances && place.instances == instances {
+            let evidence = Evidence::note(format!("{instances} instances"));
+            return self.attempt_ended(site, id, Outcome::AlreadyDone(evidence));
+        }
+        self.scale(site, instances, Some(id));
     }
 
     pub fn scale(&mut self, site: usize, instances: u32, attempt: Option<AttemptId>) {

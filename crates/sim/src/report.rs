@@ -9,7 +9,7 @@ use model::observe::{
     Alone, DatabaseReport, DatabaseState, FleetReport, InstanceReport, SecretReport, SiteReport, StandbyReport,
     VoterReport, ZoneReport,
 };
-use model::{ComponentId, Epoch, Lsn, PeerProbe, SyncRecord, Time};
+use model::{ComponentId, Epoch, Lsn, PeerProbe, SiteId, SyncRecord, Time, ZoneTable};
 
 use crate::database::{Server, Stream};
 use crate::scenario::WITNESS;
@@ -88,6 +88,9 @@ impl World {
         for seen in report.zones.values_mut() {
             match &place.disk.zone {
                 Some(zone) => {
+                    if (&seen.epoch, seen.serial) != zone.version() {
+                        seen.enabled = enabled(zone);
+                    }
                     renew(&mut seen.epoch, &zone.epoch);
                     seen.serial = zone.serial;
                 }
@@ -189,6 +192,12 @@ impl World {
         }
     }
 
+    /// A copy has lately heard from its upstream.
+    pub fn receives(&self, site: usize) -> bool {
+        let receiving = self.sites[site].database.receiving;
+        receiving.is_some_and(|(_, at)| self.now.since(at) < Duration::from_secs(2))
+    }
+
     fn copy_state(&self, site: usize) -> DatabaseState {
         let database = &self.sites[site].database;
         match database.server {
@@ -197,7 +206,7 @@ impl World {
             Server::Writing => DatabaseState::Busy { doing: "writing without a lease".into() },
             Server::Standby => {
                 let Some(upstream) = database.upstream else { return DatabaseState::Starting };
-                let receiving = database.receiving.is_some_and(|(_, at)| self.now.since(at) < Duration::from_secs(2));
+                let receiving = self.receives(site);
                 let received = Lsn(database.end() as u64);
                 let upstream = self.sites[upstream].id.clone();
                 DatabaseState::Standby { upstream, receiving, received, replayed: received, lag: Duration::ZERO }
@@ -211,6 +220,14 @@ fn renew<T: Clone + PartialEq>(old: &mut T, new: &T) {
     if old != new {
         old.clone_from(new);
     }
+}
+
+/// Who is sent where.
+fn enabled(zone: &ZoneTable) -> BTreeMap<String, Vec<SiteId>> {
+    let sites = |table: &model::routing::NameTable| {
+        table.targets.iter().filter(|target| target.enabled).map(|target| target.site.clone()).collect()
+    };
+    zone.names.iter().map(|(name, table)| (name.clone(), sites(table))).collect()
 }
 
 fn no_zone() -> ZoneReport {

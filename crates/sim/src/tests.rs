@@ -126,7 +126,7 @@ fn what_is_acknowledged_on_a_full_disk_is_found() {
 #[test]
 fn a_restore_that_is_undone_and_leaves_the_restored_data_is_found() {
     let weakness = Weakness { puts_nothing_back: true, ..Weakness::default() };
-    bites(weakness, &[Kind::Restore], 4_000, &["invariant_undone_restores_are_put_back"]);
+    bites(weakness, &[Kind::Restore], 8_000, &["invariant_undone_restores_are_put_back"]);
 }
 
 #[test]

@@ -122,6 +122,7 @@ impl World {
         let log = std::mem::replace(&mut database.log, vault.log[..end].to_vec());
         let (copy, timeline) = (std::mem::take(&mut database.copy), database.timeline);
         database.aside.push(Aside { run, log, copy, timeline });
+        database.clean_end = None;
         (database.server, database.timeline) = (Server::Stopped, timeline + 1);
         self.say(|| format!("site {site}: restored to {to}"));
         Outcome::Done(Evidence { position: Some(Lsn(end as u64)), ..Evidence::note("restored") })
@@ -140,6 +141,7 @@ impl World {
             return Outcome::Done(Evidence::note("left as it is"));
         }
         database.kill();
+        database.clean_end = None;
         let Aside { log, copy, timeline, .. } = database.aside.remove(place);
         (database.log, database.copy, database.timeline) = (log, copy, timeline);
         self.say(|| format!("site {site}: the data of before is in its place"));

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use model::{LeaseReply, LeaseRequest, SiteReport, Time, Topology};
 
+use crate::by_hand::Heard;
 use crate::clients::Clients;
 use crate::control::{Answer, Call, Control};
 use crate::database::Batch;
@@ -85,11 +86,25 @@ pub struct Ballot {
 /// How a piece of work on a database ends.
 #[derive(Clone, Debug)]
 pub enum Work {
-    Open { epoch: model::Epoch },
-    Stop { clean: bool, until: Time },
-    Synchronous { standby: Option<usize> },
-    Initialise { attempt: model::AttemptId },
-    Follow { attempt: model::AttemptId, upstream: usize },
+    Open {
+        epoch: model::Epoch,
+    },
+    /// It did not answer.
+    NotOpened,
+    Stop {
+        clean: bool,
+        until: Time,
+    },
+    Synchronous {
+        standby: Option<usize>,
+    },
+    Initialise {
+        attempt: model::AttemptId,
+    },
+    Follow {
+        attempt: model::AttemptId,
+        upstream: usize,
+    },
 }
 
 /// What happens at a moment.
@@ -209,12 +224,27 @@ pub struct World {
     pub glass_dies: Option<(usize, bool)>,
     /// Faults that met something.
     pub hits: u32,
+    /// What was told to those whom nobody plays; see [`crate::by_hand`].
+    pub heard: Option<Heard>,
     trace: Option<Vec<String>>,
 }
 
 impl World {
     pub fn new(scenario: Scenario, rng: Rng, weakness: Weakness, trace: bool) -> Self {
-        let mut rng = rng;
+        let mut world = Self::still(scenario, rng, weakness, trace);
+        world.begin();
+        world
+    }
+
+    /// Sites without controller, people and clients.
+    pub fn unattended(scenario: Scenario, rng: Rng, weakness: Weakness) -> Self {
+        let mut world = Self { heard: Some(Heard::default()), ..Self::still(scenario, rng, weakness, false) };
+        world.begin_sites();
+        world
+    }
+
+    /// Before anything runs.
+    fn still(scenario: Scenario, mut rng: Rng, weakness: Weakness, trace: bool) -> Self {
         let topology = scenario.shape.topology();
         let preferred = topology.preferred().clone();
         let ids: Vec<_> =
@@ -226,7 +256,7 @@ impl World {
         };
         let sites = ids.iter().map(|id| Site::new(&topology, id, clock(&mut rng))).collect();
         let clients = Clients::new(scenario.inside);
-        let mut world = Self {
+        Self {
             now: Time::ZERO,
             queue: Queue::new(),
             events: 0,
@@ -246,19 +276,22 @@ impl World {
             agent_dies: None,
             glass_dies: None,
             hits: 0,
+            heard: None,
             trace: trace.then(Vec::new),
-        };
-        world.begin();
-        world
+        }
     }
 
-    fn begin(&mut self) {
+    fn begin_sites(&mut self) {
         for site in 0..3 {
             self.start_agent(site);
         }
-        self.after(Duration::ZERO, What::Poll);
         self.after(Duration::from_millis(10), What::Probe);
         self.after(Duration::from_millis(20), What::Beat);
+    }
+
+    fn begin(&mut self) {
+        self.begin_sites();
+        self.after(Duration::ZERO, What::Poll);
         self.after(Duration::ZERO, What::ControllerStarts);
         self.after(Duration::from_millis(500), What::People);
         for client in 0..self.clients.count() {
@@ -322,6 +355,16 @@ impl World {
     pub fn run(&mut self) {
         while self.next() && !self.is_over() {}
         self.check_end();
+    }
+
+    /// Takes the next event, if it comes before `until`.
+    pub fn next_before(&mut self, until: Time) -> bool {
+        self.queue.next().is_some_and(|at| at < until) && self.next()
+    }
+
+    /// A message that comes now, over no link.
+    pub fn happen_to(&mut self, from: usize, to: usize, message: Message) {
+        self.deliver(from, to, message);
     }
 
     fn next(&mut self) -> bool {

@@ -15,7 +15,7 @@ use super::attempts::Attempts;
 use super::backups::Backups;
 use super::database::{DatabaseShell, ended};
 use super::lease::Handle;
-use super::store;
+use super::store::{self, StoreError};
 use super::voter::VoterStore;
 use crate::identity::Verifier;
 use engine::Inquiry;
@@ -144,6 +144,18 @@ impl Orders {
         }
     }
 
+    /// As many instances as before this agent restarted.
+    pub fn scale_again(&self, within: Duration) -> Result<(), StoreError> {
+        let disk = self.scales.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let scales: BTreeMap<ComponentId, u32> = store::load(&disk, SCALES)?.unwrap_or_default();
+        for (id, instances) in scales {
+            if let Some(fleet) = self.fleets.get(&id).cloned() {
+                tokio::spawn(async move { fleet.scale(instances, within).await });
+            }
+        }
+        Ok(())
+    }
+
     pub fn remember_scale(&self, fleet: &ComponentId, instances: u32) {
         let disk = self.scales.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         let mut scales: BTreeMap<ComponentId, u32> = store::load(&disk, SCALES).ok().flatten().unwrap_or_default();
@@ -155,7 +167,7 @@ impl Orders {
 }
 
 /// Under which the wanted instances are kept.
-pub const SCALES: &str = "scales";
+const SCALES: &str = "scales";
 
 fn no_such(component: &ComponentId) -> Outcome {
     Outcome::Failed(ActError::Permanent(format!("this site has no {component}")))

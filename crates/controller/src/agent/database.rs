@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::gate::{Gate, Ticket};
 use super::lease::{DatabaseOrder, Handle};
-use super::store;
+use super::{obey, store};
 
 pub struct DatabaseShell {
     driver: Arc<dyn Database>,
@@ -195,47 +195,18 @@ impl DatabaseShell {
         self.waits.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    /// Commits wait for `standby` from the first moment on: a server that is told later may heed it later still.
     async fn open(self: Arc<Self>, epoch: Epoch, standby: Option<SiteId>) {
-        let waits_for: Vec<SiteId> = standby.into_iter().collect();
-        let opened = match self.look().await.server {
-            ServerState::Standby { .. } => self.driver.promote(&epoch, &waits_for).await,
-            ServerState::Stopped | ServerState::Writing { .. } => self.driver.start_writer(&epoch, &waits_for).await,
-            other => Ok(Act::Refused(format!("the server is {other:?}"))),
-        };
-        self.lease.tell(match opened {
-            Ok(Act::Done(wrote) | Act::AlreadyDone(wrote)) => Event::Opened { phases: wrote.phases, end: wrote.lsn },
-            Ok(Act::Refused(why)) => Event::OpenFailed { why },
-            Err(error) => Event::OpenFailed { why: error.to_string() },
-        });
+        self.lease.tell(obey::open(&*self.driver, &epoch, standby).await);
         self.look().await;
     }
 
-    /// After a crash: what is left of the server goes first.
     async fn restart(self: Arc<Self>, epoch: Epoch, standby: Option<SiteId>) {
-        if let Err(error) = self.driver.kill_all().await {
-            return self.lease.tell(Event::OpenFailed { why: error.to_string() });
-        }
-        self.open(epoch, standby).await;
+        self.lease.tell(obey::restart(&*self.driver, &epoch, standby).await);
+        self.look().await;
     }
 
-    /// Until no process is left. `Gone` is only ever said with that proven.
     async fn stop(self: Arc<Self>, clean: bool) {
-        if clean {
-            match self.driver.stop().await {
-                Ok(Act::Done(stopped) | Act::AlreadyDone(stopped)) => {
-                    return self.lease.tell(Event::Gone { end: Some(stopped.end) });
-                }
-                other => tracing::warn!(?other, "the clean stop failed; killing"),
-            }
-        }
-        loop {
-            match self.driver.kill_all().await {
-                Ok(_) => return self.lease.tell(Event::Gone { end: None }),
-                Err(error) => tracing::error!(%error, "processes of the database survive; killing again"),
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+        self.lease.tell(obey::stop(&*self.driver, clean).await);
     }
 
     /// Looks every `every`: tells the lease of a server that ended or of its standbys, and keeps a copy running.

@@ -14,18 +14,19 @@
 //! ```
 //! The agent fences its own database when its lease lapses or when it comes back with an old epoch, and asks nobody.
 
-mod act;
-mod attempts;
+pub mod act;
+pub mod attempts;
 mod backups;
 pub mod config;
 mod database;
 mod gate;
 mod glass;
 mod lease;
+pub mod obey;
 mod probes;
 mod report;
 mod serve;
-mod store;
+pub mod store;
 mod vault;
 mod voter;
 pub mod watchdog;
@@ -59,7 +60,8 @@ use gate::{Deadline, Gate};
 use glass::GlassDesk;
 use probes::{Probes, Target};
 use vault::VaultStore;
-use voter::{Elsewhere, EmbeddedVoters, VoterStore};
+use voter::EmbeddedVoters;
+pub use voter::{Elsewhere, VoterStore};
 use watchdog::Leash;
 
 /// Why an agent does not start or cannot go on.
@@ -136,7 +138,6 @@ pub async fn run(config: AgentConfig) -> Result<(), AgentError> {
     };
     let fleets = fleets(&config, secrets.as_deref()).await?;
     let scales = store::open(&config.state.join("fleets.sqlite"))?;
-    scale_again(&fleets, &scales, timing.step_deadlines.scale)?;
     let probes = Arc::new(Probes::default());
     watch_others(&config, &clients, &probes, &stop);
     tokio::spawn(judge(config.clone(), probes.clone(), dns.clone(), fleets.clone(), stop.clone()));
@@ -155,6 +156,7 @@ pub async fn run(config: AgentConfig) -> Result<(), AgentError> {
         scales: Mutex::new(scales),
         generation: AtomicU64::new(0),
     });
+    orders.scale_again(timing.step_deadlines.scale)?;
     let glass = data.as_ref().map(|data| glass_desk(&config, data, &orders, &probes, &clients, &dns)).transpose()?;
     if let Some(desk) = glass.clone() {
         tokio::spawn(desk.tend(stop.clone()));
@@ -423,21 +425,6 @@ async fn fleets(
         fleets.insert(id.clone(), Arc::new(fleet));
     }
     Ok(fleets)
-}
-
-/// As many instances as before this agent restarted.
-fn scale_again(
-    fleets: &BTreeMap<ComponentId, Arc<dyn Compute>>,
-    disk: &rusqlite::Connection,
-    within: std::time::Duration,
-) -> Result<(), AgentError> {
-    let scales: BTreeMap<ComponentId, u32> = store::load(disk, act::SCALES)?.unwrap_or_default();
-    for (id, instances) in scales {
-        if let Some(fleet) = fleets.get(&id).cloned() {
-            tokio::spawn(async move { fleet.scale(instances, within).await });
-        }
-    }
-    Ok(())
 }
 
 fn fleet_config(

@@ -111,8 +111,10 @@ impl Turn<'_> {
             self.why.push(format!("{attempt}: its own agent does not know its end; the site's reports decide"));
             return self.wake_in(self.state.topology.timing.probe_every);
         }
-        let (outcome, at) = (Outcome::Failed(ActError::Transient(why.to_owned())), self.now);
-        let retry_at = self.retry_at(&run, step);
+        let (retry_at, at) = (self.retry_at(&run, step), self.now);
+        // What is not tried again may have happened, and is undone with the rest.
+        let error = if retry_at.is_some() { ActError::Transient } else { ActError::Unknown };
+        let outcome = Outcome::Failed(error(why.to_owned()));
         self.emit(Record::AttemptEnded { attempt, outcome, retry_at, at });
     }
 

@@ -8,7 +8,7 @@ use model::{Person, SiteId, Time, Topology, Verb, ZoneTable};
 
 use super::check::{Finding, within_rpo};
 use super::run::{Progress, Run};
-use super::{Check, Depends, DependsOn, Need, Runbook, Step, restore};
+use super::{Check, Depends, DependsOn, Runbook, Step, restore};
 use crate::protocol::{Refused, Request};
 use crate::watch::Verdict;
 use crate::workload::Workload;
@@ -38,8 +38,7 @@ pub fn needs_nothing_lost(runbook: &Runbook, lost: &SiteId) -> Result<(), Refuse
 
 /// What a step cannot do without in `lost`. Asked of the plan, and again of each step before it starts.
 pub fn step_needs<'a>(step: &'a Step, lost: &SiteId) -> Option<&'a Depends> {
-    let required = step.depends.iter().filter(|depends| depends.required && step.need != Need::BestEffort);
-    required.into_iter().find(|depends| depends.on == DependsOn::Site(lost.clone()))
+    step.depends.iter().filter(|depends| depends.required).find(|depends| depends.on == DependsOn::Site(lost.clone()))
 }
 
 /// One active run for each workload. Only a failover that somebody asks for may take the place of another run.

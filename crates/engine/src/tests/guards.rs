@@ -9,6 +9,7 @@ use crate::routing::zone_to;
 use crate::runbook::guard::{self, Gate};
 use crate::runbook::run::{Pause, Progress, Run};
 use crate::runbook::{Check, Need, Runbook, Step};
+use crate::watch::Verdict;
 use crate::{Record, Request, Workload};
 
 /// A failover in which everything before traffic has passed.
@@ -85,6 +86,10 @@ fn promotion_needs_residency_approval_and_an_acceptable_loss() {
     let mut strict = state.clone();
     std::sync::Arc::make_mut(&mut strict.topology).objectives.rpo = ms(1);
     assert!(matches!(guard::may_promote(&strict, &run, now), Gate::Ask(_)));
+    let mut unheard = state.clone();
+    std::sync::Arc::make_mut(&mut unheard.topology).objectives.rpo = ms(0);
+    unheard.watch.sites.values_mut().for_each(|seen| seen.at = Time::ZERO);
+    assert!(matches!(guard::may_promote(&unheard, &run, now), Gate::Wait(_)), "no voter has told who is in sync");
     let mut accepted = run.clone();
     accepted.loss_accepted = BTreeSet::from([person("ada"), person("mallory")]);
     assert!(matches!(guard::may_promote(&strict, &accepted, now), Gate::Ask(_)), "only approvers count");
@@ -92,6 +97,22 @@ fn promotion_needs_residency_approval_and_an_acceptable_loss() {
     assert_eq!(guard::may_promote(&strict, &accepted, now), Gate::Open);
     std::sync::Arc::make_mut(&mut state.topology).residency.insert("regulated".into(), vec![site(A)]);
     assert!(matches!(guard::may_promote(&state, &accepted, now), Gate::Shut(_)));
+}
+
+#[test]
+fn a_committed_run_gives_way_only_where_it_waits_and_its_target_is_lost() {
+    let (mut state, run) = verified();
+    let waiting = Run { pause: Some(Pause::Trouble { step: 0, why: "a test".into() }), ..run.clone() };
+    let again = Request::Failover { to: None, accept_loss: false };
+    for (run, verdict, gives_way) in [
+        (&waiting, Verdict::Unreachable, true),
+        (&waiting, Verdict::Suspected, false),
+        (&run, Verdict::Unreachable, false),
+    ] {
+        state.run = Some(std::sync::Arc::new(run.clone()));
+        state.verdicts.entry(site(B)).or_default().verdict = verdict;
+        assert_eq!(guard::one_run(&state, &again).is_ok(), gives_way, "{verdict}, {:?}", run.pause);
+    }
 }
 
 #[test]
@@ -118,6 +139,9 @@ fn a_planned_move_needs_the_receipt() {
     assert_eq!(guard::may_promote(&world.state, &run, world.now), Gate::Open);
     let without = Run { receipts: vec![], ..run.clone() };
     assert!(matches!(guard::may_promote(&world.state, &without, world.now), Gate::Shut(_)));
+    let mut anothers = run.clone();
+    anothers.receipts.iter_mut().for_each(|receipt| receipt.site = site(B));
+    assert!(matches!(guard::may_promote(&world.state, &anothers, world.now), Gate::Shut(_)));
     // It lapsed instead of stopping cleanly: its last writes may be nowhere else.
     let mut unclean = run;
     unclean.receipts.iter_mut().for_each(|receipt| receipt.end = None);
@@ -128,9 +152,9 @@ fn a_planned_move_needs_the_receipt() {
 fn nothing_stops_a_healthy_writer_unasked() {
     let (mut state, run) = verified();
     assert!(run.by.is_none());
-    state.verdicts.get_mut(&site(A)).expect("judged").verdict = crate::watch::Verdict::Unreachable;
+    state.verdicts.get_mut(&site(A)).expect("judged").verdict = Verdict::Unreachable;
     assert_eq!(guard::may_fence(&state, &run, Time::ZERO), Gate::Open);
-    for verdict in [crate::watch::Verdict::Up, crate::watch::Verdict::Suspected, crate::watch::Verdict::Unknown] {
+    for verdict in [Verdict::Up, Verdict::Suspected, Verdict::Unknown] {
         state.verdicts.get_mut(&site(A)).expect("judged").verdict = verdict;
         assert_ne!(guard::may_fence(&state, &run, Time::ZERO), Gate::Open, "{verdict}");
         assert_eq!(guard::proposes_failover(&state, &site(A)), None, "{verdict}");

@@ -1,0 +1,100 @@
+//! What becomes of orders, told one event at a time.
+
+use model::action::Evidence;
+use model::{ActError, AttemptId, Outcome, Verb};
+
+use super::world::*;
+use crate::runbook::run::Progress;
+use crate::{Event, Inquiry, Record, Request};
+
+fn unknown() -> Outcome {
+    Outcome::Failed(ActError::Unknown("no answer in time".into()))
+}
+
+/// A switchover whose order of this kind is out, and has not been answered.
+fn out(verb: &'static str, at: &str) -> (World, AttemptId) {
+    let mut world = World::established(topology());
+    world.script(verb, at, Script::Silence);
+    world.ask(Request::Switchover { to: None }, "ada");
+    world.run_for(ms(500));
+    let named = |step: usize| world.run().step(step).action().is_some_and(|action| action.verb.name() == verb);
+    let attempt = world.run().out().find(|(step, ..)| named(*step)).map(|(_, attempt, _)| attempt);
+    let attempt = attempt.unwrap_or_else(|| panic!("no {verb} is out: {}", world.transcript()));
+    (world, attempt)
+}
+
+fn progress(world: &World, attempt: AttemptId) -> &Progress {
+    &world.run().steps[attempt.step as usize].progress
+}
+
+fn is_out(world: &World, attempt: AttemptId) -> bool {
+    matches!(progress(world, attempt), Progress::Out { attempt: out, .. } if *out == attempt)
+}
+
+#[test]
+fn a_promotion_that_names_no_epoch_is_in_doubt() {
+    let (mut world, attempt) = out("promote", B);
+    world.send(&Event::Ended { attempt, outcome: Outcome::Done(Evidence::note("done, it says")) });
+    assert!(is_out(&world, attempt), "{:?}", progress(&world, attempt));
+    assert_eq!(world.run().committed, None);
+}
+
+#[test]
+fn only_a_later_report_shows_that_a_promotion_did_not_happen() {
+    let (mut world, attempt) = out("promote", B);
+    world.send(&Event::Ended { attempt, outcome: unknown() });
+    let asked = Event::Inquired { attempt, answer: Inquiry::Ended(unknown()) };
+    world.send(&asked);
+    assert!(is_out(&world, attempt), "what B reported before the order says nothing of it");
+
+    world.now = world.now + world.state.topology.timing.probe_every * 2;
+    let report = world.report(&site(B)).into();
+    world.send(&Event::Reported { report });
+    world.send(&asked);
+    assert!(!is_out(&world, attempt), "B stands by: {:?}", progress(&world, attempt));
+}
+
+#[test]
+fn an_order_on_its_way_is_not_taken_for_lost() {
+    let (mut world, attempt) = out("fence", A);
+    world.send(&Event::Inquired { attempt, answer: Inquiry::NeverSeen });
+    assert!(is_out(&world, attempt), "nobody doubted it: {:?}", progress(&world, attempt));
+}
+
+#[test]
+fn an_answer_ends_its_own_order_only() {
+    let (mut world, attempt) = out("fence", A);
+    let (earlier, another) = (AttemptId { number: 9, ..attempt }, AttemptId { run: model::RunId(1), ..attempt });
+    for other in [earlier, another] {
+        let evidence = Evidence { receipt: Some(receipt(&site(A), &world.epoch).into()), ..Evidence::default() };
+        world.send(&Event::Ended { attempt: other, outcome: Outcome::Done(evidence) });
+        assert!(is_out(&world, attempt), "{other} was another order");
+        assert_eq!(world.run().receipts, []);
+    }
+}
+
+#[test]
+fn what_its_agent_does_not_know_may_have_happened_and_is_undone() {
+    let (mut world, attempt) = out("fence", A);
+    world.place(A).log.insert(attempt, unknown());
+    world.abort("ada");
+    world.drain();
+    let undone = world.journal.iter().rev().find_map(|record| match record {
+        Record::UndoPlanned { steps, .. } => Some(steps),
+        _ => None,
+    });
+    let promotes = |step: &crate::runbook::Step| {
+        step.action().is_some_and(|action| action.site == site(A) && matches!(action.verb, Verb::Promote { .. }))
+    };
+    assert!(undone.is_some_and(|steps| steps.iter().any(promotes)), "{}", world.transcript());
+}
+
+#[test]
+fn a_stopping_run_orders_nothing_anew() {
+    let (mut world, attempt) = out("fence", A);
+    world.abort("ada");
+    let failed = Outcome::Failed(ActError::Transient("it is busy".into()));
+    world.send(&Event::Ended { attempt, outcome: failed });
+    let ended = world.state.last.as_ref().expect("nothing was done, so nothing is undone");
+    assert_eq!(ended.steps[attempt.step as usize].progress, Progress::Failed);
+}
