@@ -141,8 +141,8 @@ impl Lab {
     /// Whether the old writer's whole data directory was kept, because its rows could not be compared in time.
     fn kept_whole(&self) -> bool {
         let folder = self.world.layout.site(&self.home).join("postgres/export");
-        let exports = std::fs::read_dir(folder).into_iter().flatten().flatten();
-        exports.into_iter().any(|export| export.file_name().to_string_lossy().starts_with("data-"))
+        let mut exports = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        exports.any(|export| export.file_name().to_string_lossy().starts_with("data-"))
     }
 
     /// Every row that an old writer exported.
@@ -277,7 +277,8 @@ async fn home(lab: &Lab) {
     let _ = lab.world.operator(&Person::new("budi")).unwrap().approve(run, false).await;
     lab.until("the end of the failback", async || {
         let last = api.status().await.ok()?.last_run.filter(|last| last.run == run)?;
-        Some(assert_eq!(last.end, Some(engine::runbook::run::End::Succeeded), "{:?}", last.summary))
+        assert_eq!(last.end, Some(engine::runbook::run::End::Succeeded), "{:?}", last.summary);
+        Some(())
     })
     .await;
     let exported = lab.exported();
