@@ -9,7 +9,7 @@ use model::observe::{
     Alone, DatabaseReport, DatabaseState, FleetReport, InstanceReport, SecretReport, SiteReport, StandbyReport,
     VoterReport, ZoneReport,
 };
-use model::{ComponentId, Epoch, Lsn, PeerProbe, SiteId, SyncRecord, Time, ZoneTable};
+use model::{ComponentId, Epoch, Lsn, PeerProbe, SyncRecord, Time};
 
 use crate::database::{Server, Stream};
 use crate::scenario::WITNESS;
@@ -89,7 +89,7 @@ impl World {
             match &place.disk.zone {
                 Some(zone) => {
                     if (&seen.epoch, seen.serial) != zone.version() {
-                        seen.enabled = enabled(zone);
+                        seen.enabled = self.enabled(site);
                     }
                     renew(&mut seen.epoch, &zone.epoch);
                     seen.serial = zone.serial;
@@ -97,8 +97,6 @@ impl World {
                 None => *seen = no_zone(),
             }
             (seen.suspect, seen.fenced) = (place.suspect, place.fenced);
-            // Only of broken glass is it asked where a zone leads.
-            seen.enabled = if place.disk.glass.broken.is_some() { self.enabled(site) } else { BTreeMap::new() };
         }
         if let Some(vault) =
             self.vault.as_ref().filter(|vault| site == WITNESS && !vault.is_as_in(&report.backup.vault))
@@ -220,14 +218,6 @@ fn renew<T: Clone + PartialEq>(old: &mut T, new: &T) {
     if old != new {
         old.clone_from(new);
     }
-}
-
-/// Who is sent where.
-fn enabled(zone: &ZoneTable) -> BTreeMap<String, Vec<SiteId>> {
-    let sites = |table: &model::routing::NameTable| {
-        table.targets.iter().filter(|target| target.enabled).map(|target| target.site.clone()).collect()
-    };
-    zone.names.iter().map(|(name, table)| (name.clone(), sites(table))).collect()
 }
 
 fn no_zone() -> ZoneReport {
