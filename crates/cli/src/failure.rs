@@ -14,6 +14,7 @@ pub enum Code {
     SpecNotFound,
     SpecUnreadable,
     SpecInvalid,
+    SpecNotRunnable,
     EvidenceUnreadable,
     EvidenceBroken,
     CannotStart,
@@ -39,11 +40,12 @@ pub enum Code {
 
 impl Code {
     #[cfg(test)]
-    pub const ALL: [Code; 25] = [
+    pub const ALL: [Code; 26] = [
         Code::Usage,
         Code::SpecNotFound,
         Code::SpecUnreadable,
         Code::SpecInvalid,
+        Code::SpecNotRunnable,
         Code::EvidenceUnreadable,
         Code::EvidenceBroken,
         Code::CannotStart,
@@ -77,6 +79,7 @@ impl Code {
             Code::SpecNotFound => ("spec-not-found", Exit::InvalidSpec),
             Code::SpecUnreadable => ("spec-unreadable", Exit::InvalidSpec),
             Code::SpecInvalid => ("spec-invalid", Exit::InvalidSpec),
+            Code::SpecNotRunnable => ("spec-not-runnable", Exit::InvalidSpec),
             Code::EvidenceUnreadable => ("evidence-unreadable", Exit::EvidenceBroken),
             Code::EvidenceBroken => ("evidence-broken", Exit::EvidenceBroken),
             Code::CannotStart => ("cannot-start", Exit::Environment),

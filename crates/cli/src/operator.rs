@@ -161,7 +161,7 @@ fn workload(file: &Path, output: &Output) -> Result<String, Failure> {
     let text = std::fs::read_to_string(file).unwrap_or_default();
     match spec::check(&text).topology {
         Some(topology) => Ok(topology.workload),
-        None => spec_file::load(file, output).map(|loaded| loaded.topology.workload).map_err(|failure| {
+        None => spec_file::load(file, output).map(|topology| topology.workload).map_err(|failure| {
             failure
                 .hint("correct the spec, or name the running workload's folder with `--state`: then no spec is needed")
         }),

@@ -6,25 +6,50 @@ use std::io::Read;
 use std::path::Path;
 
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode};
-use model::Topology;
 use model::spec::{self, Problem, Severity, Span};
+use model::{Design, Topology};
 
 use crate::failure::{Code, Failure};
 use crate::output::{Output, fancy};
 
-/// A checked spec with its warnings.
-pub struct Loaded {
-    pub topology: Topology,
+/// A checked spec, whether it can be run or only be assessed.
+pub struct Understood {
+    pub design: Design,
+    pub topology: Option<Topology>,
     pub warnings: Vec<Problem>,
+    /// What keeps it from being run.
+    pub obstacles: Vec<Problem>,
 }
 
-/// Reads the spec at `path`. Problems are drawn on standard error, warnings too; errors are a failure.
-pub fn load(path: &Path, output: &Output) -> Result<Loaded, Failure> {
+/// Reads the spec at `path`, to be run. Problems are drawn on standard error, warnings too; errors are a failure, and so
+/// is a spec that can only be assessed.
+pub fn load(path: &Path, output: &Output) -> Result<Topology, Failure> {
+    let Understood { topology, obstacles, .. } = understand(path, output)?;
+    match topology {
+        Some(topology) => Ok(topology),
+        None => {
+            let kinds = obstacles.first().map(|first| first.message.clone()).unwrap_or_default();
+            let more = match obstacles.len() {
+                0 | 1 => String::new(),
+                n => format!(", and {} more", n - 1),
+            };
+            Err(Failure::new(Code::SpecNotRunnable, format!("{} can only be assessed: {kinds}{more}", path.display()))
+                .hint("nothing was done; `antipode validate` lists what is in the way")
+                .problems(obstacles))
+        }
+    }
+}
+
+/// Reads the spec at `path`, whatever it is for. Problems are drawn on standard error, warnings too; errors are a failure.
+pub fn understand(path: &Path, output: &Output) -> Result<Understood, Failure> {
     let text = read(path)?;
     let checked = spec::check(&text);
     output.notice(&draw(path, &text, &checked.problems));
-    match checked.topology {
-        Some(topology) => Ok(Loaded { topology, warnings: checked.problems }),
+    match checked.design {
+        Some(design) => {
+            let (topology, obstacles) = (checked.topology, checked.obstacles);
+            Ok(Understood { design, topology, warnings: checked.problems, obstacles })
+        }
         None => {
             let errors = checked.problems.iter().filter(|p| p.severity == Severity::Error).count();
             let what = if errors == 1 { "1 error".to_string() } else { format!("{errors} errors") };

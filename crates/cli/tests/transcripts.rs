@@ -188,7 +188,7 @@ fn processes_that_cannot_start() {
 fn the_printed_schema_is_the_models() {
     let output = Shell::new().output(&["schema"]);
     let printed: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(printed, model::spec::schema());
+    assert_eq!(&printed, model::spec::schema());
 }
 
 #[test]

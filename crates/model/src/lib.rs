@@ -5,7 +5,10 @@
 
 pub mod action;
 pub mod backup;
+pub mod catalogue;
+pub mod date;
 pub mod depends;
+pub mod design;
 pub mod glass;
 pub mod ids;
 pub mod lease;
@@ -17,8 +20,11 @@ pub mod routing;
 pub mod spec;
 pub mod time;
 pub mod topology;
+pub mod value;
 
 pub use action::{ActError, Action, Attempt, Outcome, Verb};
+pub use date::Date;
+pub use design::{Design, Part};
 pub use glass::GlassReport;
 pub use ids::{AttemptId, ComponentId, Epoch, Lsn, Person, RunId, SiteId};
 pub use lease::{LeaseReply, LeaseRequest, Receipt, Refusal, SyncRecord};
@@ -28,3 +34,4 @@ pub use rates::Rates;
 pub use routing::{Policy, ZoneTable};
 pub use time::Time;
 pub use topology::{Timing, Topology};
+pub use value::{Value, Values};

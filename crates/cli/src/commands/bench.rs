@@ -167,7 +167,7 @@ fn last(samples: &[Sample]) -> String {
 }
 
 fn plan(spec: &Path, drill: Drill, out: PathBuf, output: &Output) -> Result<Plan, Failure> {
-    let topology = Arc::new(spec_file::load(spec, output)?.topology);
+    let topology = Arc::new(spec_file::load(spec, output)?);
     let text = std::fs::read_to_string(spec).map_err(|e| Failure::new(Code::SpecUnreadable, causes(&e)))?;
     let program = std::env::current_exe().map_err(|e| Failure::new(Code::CannotStart, causes(&e)))?;
     Ok(Plan { drill, topology, spec: text, beside: up::beside(spec), out, program })

@@ -13,7 +13,7 @@ pub struct Schema {}
 
 impl Schema {
     pub fn run(self, output: &Output) -> Result<Exit, Failure> {
-        output.value(&model::spec::schema());
+        output.value(model::spec::schema());
         Ok(Exit::Ok)
     }
 }

@@ -30,7 +30,7 @@ pub struct Up {
 impl Up {
     pub fn run(self, globals: &Globals, output: &Output) -> Result<Exit, Failure> {
         logs::to_stderr();
-        let topology = Arc::new(spec_file::load(&globals.file, output)?.topology);
+        let topology = Arc::new(spec_file::load(&globals.file, output)?);
         let state = globals.state_dir(&topology.workload);
         let runtime = tokio::runtime::Runtime::new().map_err(|e| Failure::new(Code::CannotStart, causes(&e)))?;
         runtime.block_on(self.serve(topology, &globals.file, &state, output))

@@ -1,17 +1,18 @@
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
-use model::Topology;
 use model::spec::Severity;
 use model::time::human;
-use model::topology::{FailoverMode, Replication, SiteRole, WhenAlone};
+use model::topology::{FailoverMode, Plane, Replication, SiteRole, WhenAlone};
+use model::{Design, Topology};
 use serde_json::json;
 
 use crate::args::Globals;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::Output;
-use crate::spec_file;
+use crate::spec_file::{self, Understood};
 
 /// Check a spec, and say what it means
 ///
@@ -26,17 +27,54 @@ pub struct Validate {
 impl Validate {
     pub fn run(self, globals: &Globals, output: &Output) -> Result<Exit, Failure> {
         let path = self.spec.as_ref().unwrap_or(&globals.file);
-        let loaded = spec_file::load(path, output)?;
-        let value = json!({
+        let spec = spec_file::understand(path, output)?;
+        let mut value = json!({
             "file": path,
             "valid": true,
-            "workload": loaded.topology.workload,
-            "warnings": loaded.warnings,
+            "workload": spec.design.workload,
+            "warnings": spec.warnings,
         });
-        debug_assert!(loaded.warnings.iter().all(|p| p.severity == Severity::Warning));
-        output.result(&value, || format!("{} is valid\n{}", path.display(), summary(&loaded.topology)));
+        if spec.topology.is_none() {
+            value["runnable"] = false.into();
+            value["obstacles"] = json!(spec.obstacles);
+        }
+        debug_assert!(spec.warnings.iter().all(|p| p.severity == Severity::Warning));
+        output.result(&value, || match &spec.topology {
+            Some(topology) => format!("{} is valid\n{}", path.display(), summary(topology)),
+            None => format!("{} is valid; it can be assessed, not run\n{}", path.display(), assessable(&spec)),
+        });
         Ok(Exit::Ok)
     }
+}
+
+/// What was understood of a spec that can only be assessed, and what keeps it from being run.
+fn assessable(spec: &Understood) -> String {
+    let design = &spec.design;
+    let open = |duration: Option<Duration>| duration.map_or("not said".to_owned(), human);
+    let objectives = &design.objectives;
+    let preferred = design.preferred().map(|site| &site.id);
+    let regions = design.regions().map(|site| match Some(&site.id) == preferred {
+        true => format!("{} (preferred)", site.id),
+        false => site.id.to_string(),
+    });
+    let artifact = design.artifact.as_deref().unwrap_or_default();
+    let lines = [
+        ("workload", format!("{} {artifact}", design.workload).trim_end().to_owned()),
+        ("objectives", format!("RTO {}, RPO {}", open(objectives.rto), open(objectives.rpo))),
+        ("regions", regions.collect::<Vec<_>>().join(", ")),
+        ("traffic", components(design, Plane::Traffic)),
+        ("compute", components(design, Plane::Compute)),
+        ("data", components(design, Plane::Data)),
+        ("control", components(design, Plane::Control)),
+    ];
+    let understood = lines.map(|(name, value)| format!("  {name:<11} {value}\n")).concat();
+    let obstacles = spec.obstacles.iter().map(|o| format!("  line {}: {}\n", o.span.line, o.message));
+    format!("{understood}What keeps it from being run:\n{}", obstacles.collect::<String>())
+}
+
+fn components(design: &Design, plane: Plane) -> String {
+    let named = design.in_plane(plane).map(|part| format!("{} ({})", part.id, part.kind.name));
+    Some(named.collect::<Vec<_>>().join(", ")).filter(|named| !named.is_empty()).unwrap_or_else(|| "nothing".into())
 }
 
 /// What was understood, so that an operator sees a wrong meaning before a failover does.

@@ -7,13 +7,15 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
+use std::time::Duration;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
-use super::quantity::{Interval, Length, Megabytes, Monthly, Percent};
+use super::quantity::{Dollars, Interval, LONGEST, Length, Loss, Megabytes, Monthly, Percent};
 use crate::Policy;
+use crate::design::{Manage, Strategy, Survives, Users, Writes};
 use crate::topology::{FailoverMode, OnCrash, Replication, WhenAlone};
 
 /// A workload, where it runs, and what its business can bear when a region is lost.
@@ -24,20 +26,28 @@ pub(crate) struct File {
     /// The name of the workload: lower-case letters, digits and hyphens.
     pub workload: String,
     /// The version that every region runs.
-    pub artifact: String,
+    pub artifact: Option<String>,
     pub objectives: Objectives,
     /// For each data class, the regions approved to hold it. A class that is not listed may be held anywhere.
     #[serde(default)]
     pub residency: BTreeMap<String, Vec<String>>,
-    pub approvals: Approvals,
+    pub approvals: Option<Approvals>,
     /// What happens when a majority finds the writing region lost: propose and wait for approval, or act.
     #[serde(default)]
     pub failover: FailoverMode,
-    /// Two regions and a witness.
+    /// What a disaster costs the business.
+    #[serde(default)]
+    pub losses: Losses,
+    /// The strategy that the team believes in. The assessment chooses for itself, and says so when it differs.
+    pub strategy: Option<Strategy>,
+    /// How the components of AWS are looked after.
+    pub aws: Option<Aws>,
+    pub controller: Option<Controller>,
+    /// The regions, and the witness. What is to be run has two regions and one witness.
     pub sites: Ordered<Site>,
     #[serde(default)]
     pub timing: Timing,
-    /// The parts of the workload. One postgres, one dns, and at least one fleet.
+    /// The parts of the workload. What is to be run has one postgres, one dns, and at least one fleet.
     pub components: Ordered<Component>,
     /// What to rehearse, and how often. Default: corrupted-data each week, region-loss each month, all drills each
     /// quarter, and a rebuild each year.
@@ -49,9 +59,9 @@ pub(crate) struct File {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Objectives {
     /// Recovery time objective: how long clients may go without service.
-    pub rto: Length,
+    pub rto: Option<Length>,
     /// Recovery point objective: how much acknowledged work may be lost. `0s` needs synchronous replication.
-    pub rpo: Length,
+    pub rpo: Option<Length>,
     /// Share of a month in which the workload answers.
     pub availability: Option<Percent>,
     /// How much longer a write may take after a failover than before it. Default: 100ms.
@@ -59,6 +69,61 @@ pub(crate) struct Objectives {
     /// The class of data held; `residency` says where it may be.
     pub data_class: Option<String>,
     pub budget: Option<Monthly>,
+    /// How long a user's request may take.
+    pub latency: Option<Length>,
+    /// What the business cannot do without, such as `[open-case, escalate]`.
+    pub workflows: Option<Vec<String>>,
+    /// What the workload must outlive: the loss of a zone, or of a region.
+    pub survives: Option<Survives>,
+    /// Where the users are.
+    pub users: Option<Users>,
+    /// Where writes have to be taken.
+    pub writes: Option<Writes>,
+    /// Whether the business can live with conflicting writes, and resolve them.
+    pub conflicts: Option<bool>,
+}
+
+impl Objectives {
+    /// As agreed; longer than anybody waits when nothing is agreed, which only a spec that is not run can leave open.
+    pub fn rto(&self) -> Duration {
+        self.rto.map_or(LONGEST, |length| length.0)
+    }
+    /// Likewise.
+    pub fn rpo(&self) -> Duration {
+        self.rpo.map_or(LONGEST, |length| length.0)
+    }
+}
+
+/// What a disaster costs the business.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Losses {
+    /// Of a time without service, such as `2000 USD/h`.
+    pub downtime: Option<Loss>,
+    /// Of a time of acknowledged work that is lost, such as `500 USD/min`.
+    pub data: Option<Loss>,
+    /// Of one decision made on wrong or conflicting data, such as `300 USD`.
+    pub inconsistency: Option<Dollars>,
+}
+
+/// How the components of AWS are looked after.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Aws {
+    /// Adopt what exists, or render the templates that create it.
+    pub manage: Option<Manage>,
+    /// The role that a recovery assumes.
+    pub role: Option<String>,
+    /// The account of every site that names none.
+    pub account: Option<String>,
+}
+
+/// Where the controller runs.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Controller {
+    /// A site of this file, or a region where nothing else of the workload is.
+    pub site: String,
 }
 
 /// Who may approve, and how many different people each kind of run needs.
@@ -112,8 +177,21 @@ pub(crate) struct Site {
     pub traffic_weight: Option<u32>,
     /// Countries or continents (codes, or `*` for everybody else) answered from here under the geolocation policy.
     pub geo: Option<Vec<String>>,
-    /// Expected latency from client networks (CIDR) under the latency policy.
+    /// Expected latency from client networks (CIDR) under the latency policy; what is not run may name places instead.
     pub latency: Option<BTreeMap<String, Length>>,
+    /// How far geoproximity routing stretches this region's share of the map, -99 to 99.
+    #[schemars(range(min = -99, max = 99))]
+    pub bias: Option<i32>,
+    /// The region of AWS, when the site is not named by it.
+    pub region: Option<String>,
+    /// The account that the workload has here.
+    pub account: Option<String>,
+    /// What may be had here at most, by component or service, such as `web: 40`.
+    pub quotas: Option<BTreeMap<String, u32>>,
+    /// Whether networks, routes and security groups stand here.
+    pub network: Option<bool>,
+    /// Whether the workload is deployed here already.
+    pub deployed: Option<bool>,
 }
 
 /// A named profile, and any of its values set apart.
@@ -203,6 +281,7 @@ pub(crate) enum Component {
     Fleet {
         /// The program: beside the spec, beside `antipode`, or in PATH.
         command: String,
+        /// What it is started with.
         #[serde(default)]
         args: Vec<String>,
         /// Path that answers while the process lives. Default: /live.

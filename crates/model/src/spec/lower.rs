@@ -16,20 +16,13 @@ const DEFAULT_KEEP: Duration = Duration::from_secs(7 * 24 * 3600);
 const DEFAULT_ARCHIVE: Duration = Duration::from_secs(60);
 
 pub(super) fn topology(file: &File) -> Topology {
-    let residency = |(class, sites): (&String, &Vec<String>)| (class.clone(), sites.iter().map(SiteId::new).collect());
+    let approvals = file.approvals.as_ref().expect("what is run has approvals: the schema requires them");
     Topology {
         workload: file.workload.clone(),
-        artifact: file.artifact.clone(),
+        artifact: file.artifact.clone().unwrap_or_default(),
         objectives: objectives(file),
-        residency: file.residency.iter().map(residency).collect(),
-        approvals: topology::Approvals {
-            failover: file.approvals.failover,
-            switchover: file.approvals.switchover,
-            failback: file.approvals.failback,
-            accept_loss: file.approvals.accept_loss,
-            approvers: file.approvals.approvers.iter().map(Person::new).collect(),
-            word_holds: file.approvals.word_holds.map_or_else(topology::word_holds, |l| l.0),
-        },
+        residency: residency(file),
+        approvals: self::approvals(approvals),
         failover: file.failover,
         sites: file
             .sites
@@ -38,14 +31,34 @@ pub(super) fn topology(file: &File) -> Topology {
             .collect(),
         components: file.components.iter().map(|(name, c)| component(name, c, file)).collect(),
         timing: super::profile::timing(&file.timing),
-        drills: file.drills.as_ref().map_or_else(usual_drills, |drills| drills.iter().map(drill).collect()),
+        drills: drills(file),
     }
+}
+
+pub(super) fn residency(file: &File) -> BTreeMap<String, Vec<SiteId>> {
+    let sites = |(class, sites): (&String, &Vec<String>)| (class.clone(), sites.iter().map(SiteId::new).collect());
+    file.residency.iter().map(sites).collect()
+}
+
+pub(super) fn approvals(file: &file::Approvals) -> topology::Approvals {
+    topology::Approvals {
+        failover: file.failover,
+        switchover: file.switchover,
+        failback: file.failback,
+        accept_loss: file.accept_loss,
+        approvers: file.approvers.iter().map(Person::new).collect(),
+        word_holds: file.word_holds.map_or_else(topology::word_holds, |l| l.0),
+    }
+}
+
+pub(super) fn drills(file: &File) -> Vec<topology::DrillSchedule> {
+    file.drills.as_ref().map_or_else(usual_drills, |drills| drills.iter().map(drill).collect())
 }
 
 fn objectives(file: &File) -> topology::Objectives {
     topology::Objectives {
-        rto: file.objectives.rto.0,
-        rpo: file.objectives.rpo.0,
+        rto: file.objectives.rto(),
+        rpo: file.objectives.rpo(),
         availability: file.objectives.availability.map(|p| p.0),
         added_latency: file.objectives.added_latency.map_or_else(topology::added_latency, |l| l.0),
         data_class: file.objectives.data_class.clone(),
@@ -153,13 +166,13 @@ fn postgres(name: &str, component: &Component, file: &File) -> ComponentKind {
     let per_site = site_settings.iter().map(|(site, settings)| (SiteId::new(site), plain(settings)));
     ComponentKind::Postgres(topology::Postgres {
         database: database.clone().unwrap_or_else(|| name.replace('-', "_")),
-        replication: replication(*declared, file.objectives.rpo.0),
+        replication: replication(*declared, file.objectives.rpo()),
         when_alone: when_alone.unwrap_or(WhenAlone::Block),
         on_crash: on_crash.unwrap_or(OnCrash::Restart),
         wal_keep_mb: wal_keep.map_or(DEFAULT_WAL_KEEP_MB, |m| m.0),
         settings: plain(settings),
         site_settings: per_site.collect(),
-        backup: backup.as_ref().map(|backup| plan_of(backup, file.objectives.rto.0)),
+        backup: backup.as_ref().map(|backup| plan_of(backup, file.objectives.rto())),
         ledger: ledger.clone(),
     })
 }

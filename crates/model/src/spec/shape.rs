@@ -7,11 +7,13 @@ use serde_json::{Map, Value as Json};
 
 use super::problem::{Problem, Span, did_you_mean, suggest};
 use super::quantity::{self, QUANTITY};
+use super::schema::{PER_SITE, RUNS, TO_RUN};
 use super::tree::{Entry, Node, Value};
 
-/// The tree as JSON typed by the schema; meaningless when there are problems.
-pub(crate) fn fit(root: &Node, schema: &Json) -> (Json, Vec<Problem>) {
-    let mut fitter = Fitter { schema, problems: Vec::new() };
+/// The tree as JSON typed by the schema; meaningless when there are problems. What is `to_run` needs more keys than what
+/// is only assessed.
+pub(crate) fn fit(root: &Node, schema: &Json, to_run: bool) -> (Json, Vec<Problem>) {
+    let mut fitter = Fitter { schema, to_run, problems: Vec::new() };
     let json = fitter.fit(root, schema, &Place { name: "the file", span: root.span });
     (json, fitter.problems)
 }
@@ -24,6 +26,7 @@ struct Place<'a> {
 
 struct Fitter<'s> {
     schema: &'s Json,
+    to_run: bool,
     problems: Vec<Problem>,
 }
 
@@ -39,6 +42,10 @@ impl<'s> Fitter<'s> {
                 Problem::error("spec-wrong-type", place.span, format!("{} has no value", tick(place)), "nothing here")
                     .hint("give it a value, or remove the key to take the default"),
             );
+        }
+        if let (Some([one, each]), true) = (alternatives(schema), schema.get(PER_SITE).is_some()) {
+            let by_site = matches!(node.value, Value::Map(_));
+            return if by_site { self.fit_object(node, each, place) } else { self.fit(node, one, place) };
         }
         if let Some(choices) = choices(schema) {
             return self.fit_choice(node, &choices, place);
@@ -59,6 +66,9 @@ impl<'s> Fitter<'s> {
     fn resolve(&self, schema: &'s Json) -> &'s Json {
         let mut schema = schema;
         loop {
+            if schema.get(PER_SITE).is_some() {
+                return schema;
+            }
             let some = schema.get("anyOf").and_then(Json::as_array);
             if let Some(some) = some.and_then(|any| any.iter().find(|s| s.get("type") != Some(&"null".into()))) {
                 schema = some;
@@ -89,7 +99,8 @@ impl<'s> Fitter<'s> {
             let value = self.fit(&entry.node, inner, &Place { name: &entry.key, span: entry.key_span });
             object.insert(entry.key.clone(), value);
         }
-        for required in schema.get("required").and_then(Json::as_array).into_iter().flatten() {
+        let to_run = schema.get(TO_RUN).filter(|_| self.to_run);
+        for required in to_run.or_else(|| schema.get("required")).and_then(Json::as_array).into_iter().flatten() {
             let key = required.as_str().unwrap_or_default();
             if node.get(key).is_none() && !misspelt.contains(&key) {
                 self.missing_key(key, known.and_then(|k| k.get(key)), place);
@@ -108,7 +119,7 @@ impl<'s> Fitter<'s> {
     fn fit_text(&mut self, node: &Node, schema: &Json, place: &Place<'_>) -> Json {
         let Value::Scalar(text) = &node.value else { return self.wrong_type(node, "a single value", place) };
         if let Some(kind) = schema.get(QUANTITY).and_then(Json::as_str)
-            && let Err(bad) = quantity::check(kind, text)
+            && let Err(bad) = quantity::value(kind, text)
         {
             let problem = Problem::error("spec-unit", node.span, bad.message, format!("should be {kind}"));
             return self.report(problem.hint(bad.hint));
@@ -160,7 +171,7 @@ impl<'s> Fitter<'s> {
             let message = format!("{} has no `{tag}`", tick(place));
             return self.report(
                 Problem::error("spec-missing-key", place.span, message, format!("needs `{tag}`"))
-                    .hint(format!("one of: {}", names.join(", "))),
+                    .hint(kinds_hint(variants)),
             );
         };
         let Value::Scalar(name) = &entry.node.value else {
@@ -168,7 +179,12 @@ impl<'s> Fitter<'s> {
         };
         match names.iter().position(|n| n == name) {
             Some(at) => self.fit_object(node, &variants[at], place),
-            None => self.unknown_value(entry.node.span, name, tag, &names),
+            None => {
+                let message = format!("`{name}` is not a known `{tag}`");
+                let meant = did_you_mean(name, names.iter().copied()).map(|best| format!("did you mean `{best}`?"));
+                let hint = meant.unwrap_or_else(|| kinds_hint(variants));
+                self.report(Problem::error("spec-unknown-value", entry.node.span, message, "not known").hint(hint))
+            }
         }
     }
 
@@ -188,10 +204,7 @@ impl<'s> Fitter<'s> {
 
     fn unknown_value(&mut self, span: Span, text: &str, key: &str, choices: &[&str]) -> Json {
         let message = format!("`{text}` is not a known `{key}`");
-        let hint = match text.strip_prefix("aws.") {
-            Some(_) => "AWS components cannot be recovered by this version yet".to_string(),
-            None => suggest(text, choices.iter().copied()),
-        };
+        let hint = suggest(text, choices.iter().copied());
         self.report(Problem::error("spec-unknown-value", span, message, "not known").hint(hint))
     }
 
@@ -233,8 +246,20 @@ fn tick(place: &Place<'_>) -> String {
     if place.name == "the file" { place.name.to_string() } else { format!("`{}`", place.name) }
 }
 
+/// The kinds that run, and where the others are found: there are too many to list.
+fn kinds_hint(variants: &[Json]) -> String {
+    let runs = variants.iter().filter(|variant| variant.get(RUNS).is_some());
+    let runs: Vec<&str> = runs.filter_map(tag_of).map(|(_, name)| name).collect();
+    let runs = runs.join(", ");
+    format!("one of: {runs}; or, of those that can only be assessed, one that `antipode schema` lists")
+}
+
+fn alternatives(schema: &Json) -> Option<[&Json; 2]> {
+    schema.get("anyOf")?.as_array()?.iter().collect::<Vec<_>>().try_into().ok()
+}
+
 /// The words of an enumeration: `enum`, or `oneOf` of constants when its variants are documented.
-fn choices(schema: &Json) -> Option<Vec<&str>> {
+pub(crate) fn choices(schema: &Json) -> Option<Vec<&str>> {
     if let Some(words) = schema.get("enum").and_then(Json::as_array) {
         return Some(words.iter().filter_map(Json::as_str).collect());
     }
@@ -252,7 +277,7 @@ fn tag_of(variant: &Json) -> Option<(&str, &str)> {
     properties.iter().find_map(|(key, schema)| Some((key.as_str(), schema.get("const")?.as_str()?)))
 }
 
-fn type_of(schema: &Json) -> &str {
+pub(crate) fn type_of(schema: &Json) -> &str {
     match schema.get("type") {
         Some(Json::String(name)) => name,
         Some(Json::Array(names)) => names.iter().filter_map(Json::as_str).find(|n| *n != "null").unwrap_or("string"),

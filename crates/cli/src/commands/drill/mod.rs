@@ -60,7 +60,7 @@ impl Drill {
         }
         logs::quiet();
         let asked = named(&self.names)?;
-        let topology = Arc::new(spec_file::load(&globals.file, output)?.topology);
+        let topology = Arc::new(spec_file::load(&globals.file, output)?);
         let past = Past::new(&self.history_dir, &topology);
         if self.history {
             return past.show_history(output);

@@ -6,7 +6,12 @@ pub fn check(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let checked = spec::check(text);
     let errors = checked.problems.iter().filter(|problem| problem.severity == Severity::Error).count();
-    assert_eq!(checked.topology.is_none(), errors > 0, "a spec means something exactly when it has no error");
+    assert_eq!(checked.design.is_none(), errors > 0, "a spec means something exactly when it has no error");
+    let runs = checked.design.is_some() && checked.obstacles.is_empty();
+    assert_eq!(checked.topology.is_some(), runs, "and can be run exactly when nothing is in the way");
+    for obstacle in &checked.obstacles {
+        place(text, obstacle.span, obstacle.code);
+    }
     for problem in &checked.problems {
         place(text, problem.span, problem.code);
         if let Some(related) = &problem.related {

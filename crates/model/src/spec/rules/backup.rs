@@ -15,7 +15,7 @@ const QUICKEST_ARCHIVE: Duration = Duration::from_secs(1);
 
 impl Rules<'_> {
     pub(super) fn backup(&mut self, name: &str, backup: &Backup) {
-        let plan = plan_of(backup, self.file.objectives.rto.0);
+        let plan = plan_of(backup, self.file.objectives.rto());
         let mut wrong = |key: &str, message: String, label: &str, hint: &'static str| {
             let span = self.at(&["components", name, "backup", key]);
             self.report(Problem::error("spec-backup", span, message, label).hint(hint));

@@ -40,9 +40,10 @@ const TOLD_TO_FLEETS: &[&str] = &["DATABASE_URL", "LISTEN", "PORT", "SITE", "ZON
 
 impl Rules<'_> {
     pub(super) fn components(&mut self) {
-        for (name, component) in self.file.components.iter() {
+        for (name, _) in self.all_components() {
             self.name("component", name, self.key(&["components", name]));
-            self.needs_resolve(name, component);
+        }
+        for (name, component) in self.file.components.iter() {
             match component {
                 Component::Dns { .. } => self.dns(name, component),
                 Component::Fleet { .. } => self.fleet(name, component),
@@ -50,8 +51,9 @@ impl Rules<'_> {
                 Component::Secret { env } => self.secret(name, env.as_deref()),
             }
         }
-        self.every_plane();
-        self.no_cycles();
+        if self.to_run {
+            self.every_plane();
+        }
         self.one_env_each();
     }
 
@@ -74,54 +76,6 @@ impl Rules<'_> {
                 );
             }
         }
-    }
-
-    fn needs_resolve(&mut self, name: &str, component: &Component) {
-        for (i, needed) in component.needs().iter().enumerate() {
-            if self.file.components.get(needed).is_none() {
-                let span = self.at(&["components", name, "needs", &i.to_string()]);
-                let message = format!("`{name}` needs `{needed}`, which is not a component");
-                let hint = suggest(needed, self.file.components.names().filter(|n| *n != name));
-                self.report(Problem::error("spec-unknown-component", span, message, "not declared").hint(hint));
-            }
-        }
-    }
-
-    fn no_cycles(&mut self) {
-        // Depth-first; a component is safe once everything below it is.
-        let mut safe: Vec<&str> = Vec::new();
-        for start in self.file.components.names() {
-            let mut path = Vec::new();
-            if let Some(cycle) = self.find_cycle(start, &mut path, &mut safe) {
-                let span = self.key(&["components", cycle[0], "needs"]);
-                let message = format!("components need each other in a circle: {}", cycle.join(" → "));
-                let hint = "what is needed is started and checked first: remove one of these needs";
-                self.report(Problem::error("spec-needs-cycle", span, message, "part of the circle").hint(hint));
-                return;
-            }
-        }
-    }
-
-    fn find_cycle<'a>(
-        &'a self,
-        name: &'a str,
-        path: &mut Vec<&'a str>,
-        safe: &mut Vec<&'a str>,
-    ) -> Option<Vec<&'a str>> {
-        if safe.contains(&name) {
-            return None;
-        }
-        if let Some(at) = path.iter().position(|p| *p == name) {
-            return Some(path[at..].iter().copied().chain([name]).collect());
-        }
-        path.push(name);
-        let needs = self.file.components.get(name).map(Component::needs).unwrap_or_default();
-        let cycle = needs.iter().find_map(|needed| self.find_cycle(needed, path, safe));
-        path.pop();
-        if cycle.is_none() {
-            safe.push(name);
-        }
-        cycle
     }
 
     fn dns(&mut self, name: &str, component: &Component) {
@@ -149,7 +103,8 @@ impl Rules<'_> {
                     problem.hint("write a name relative to the zone, such as `api`, or `@` for the zone itself"),
                 );
             }
-            if !matches!(self.file.components.get(fleet), Some(Component::Fleet { .. })) {
+            let fleets_only = self.to_run || self.json["components"].get(fleet).is_none();
+            if fleets_only && !matches!(self.file.components.get(fleet), Some(Component::Fleet { .. })) {
                 let span = self.at(&["components", name, "records", record]);
                 let message = format!("`{record}` points to `{fleet}`, which is not a fleet");
                 let fleets: Vec<_> = self.of_kind("fleet").map(|(name, _)| name).collect();

@@ -4,21 +4,28 @@ mod backup;
 mod components;
 mod drills;
 mod objectives;
+mod references;
 mod sites;
 mod timing;
+
+use serde_json::Value as Json;
 
 use super::file::{Component, File, Site};
 use super::problem::{Problem, Span};
 use super::tree::Node;
 use crate::topology::Timing;
 
-pub(super) fn check(file: &File, tree: &Node) -> Vec<Problem> {
-    let mut rules = Rules { file, tree, timing: super::profile::timing(&file.timing), problems: Vec::new() };
+/// `json` is the whole fitted file, `file` the part of it that has types. What is not `to_run` may leave things open, and
+/// the machinery's own limits do not bind it: the assessment says what is missing.
+pub(super) fn check(file: &File, json: &Json, tree: &Node, to_run: bool) -> Vec<Problem> {
+    let timing = super::profile::timing(&file.timing);
+    let mut rules = Rules { file, json, tree, to_run, timing, problems: Vec::new() };
     rules.identity();
     rules.sites();
     rules.residency();
     rules.approvals();
     rules.components();
+    rules.references();
     rules.timing();
     rules.objectives();
     rules.drills();
@@ -27,7 +34,9 @@ pub(super) fn check(file: &File, tree: &Node) -> Vec<Problem> {
 
 struct Rules<'f> {
     file: &'f File,
+    json: &'f Json,
     tree: &'f Node,
+    to_run: bool,
     timing: Timing,
     problems: Vec<Problem>,
 }
@@ -50,13 +59,18 @@ impl<'f> Rules<'f> {
     fn region_names(&self) -> Vec<&'f str> {
         self.regions().map(|(name, _)| name).collect()
     }
+    /// Every component, of whatever kind, and what the file says of it.
+    fn all_components(&self) -> impl Iterator<Item = (&'f str, &'f Json)> + Clone + use<'f> {
+        let components = self.json["components"].as_object().into_iter().flatten();
+        components.map(|(name, component)| (name.as_str(), component))
+    }
     fn of_kind(&self, kind: &'static str) -> impl Iterator<Item = (&'f str, &'f Component)> + use<'f> {
         self.file.components.iter().filter(move |(_, c)| c.kind() == kind)
     }
 
     fn identity(&mut self) {
         self.name("workload", &self.file.workload, self.at(&["workload"]));
-        if self.file.artifact.trim().is_empty() {
+        if self.file.artifact.as_ref().is_some_and(|artifact| artifact.trim().is_empty()) {
             let span = self.at(&["artifact"]);
             self.report(Problem::error("spec-name", span, "the artifact has no version", "empty"));
         }
@@ -75,7 +89,7 @@ impl<'f> Rules<'f> {
     }
 
     fn approvals(&mut self) {
-        let approvals = &self.file.approvals;
+        let Some(approvals) = &self.file.approvals else { return };
         for (i, person) in approvals.approvers.iter().enumerate() {
             let span = self.at(&["approvals", "approvers", &i.to_string()]);
             self.name("person", person, span);

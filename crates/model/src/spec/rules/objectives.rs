@@ -23,12 +23,14 @@ impl Rules<'_> {
                 Problem::error("spec-range", span, "no two regions are equally far from everybody", "above 0s");
             self.report(problem.hint("`100ms` is the default"));
         }
-        self.rpo();
-        self.rto();
+        if self.to_run {
+            self.rpo();
+            self.rto();
+        }
     }
 
     fn rpo(&mut self) {
-        let rpo = self.file.objectives.rpo.0;
+        let rpo = self.file.objectives.rpo();
         let span = self.at(&["objectives", "rpo"]);
         for (name, component) in self.of_kind("postgres") {
             let Component::Postgres { replication, when_alone, .. } = component else { continue };
@@ -77,7 +79,7 @@ impl Rules<'_> {
     }
 
     fn rto(&mut self) {
-        let rto = self.file.objectives.rto.0;
+        let rto = self.file.objectives.rto();
         let ttl = self.of_kind("dns").find_map(|(_, c)| match c {
             Component::Dns { ttl, .. } => Some(ttl.map_or(DEFAULT_TTL, |l| l.0)),
             _ => None,
