@@ -4,8 +4,10 @@
 //! keys of its kind; what is true of it without saying is in its kind's replication modes, acts, limits and prices. Every
 //! number names its source; one that nobody publishes is a prior, and says why.
 
+mod file_page;
 mod key;
 mod kind;
+mod page;
 mod read;
 
 use std::collections::BTreeMap;
@@ -16,6 +18,7 @@ pub use kind::{
     Act, ActName, Availability, CallPlane, Category, Charged, Fact, Fence, Home, Kind, Limit, Mode, Price, Promotion,
     ReplicationMode, Scope, Unit, Zones,
 };
+pub use page::{kind_section, pages};
 use serde::{Deserialize, Serialize};
 
 /// A documented group of keys that several kinds share.

@@ -109,6 +109,13 @@ pub fn schema() -> &'static serde_json::Value {
     schema::whole()
 }
 
+/// The words that a part of the schema takes; none when it takes no words.
+pub(crate) fn words(part: &serde_json::Value) -> Vec<&str> {
+    shape::choices(part).unwrap_or_default()
+}
+
+pub(crate) use shape::type_of as shape_of;
+
 fn read(tree: &Node, checked: &mut Checked) {
     let obstacles = obstacles(tree);
     let to_run = obstacles.is_empty();

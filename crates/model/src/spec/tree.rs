@@ -72,9 +72,9 @@ impl Node {
     }
 }
 
-/// Values in one spec, repeated ones counted each time. The examples have fewer than two hundred; aliases of aliases make
-/// millions of a few lines.
-const MOST_VALUES: usize = 20_000;
+/// Values in one spec, repeated ones counted each time. A thousand components over five regions have twenty thousand;
+/// aliases of aliases make millions of a few lines.
+const MOST_VALUES: usize = 50_000;
 /// Levels of nesting. A spec has five; sixty mappings in one another overflow the stack of a thread in a debug build.
 const DEEPEST: usize = 16;
 
