@@ -136,6 +136,23 @@ fn the_loss_includes_the_silence_since_the_last_report() {
     assert_eq!(loss.total, loss.lag + loss.silent);
 }
 
+/// As after a restore in place that the other region has not followed yet: its log goes further, and is another history.
+#[test]
+fn nothing_is_estimated_for_a_server_that_the_writer_does_not_name_among_its_standbys() {
+    let mut world = World::established(topology());
+    world.run_for(ms(250));
+    let loss = |world: &World| estimate(&world.state, &site(A), &site(B), world.now);
+    assert!(loss(&world).is_some());
+    let seen = world.state.watch.sites.get_mut(&site(A)).expect("seen");
+    seen.wrote.as_mut().expect("wrote").lag.clear();
+    assert_eq!(loss(&world), None, "although it has more than the writer ever said");
+
+    let gone = Some(receipt(&site(A), &Epoch { number: 1, site: site(A) }));
+    world.place(A).database = DatabaseState::Fenced { why: "as ordered".into(), receipt: gone };
+    world.run_for(ms(250));
+    assert_eq!(loss(&world), None, "nor does the end of the writer's log say anything about it");
+}
+
 #[test]
 fn a_voter_not_heard_may_have_renewed_just_now() {
     let mut world = World::established(topology());

@@ -48,12 +48,18 @@ pub fn estimate(state: &Workload, from: &SiteId, to: &SiteId, now: Time) -> Opti
         DatabaseState::Standby { received, .. } => *received,
         _ => return None,
     };
+    let wrote = state.watch.sites.get(from)?.wrote.as_ref();
+    // Positions compare only within one history. A server that does not follow the writer may be of another, and further,
+    // as one is after a restore in place of the other: the writer must have named it among its standbys.
+    if wrote.is_some_and(|wrote| !wrote.lag.contains_key(to)) {
+        return None;
+    }
     if let Some(end) = receipt(state, from).and_then(|receipt| receipt.end)
         && received >= end
     {
         return Some(nothing(format!("{to} has all of the log of the fenced writer, up to {end}")));
     }
-    let wrote = state.watch.sites.get(from)?.wrote.as_ref()?;
+    let wrote = wrote?;
     let (lag_bytes, lag) = lag(wrote, to, received)?;
     let silent = may_acknowledge_until(state, from, now).since(wrote.at);
     let total = lag + silent;
