@@ -175,6 +175,28 @@ async fn orphans_of_a_killed_postmaster_are_killed_too() {
     assert_eq!(a.server.observe().await.written, epoch(2, "site-a"));
 }
 
+/// After a crash of one backend PostgreSQL would start anew by itself, and show what was waiting for the standby.
+#[tokio::test]
+async fn a_writer_that_waits_for_a_standby_ends_when_a_backend_crashes_and_one_that_does_not_goes_on() {
+    let a = Site::writing("site-a", &[]).await;
+    let postmaster = a.postmaster();
+    for waits in [false, true] {
+        let standbys: &[SiteId] = if waits { &[SiteId::new("site-b")] } else { &[] };
+        a.server.set_synchronous(standbys).await.unwrap();
+        let client = a.returning().await;
+        let backend: i32 = client.query_one("select pg_backend_pid()", &[]).await.unwrap().get(0);
+        process::signal(backend, Signal::KILL);
+        if waits {
+            eventually("the server ends", async || !a.pids().contains(&postmaster)).await;
+        } else {
+            eventually("sessions were ended", async || client.is_closed()).await;
+            drop(a.returning().await);
+            assert!(a.pids().contains(&postmaster), "it starts anew by itself");
+        }
+    }
+    a.server.kill_all().await.unwrap();
+}
+
 #[tokio::test]
 async fn a_stopped_postmaster_is_seen_and_killed() {
     let a = Site::with("site-a", &[], |config| config.limits.query = Duration::from_millis(300));

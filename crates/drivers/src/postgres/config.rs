@@ -288,6 +288,9 @@ impl Config {
             setting("primary_slot_name", ""),
             setting("wal_retrieve_retry_interval", "5ms"),
             setting("synchronous_standby_names", &synchronous_names(synchronous)),
+            // A server that starts anew by itself shows commits that were waiting for the standby, and nobody sees it start:
+            // it has to end, so that the gate is shut until the standby has what recovery brought back (SAFETY.md item 8).
+            setting("restart_after_crash", if synchronous.is_empty() { "on" } else { "off" }),
         ];
         lines.join("\n") + "\n"
     }

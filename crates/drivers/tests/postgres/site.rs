@@ -70,13 +70,28 @@ impl Site {
 
     /// A connection as the application makes it.
     pub async fn application(&self) -> Client {
+        self.connect().await.unwrap()
+    }
+
+    /// The same, from a server that may be starting anew.
+    pub async fn returning(&self) -> Client {
+        let mut client = None;
+        eventually("a session", async || {
+            client = self.connect().await.ok();
+            client.is_some()
+        })
+        .await;
+        client.expect("a session")
+    }
+
+    async fn connect(&self) -> Result<Client, tokio_postgres::Error> {
         let config = self.server.config();
         let mut to = tokio_postgres::Config::new();
         to.host_path(&config.run_dir).port(config.listen.port()).dbname(&config.application.database);
         to.user(&config.application.login.role).password(&config.application.login.password);
-        let (client, connection) = to.connect(NoTls).await.unwrap();
+        let (client, connection) = to.connect(NoTls).await?;
         tokio::spawn(connection);
-        client
+        Ok(client)
     }
 
     /// A connection that may do everything.
