@@ -83,7 +83,16 @@ async fn to_a_position_elsewhere(lab: &Lab) {
 /// Asked for by one, seconded by another.
 async fn restore(lab: &Lab, to: RestoreTo, site: &SiteId) -> RunId {
     let request = Request::Restore { to, site: Some(site.clone()), accept_loss: true };
-    lab.api.request(&request).await.unwrap();
+    // The controller may not have heard yet that the writer writes again, and so can add to the archive.
+    let mut refused = String::new();
+    let asked = wait_for("a restore that is not refused", PATIENCE, async || match lab.api.request(&request).await {
+        Ok(_) => true,
+        Err(error) => {
+            refused = error.to_string();
+            false
+        }
+    });
+    asked.await.unwrap_or_else(|late| panic!("{late}: {refused}"));
     let mut run = None;
     wait_for("a run", PATIENCE, async || {
         run = lab.api.status().await.ok().and_then(|status| status.run).map(|run| run.run);

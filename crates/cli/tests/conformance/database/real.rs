@@ -23,6 +23,9 @@ use crate::{PATIENCE, World};
 /// Between two looks at something that takes its time.
 const LOOK: Duration = Duration::from_millis(20);
 
+/// A commit that waits for its standby this long gets no answer.
+const STEADILY: Duration = Duration::from_secs(2);
+
 /// How long a silent peer counts as there where a link is cut.
 const SOON: Duration = Duration::from_secs(4);
 
@@ -113,8 +116,13 @@ impl Real {
             let Ok(client) = server::connect(to).await else { return false };
             client.batch_execute(&sql).await.is_ok()
         });
-        // What a stopped process is asked, it answers when it goes on.
-        while !write.is_finished() && !self.frozen[at.number()] && !self.region(at).waits().await {
+        // What a stopped process is asked, it answers when it goes on. Every commit waits for its standby for a moment.
+        let mut waited = None;
+        while !write.is_finished() && !self.frozen[at.number()] {
+            waited = if self.region(at).waits().await { waited.or_else(|| Some(Instant::now())) } else { None };
+            if waited.is_some_and(|since| since.elapsed() >= STEADILY) {
+                break;
+            }
             tokio::time::sleep(LOOK).await;
         }
         self.writes.insert(number, write);
