@@ -6,6 +6,7 @@
 //! ```
 //! [`step`] decides and changes nothing; state changes only through [`apply`], the fold of the journal.
 
+pub mod assess;
 mod chores;
 pub mod cost;
 pub mod fold;

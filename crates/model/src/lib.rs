@@ -9,6 +9,7 @@ pub mod catalogue;
 pub mod date;
 pub mod depends;
 pub mod design;
+pub mod findings;
 pub mod glass;
 pub mod ids;
 pub mod lease;

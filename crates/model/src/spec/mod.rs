@@ -23,6 +23,7 @@ use crate::catalogue::catalogue;
 use crate::{Design, Topology};
 use file::File;
 pub(crate) use meaning::value;
+pub(crate) use problem::did_you_mean;
 pub use problem::{Problem, Related, Severity, Span};
 pub use profile::profiles;
 pub(crate) use quantity::{duration, interval};

@@ -1,0 +1,170 @@
+//! What can be added and compared: times against the RTO, losses against the RPO. A looser objective never adds one of
+//! these findings.
+
+use std::time::Duration;
+
+use model::Part;
+use model::time::human;
+
+use super::Rule;
+use crate::assess::finding::Found;
+use crate::assess::view::{self, View};
+
+pub const RULES: &[Rule] =
+    &[detection, ttl, promotion, growth, restore, together, lag, worst_lag, lag_alarm, backups, measured];
+
+/// Detection is over before anything else begins, so it alone must fit.
+fn detection(view: &View<'_>, out: &mut Vec<Found>) {
+    let Some(rto) = view.rto() else { return };
+    for part in view.parts() {
+        let Some((time, how)) = view::detection(part).filter(|(time, _)| *time > rto) else { continue };
+        let key = if part.answered("check.path") { "check.every" } else { "alarm.period" };
+        out.push(Found::about("detection-exceeds-rto", part, key).time("time", time).with("how", how).time("rto", rto));
+    }
+}
+
+fn ttl(view: &View<'_>, out: &mut Vec<Found>) {
+    let Some(rto) = view.rto().filter(|_| view.several_regions()) else { return };
+    for part in view.routers() {
+        let ttl = part.duration("ttl");
+        if let Some(ttl) = ttl.filter(|ttl| *ttl > rto) {
+            out.push(Found::about("dns-ttl-exceeds-rto", part, "ttl").time("ttl", ttl).time("rto", rto));
+        }
+        if let Some(cache) = part.duration("clients.cache").filter(|cache| *cache > rto) {
+            let says = ttl.map_or_else(|| "its TTL".into(), |ttl| format!("its TTL of {}", human(ttl)));
+            let found = Found::about("clients-outlive-rto", part, "clients.cache").with("ttl", says);
+            out.push(found.time("cache", cache).time("rto", rto));
+        }
+    }
+}
+
+fn promotion(view: &View<'_>, out: &mut Vec<Found>) {
+    let Some(rto) = view.rto().filter(|_| view.several_regions()) else { return };
+    for part in view.with("data") {
+        let rto = part.duration("objectives.rto").unwrap_or(rto);
+        if let Some(time) = view::promotion(part).filter(|time| *time > rto) {
+            let found = Found::about("promotion-exceeds-rto", part, "replication").time("time", time).time("rto", rto);
+            out.push(found.with("kind", &part.kind.title));
+        }
+    }
+}
+
+fn growth(view: &View<'_>, out: &mut Vec<Found>) {
+    let Some(rto) = view.rto().filter(|_| view.several_regions()) else { return };
+    for part in view.with("capacity") {
+        for site in view.receiving() {
+            if let Some(time) = view::growth(view, part, site).filter(|time| *time > rto) {
+                let found = Found::about("scaling-exceeds-rto", part, "warm_up").sites(&[site.id.clone()]);
+                out.push(found.with("site", site.id.as_str()).time("time", time).time("rto", rto));
+            }
+        }
+    }
+}
+
+/// A store without a copy is restored, and that is its recovery.
+fn recovered_by_restore(view: &View<'_>, part: &Part) -> bool {
+    view.several_regions() && view::record(part) && part.answered("replication") && !view::replicated(part)
+}
+
+fn restore(view: &View<'_>, out: &mut Vec<Found>) {
+    let Some(rto) = view.rto() else { return };
+    for part in view.with("data").filter(|part| recovered_by_restore(view, part) && view::backed_up(part)) {
+        let rto = part.duration("objectives.rto").unwrap_or(rto);
+        if let Some(time) = view::restore(part).filter(|time| *time > rto) {
+            out.push(Found::about("restore-exceeds-rto", part, "backup").time("time", time).time("rto", rto));
+        }
+    }
+}
+
+/// The steps after one another: detect; promote and grow, which run side by side; let cached answers expire.
+fn together(view: &View<'_>, out: &mut Vec<Found>) {
+    let Some(rto) = view.rto().filter(|_| view.several_regions()) else { return };
+    let ours = view.routers().any(|part| part.kind.runs).then_some(view.design.timing.unreachable_after);
+    let detect = view.parts().filter_map(|part| Some(view::detection(part)?.0)).chain(ours).min();
+    let stores = || view.with("data").filter(|part| view::record(part));
+    let restores = stores().filter(|part| recovered_by_restore(view, part)).filter_map(view::restore);
+    let promote = stores().filter_map(view::promotion).chain(restores).max();
+    let receiving = view.receiving();
+    let growths = view.with("capacity").flat_map(|part| receiving.iter().filter_map(move |site| view::growth(view, part, site)));
+    let scale = growths.max();
+    let route = view.routers().filter_map(view::cached).max();
+    let known = [detect, promote, scale, route].iter().flatten().count();
+    let or_none = |time: Option<Duration>| time.unwrap_or_default();
+    let sum = or_none(detect) + or_none(promote).max(or_none(scale)) + or_none(route);
+    if known < 2 || sum <= rto {
+        return;
+    }
+    let says = |time: Option<Duration>| time.map_or_else(|| "(not known)".to_owned(), human);
+    let found = Found::new("steps-together-exceed-rto", "objectives.rto").with("detect", says(detect));
+    let found = found.with("promote", says(promote)).with("scale", says(scale)).with("route", says(route));
+    out.push(found.time("sum", sum).time("rto", rto));
+}
+
+/// The RPO that this store has to keep.
+fn rpo(view: &View<'_>, part: &Part) -> Option<Duration> {
+    part.duration("objectives.rpo").or_else(|| view.rpo())
+}
+
+fn asynchronous(part: &Part) -> bool {
+    view::replicated(part) && part.word("replication") == Some("asynchronous")
+}
+
+fn lag(view: &View<'_>, out: &mut Vec<Found>) {
+    for part in view.with("data").filter(|part| asynchronous(part) && view::record(part)) {
+        let Some(rpo) = rpo(view, part) else { continue };
+        if rpo.is_zero() {
+            out.push(Found::about("asynchronous-cannot-lose-nothing", part, "replication").time("rpo", rpo));
+        }
+        let lag = part.duration("lag").or_else(|| part.duration("rpo_typical"));
+        if let Some(lag) = lag.filter(|lag| *lag > rpo) {
+            let key = if part.answered("lag") { "lag" } else { "rpo_typical" };
+            out.push(Found::about("replication-lag-exceeds-rpo", part, key).time("lag", lag).time("rpo", rpo));
+        }
+    }
+}
+
+fn worst_lag(view: &View<'_>, out: &mut Vec<Found>) {
+    for part in view.with("data").filter(|part| asynchronous(part) && view::record(part)) {
+        let worst = part.duration("rpo_worst").or_else(|| view::mode(part)?.rpo_worst);
+        let (Some(worst), Some(rpo)) = (worst, rpo(view, part)) else { continue };
+        if worst > rpo {
+            let found = Found::about("worst-lag-exceeds-rpo", part, "replication").time("worst", worst).time("rpo", rpo);
+            out.push(found.with("kind", &part.kind.title));
+        }
+    }
+}
+
+fn lag_alarm(view: &View<'_>, out: &mut Vec<Found>) {
+    for part in view.with("data").filter(|part| asynchronous(part)) {
+        let (Some(alarm), Some(rpo)) = (part.duration("lag_alarm"), rpo(view, part)) else { continue };
+        if alarm > rpo {
+            out.push(Found::about("lag-alarm-above-rpo", part, "lag_alarm").time("alarm", alarm).time("rpo", rpo));
+        }
+    }
+}
+
+/// What comes back from a backup loses what was written since; the log that is archived between backups counts.
+fn backups(view: &View<'_>, out: &mut Vec<Found>) {
+    for part in view.with("data").filter(|part| recovered_by_restore(view, part)) {
+        let between = part.duration("backup.archive_every").or_else(|| part.duration("backup.every"));
+        let (Some(every), Some(rpo)) = (between, rpo(view, part)) else { continue };
+        if every > rpo {
+            let key = if part.answered("backup.archive_every") { "backup.archive_every" } else { "backup.every" };
+            out.push(Found::about("backup-interval-exceeds-rpo", part, key).time("every", every).time("rpo", rpo));
+        }
+    }
+}
+
+/// What drills measured against what was promised.
+fn measured(view: &View<'_>, out: &mut Vec<Found>) {
+    let practice = &view.design.practice;
+    let compare = |measured: Option<Duration>, objective: Option<Duration>| Some((measured?, objective?)).filter(|(m, o)| m > o);
+    if let Some((took, rto)) = compare(practice.duration("failover.rto_measured"), view.rto()) {
+        let found = Found::new("measured-rto-exceeds-objective", "practice.failover.rto_measured");
+        out.push(found.time("measured", took).time("rto", rto));
+    }
+    if let Some((lost, rpo)) = compare(practice.duration("failover.rpo_measured"), view.rpo()) {
+        let found = Found::new("measured-rpo-exceeds-objective", "practice.failover.rpo_measured");
+        out.push(found.time("measured", lost).time("rpo", rpo));
+    }
+}

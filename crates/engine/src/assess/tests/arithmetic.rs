@@ -1,0 +1,162 @@
+//! Times against the RTO, losses against the RPO.
+
+use super::{Case, case, check, only};
+
+pub const CASES: &[Case] = &[
+    case(
+        "detection-exceeds-rto",
+        "objectives: { rto: 5m, rpo: 15m }
+components: { web: { kind: aws.asg, alarm: { on: status, period: 300s, evaluations: 2 } } }",
+        "objectives: { rto: 5m, rpo: 15m }
+components: { web: { kind: aws.asg, alarm: { on: status, period: 60s, evaluations: 2 } } }",
+        ("components: { web: { kind: aws.asg, alarm: { period: 5m, evaluations: 6 } } }", false),
+    ),
+    case(
+        "dns-ttl-exceeds-rto",
+        "components: { www: { kind: aws.route53, policy: failover, ttl: 31m } }",
+        "components: { www: { kind: aws.route53, policy: failover, ttl: 60s } }",
+        ("components: { www: { kind: aws.route53, policy: failover, ttl: 30m } }", false),
+    ),
+    case(
+        "clients-outlive-rto",
+        "components: { www: { kind: aws.route53, policy: failover, ttl: 60s, clients: { cache: 1h } } }",
+        "components: { www: { kind: aws.route53, policy: failover, ttl: 60s, clients: { cache: 2m } } }",
+        ("components: { www: { kind: aws.route53, policy: failover, clients: { cache: 30m } } }", false),
+    ),
+    case(
+        "promotion-exceeds-rto",
+        "objectives: { rto: 19m, rpo: 1m }
+components: { db: { kind: database, system_of_record: true, replication: asynchronous } }",
+        "components: { db: { kind: database, system_of_record: true, replication: asynchronous } }",
+        (
+            "objectives: { rto: 20m, rpo: 1m }
+components: { db: { kind: database, system_of_record: true, replication: asynchronous } }",
+            false,
+        ),
+    ),
+    case(
+        "scaling-exceeds-rto",
+        "components: { shop: { kind: kubernetes, peak: 10, capacity: 50%, warm_up: 31m } }",
+        "components: { shop: { kind: kubernetes, peak: 10, capacity: 100%, warm_up: 31m } }",
+        ("components: { shop: { kind: kubernetes, peak: 10, capacity: 50%, warm_up: 30m } }", false),
+    ),
+    case(
+        "restore-exceeds-rto",
+        "components: { db: { kind: database, system_of_record: true, replication: none, backup: { every: 1h, restore_time: 2h } } }",
+        "components: { db: { kind: database, system_of_record: true, replication: none, backup: { every: 1h, restore_time: 10m } } }",
+        (
+            "components: { db: { kind: database, system_of_record: true, replication: none, backup: { every: 1h, restore_time: 30m } } }",
+            false,
+        ),
+    ),
+    case(
+        "steps-together-exceed-rto",
+        "components:
+  www: { kind: aws.route53, policy: failover, ttl: 11m }
+  db: { kind: database, system_of_record: true, replication: asynchronous }",
+        "components:
+  www: { kind: aws.route53, policy: failover, ttl: 60s }
+  db: { kind: database, system_of_record: true, replication: asynchronous }",
+        (
+            "components:
+  www: { kind: aws.route53, policy: failover, ttl: 10m }
+  db: { kind: database, system_of_record: true, replication: asynchronous }",
+            false,
+        ),
+    ),
+    case(
+        "replication-lag-exceeds-rpo",
+        "components: { db: { kind: database, system_of_record: true, replication: asynchronous, lag: 61s } }",
+        "components: { db: { kind: database, system_of_record: true, replication: asynchronous, lag: 5s } }",
+        ("components: { db: { kind: database, system_of_record: true, replication: asynchronous, lag: 1m } }", false),
+    ),
+    case(
+        "worst-lag-exceeds-rpo",
+        "components: { db: { kind: database, system_of_record: true, replication: asynchronous, rpo_worst: 5m } }",
+        "components: { db: { kind: database, system_of_record: true, replication: asynchronous, rpo_worst: 30s } }",
+        ("components: { db: { kind: database, system_of_record: true, replication: asynchronous, rpo_worst: 1m } }", false),
+    ),
+    case(
+        "asynchronous-cannot-lose-nothing",
+        "objectives: { rto: 30m, rpo: 0s }
+components: { db: { kind: database, system_of_record: true, replication: asynchronous } }",
+        "objectives: { rto: 30m, rpo: 0s }
+components: { db: { kind: database, system_of_record: true, replication: synchronous } }",
+        (
+            "objectives: { rto: 30m, rpo: 1ms }
+components: { db: { kind: database, system_of_record: true, replication: asynchronous } }",
+            false,
+        ),
+    ),
+    case(
+        "lag-alarm-above-rpo",
+        "components: { db: { kind: database, system_of_record: true, replication: asynchronous, lag_alarm: 5m } }",
+        "components: { db: { kind: database, system_of_record: true, replication: asynchronous, lag_alarm: 30s } }",
+        ("components: { db: { kind: database, system_of_record: true, replication: asynchronous, lag_alarm: 1m } }", false),
+    ),
+    case(
+        "backup-interval-exceeds-rpo",
+        "objectives: { rto: 4h, rpo: 15m }
+components: { db: { kind: database, system_of_record: true, replication: none, backup: { every: 1d } } }",
+        "objectives: { rto: 4h, rpo: 15m }
+components: { db: { kind: database, system_of_record: true, replication: none, backup: { every: 1d, archive_every: 5m } } }",
+        (
+            "objectives: { rto: 4h, rpo: 15m }
+components: { db: { kind: database, system_of_record: true, replication: none, backup: { every: 15m } } }",
+            false,
+        ),
+    ),
+    case(
+        "stream-retention-below-recovery",
+        "components: { log: { kind: stream, events: { retention: 29m } } }",
+        "components: { log: { kind: stream, events: { retention: 7d } } }",
+        ("components: { log: { kind: stream, events: { retention: 30m } } }", false),
+    ),
+    case(
+        "measured-rto-exceeds-objective",
+        "practice: { failover: { rto_measured: 40m } }",
+        "practice: { failover: { rto_measured: 12m } }",
+        ("practice: { failover: { rto_measured: 30m } }", false),
+    ),
+    case(
+        "measured-rpo-exceeds-objective",
+        "practice: { failover: { rpo_measured: 2m } }",
+        "practice: { failover: { rpo_measured: 3s } }",
+        ("practice: { failover: { rpo_measured: 1m } }", false),
+    ),
+];
+
+#[test]
+fn times_and_losses_are_compared_with_the_objectives() {
+    check(CASES);
+}
+
+/// Seed 001: alarms of two periods of 300 s, an RTO under five minutes.
+#[test]
+fn the_finding_shows_how_it_was_worked_out_and_where_it_stands() {
+    let found = only(CASES[0].bad, "detection-exceeds-rto");
+    assert_eq!(found.says, "`web` notices a fault after 10m (2 times 5m), the RTO is 5m");
+    assert_eq!((found.path.as_str(), found.line), ("components.web.alarm.period", 5));
+    assert!(found.blocks);
+}
+
+/// Seed 001: daily snapshots, an RPO under fifteen minutes.
+#[test]
+fn a_copy_of_a_daily_snapshot_is_a_day_old() {
+    let found = only(CASES[11].bad, "backup-interval-exceeds-rpo");
+    assert_eq!(found.says, "`db` comes back from a backup taken every 24h, the RPO is 15m");
+}
+
+#[test]
+fn an_objective_of_the_component_goes_before_that_of_the_workload() {
+    let own = "components: { db: { kind: database, system_of_record: true, replication: asynchronous, lag: 30s, objectives: { rpo: 10s } } }";
+    let found = only(own, "replication-lag-exceeds-rpo");
+    assert_eq!(found.says, "`db` is 30s behind, the RPO is 10s");
+}
+
+#[test]
+fn the_sum_names_its_parts() {
+    let found = only(CASES[6].bad, "steps-together-exceed-rto");
+    let says = "detection (not known), then the longer of promotion 20m and growing (not known), then cached answers 11m make 31m; the RTO is 30m";
+    assert_eq!(found.says, says);
+}
