@@ -33,7 +33,8 @@ fn large(components: usize) -> Design {
         .map(|i| {
             let mut part = kinds[i % kinds.len()].clone();
             part.id = ComponentId::new(format!("{}-{}", part.id, i / kinds.len()));
-            part.needs = part.needs.iter().map(|need| ComponentId::new(format!("{need}-{}", i / kinds.len()))).collect();
+            part.needs =
+                part.needs.iter().map(|need| ComponentId::new(format!("{need}-{}", i / kinds.len()))).collect();
             part
         })
         .collect();

@@ -16,8 +16,11 @@ fn ids_are_words_with_hyphens_and_unique() {
 
 /// "seed 003 section 19 item 7", "SAFETY.md item 5", or a page of a vendor's documentation.
 fn cites(source: &str) -> bool {
-    let seed = |rest: &str| rest.get(..3).is_some_and(|n| ["000", "001", "002", "003", "004"].contains(&n)) && rest.len() > 4;
-    let page = |url: &str| ["docs.aws.amazon.com/", "aws.amazon.com/", "docs.github.com/"].iter().any(|host| url.starts_with(host));
+    let seed =
+        |rest: &str| rest.get(..3).is_some_and(|n| ["000", "001", "002", "003", "004"].contains(&n)) && rest.len() > 4;
+    let page = |url: &str| {
+        ["docs.aws.amazon.com/", "aws.amazon.com/", "docs.github.com/"].iter().any(|host| url.starts_with(host))
+    };
     source.strip_prefix("seed ").is_some_and(seed)
         || source.strip_prefix("https://").is_some_and(page)
         || source.starts_with("SAFETY.md item ")
@@ -32,7 +35,8 @@ fn every_row_says_all_that_a_person_needs() {
         assert!(!source.is_empty() && source.iter().all(|s| cites(s)), "{id}: {source:?}");
         assert!(title.len() <= 72 && !title.ends_with('.'), "{id}: the title is a headline: {title}");
         assert!(!says.ends_with('.'), "{id}: what it says is a message: {says}");
-        let sentences = [consequence, remedy].map(|text| text == "{instead}" || text.ends_with('.') || text.ends_with(".)") || text.ends_with(").") );
+        let sentences = [consequence, remedy]
+            .map(|text| text == "{instead}" || text.ends_with('.') || text.ends_with(".)") || text.ends_with(")."));
         assert_eq!(sentences, [true, true], "{id}: consequence and remedy are sentences");
         for text in [title, says, consequence, remedy] {
             assert!(!text.is_empty() && text.is_ascii(), "{id}: {text}");

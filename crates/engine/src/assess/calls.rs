@@ -77,22 +77,24 @@ fn of(view: &View<'_>, part: &Part, leaving: &Site, target: &Site) -> Vec<Call> 
     if part.kind.has_facet("traffic") {
         calls.extend(shift(part).map(|act| call(part, act, leaving, target)));
     }
-    let others = acts(view, part, target).into_iter().filter_map(|name| part.act(name));
+    let others = acts(view, part, leaving, target).into_iter().filter_map(|name| part.act(name));
     calls.extend(others.map(|act| call(part, act, leaving, target)));
     calls
 }
 
 /// What has to be done to it in `target`, apart from traffic.
-fn acts(view: &View<'_>, part: &Part, target: &Site) -> Vec<ActName> {
+fn acts(view: &View<'_>, part: &Part, leaving: &Site, target: &Site) -> Vec<ActName> {
     let runs_code = part.plane() == model::topology::Plane::Compute;
     let absent = !part.sites.is_empty() && !part.is_in(&target.id) || target.deployed == Some(false);
-    if view::single_writer(part) && !view.serving.iter().any(|site| site.id == target.id) {
+    // The writer is where the workload lives when all is well, also where other regions serve besides.
+    let writes_there = view.design.preferred().is_some_and(|preferred| preferred.id == leaving.id);
+    if view::single_writer(part) && writes_there {
         return vec![ActName::Fence, ActName::Promote];
     }
     if part.bool("changed_in_recovery") == Some(true) {
         return vec![ActName::Deploy];
     }
-    if part.kind.has_facet("data") && part.answered("replication") && !view::replicated(part) && view::record(part) {
+    if view::store(part) && view::unreplicated(part) && view::counts_as_record(part) && writes_there {
         return vec![ActName::Restore];
     }
     match Capacity::of(view, part, target) {
@@ -151,11 +153,15 @@ fn instead(act: ActName) -> &'static str {
              before traffic moves."
         }
         ActName::Deploy => "Deploy it beforehand and keep it current, so that the recovery creates nothing.",
-        ActName::Restore => "Keep a copy that follows in the recovery region, so that the recovery promotes and creates nothing.",
+        ActName::Restore => {
+            "Keep a copy that follows in the recovery region, so that the recovery promotes and creates nothing."
+        }
         ActName::Promote => {
             "Promote by a call that the recovery region answers, and keep credentials, endpoints and scripts for it there."
         }
-        ActName::Detect => "Watch from the recovery region and from a third place, not from the region that is watched.",
+        ActName::Detect => {
+            "Watch from the recovery region and from a third place, not from the region that is watched."
+        }
         ActName::Fence | ActName::Follow => {
             "Make it best effort, and let the new side be safe without it: a lease that lapses, a gate that knows the epoch."
         }
@@ -191,7 +197,7 @@ fn told(view: &View<'_>, call: &Call) -> Option<Found> {
     let region = call.region.as_deref().unwrap_or("many regions");
     let mut found = Found::about(id, part, key).with("act", verb(call.act)).with("call", call.call.as_str());
     if let Some(site) = call.region.as_deref().map(SiteId::new).filter(|site| view.design.site(site).is_some()) {
-        found = found.sites(&[site]);
+        found = found.site(&site);
     }
     Some(found.with("site", region).with("instead", call.instead.unwrap_or_default()))
 }

@@ -6,7 +6,7 @@ use model::value::Value;
 use model::{Part, SiteId, Values};
 
 use super::finding::{Found, listed};
-use super::view::View;
+use super::view::{View, store};
 
 /// What `rows` want and do not get.
 pub fn check(view: &View<'_>, rows: &'static [Row], out: &mut Vec<Found>) {
@@ -14,9 +14,9 @@ pub fn check(view: &View<'_>, rows: &'static [Row], out: &mut Vec<Found>) {
         for wants in &row.wants {
             match &wants.of {
                 Of::Facet(facet) => {
-                    let asked = view.parts().filter(|part| part.kind.has_facet(facet) && part.kind.key(&wants.key).is_some());
-                    let arises = asked.filter(|part| view.all(&wants.when, Some(part)));
-                    out.extend(arises.filter_map(|part| of_part(view, row, wants, part)));
+                    let arises = asked(view, facet, &wants.key).filter(|part| view.all(&wants.when, Some(part)));
+                    let found = arises.filter_map(|part| of_part(view, row, wants, part));
+                    out.extend(found.filter(|found| !(found.is_unsaid() && said_in_practice(view, row))));
                 }
                 _ if !view.all(&wants.when, None) => {}
                 Of::Practice => out.extend(of_practice(view, row, wants)),
@@ -27,6 +27,18 @@ pub fn check(view: &View<'_>, rows: &'static [Row], out: &mut Vec<Found>) {
             }
         }
     }
+}
+
+/// The components that have this facet and key. What is asked of data is asked of stores.
+pub fn asked<'d>(view: &View<'d>, facet: &str, key: &str) -> impl Iterator<Item = &'d Part> {
+    view.parts().filter(move |part| {
+        part.kind.has_facet(facet) && part.kind.key(key).is_some() && (facet != "data" || store(part))
+    })
+}
+
+/// Whether `practice` answers what this row asks of components as well: then silence of a component is no finding.
+fn said_in_practice(view: &View<'_>, row: &Row) -> bool {
+    row.wants.iter().any(|wants| wants.of == Of::Practice && view.design.practice.answered(&wants.key))
 }
 
 /// Where a key stands in the file.
@@ -63,7 +75,7 @@ fn of_practice(view: &View<'_>, row: &'static Row, wants: &Wants) -> Option<Foun
 
 fn unsaid(row: &'static Row, path: String) -> Found {
     let says = if row.says.contains("{key}") { row.says.clone() } else { "`{key}` is not answered".to_owned() };
-    Found::of(row, path).severity(row.when_unsaid()).says(says)
+    Found::of(row, path).severity(row.when_unsaid()).says(says).unsaid()
 }
 
 enum Verdict {
@@ -107,13 +119,16 @@ fn verdict(view: &View<'_>, wants: &Wants, values: &Values, sites: Option<&[Site
 }
 
 fn of_value(view: &View<'_>, be: &Be, value: &Value) -> Verdict {
-    let bad = |good: bool| if good { Verdict::Good } else { Verdict::Bad(Bad { value: shown(value), ..Bad::default() }) };
+    let bad =
+        |good: bool| if good { Verdict::Good } else { Verdict::Bad(Bad { value: shown(value), ..Bad::default() }) };
     match (be, value) {
         (Be::Answered, _) => Verdict::Good,
         (Be::Yes, Value::Bool(yes)) => bad(*yes),
         (Be::No, Value::Bool(yes)) => bad(!yes),
         (Be::In(words), Value::Text(word)) => bad(words.contains(word)),
-        (Be::Not(words) | Be::Never(words), value) => bad(!texts(value).iter().any(|text| words.iter().any(|word| word == text))),
+        (Be::Not(words) | Be::Never(words), value) => {
+            bad(!texts(value).iter().any(|text| words.iter().any(|word| word == text)))
+        }
         (Be::EveryRegion, Value::List(_)) => every_region(view, value),
         (Be::NotOnly(_), Value::List(_)) => not_only(view, value),
         (Be::Has(words), Value::List(_)) => {
@@ -174,7 +189,11 @@ pub fn shown(value: &Value) -> String {
         Value::MoneyRate(rate) => format!("{} USD/{}", rate.amount, human(rate.per)),
         Value::List(items) if items.is_empty() => "nothing".into(),
         Value::List(items) => listed(&items.iter().map(shown).collect::<Vec<_>>()),
-        Value::Map(map) => listed(&map.iter().map(|(key, value)| format!("{key} {}", shown(value))).collect::<Vec<_>>()),
-        Value::PerSite(map) => listed(&map.iter().map(|(site, value)| format!("{} in {site}", shown(value))).collect::<Vec<_>>()),
+        Value::Map(map) => {
+            listed(&map.iter().map(|(key, value)| format!("{key} {}", shown(value))).collect::<Vec<_>>())
+        }
+        Value::PerSite(map) => {
+            listed(&map.iter().map(|(site, value)| format!("{} in {site}", shown(value))).collect::<Vec<_>>())
+        }
     }
 }

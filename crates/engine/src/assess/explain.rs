@@ -23,10 +23,14 @@ fn page(row: &Row) -> String {
         for wants in &row.wants {
             writeln!(out, "- {}", when(wants)).ok();
         }
-        writeln!(out, "\nNobody says how it is: {}.\n", article(row.when_unsaid())).ok();
+        out.push('\n');
+        if row.wants.iter().any(|wants| !matches!(wants.be, Be::Never(_))) {
+            writeln!(out, "Nobody says how it is: {}.\n", article(row.when_unsaid())).ok();
+        }
     }
     writeln!(out, "## Why it matters\n\n{}\n", row.consequence).ok();
-    let remedy = if row.remedy == "{instead}" { "It depends on the step, and the finding says it." } else { &row.remedy };
+    let remedy =
+        if row.remedy == "{instead}" { "It depends on the step, and the finding says it." } else { &row.remedy };
     writeln!(out, "## What to do\n\n{remedy}\n").ok();
     if !row.answers.is_empty() {
         writeln!(out, "## Questions that it leaves open\n").ok();
@@ -78,6 +82,7 @@ fn when(wants: &Wants) -> String {
         Be::No => "is not `false`".into(),
         Be::EveryRegion => "lacks a region".into(),
         Be::In(words) => format!("is none of {}", quoted(words)),
+        Be::Not(words) | Be::Never(words) if words.len() > 1 => format!("is one of {}", quoted(words)),
         Be::Not(words) | Be::Never(words) => format!("is {}", quoted(words)),
         Be::Has(words) => format!("lacks one of {}", quoted(words)),
         Be::NotOnly(_) => "names the preferred region alone".into(),
@@ -106,6 +111,11 @@ fn condition_word(condition: When) -> &'static str {
         When::ZoneAware => "its kind can stand by in another zone",
         When::Objects => "it keeps objects",
         When::Dns => "it answers names",
+        When::Replicable => "its kind can be copied to other regions",
+        When::Alarmed => "it has an alarm",
+        When::RunsCode => "it runs code",
+        When::KeepsRecords => "it keeps a record of what happened",
+        When::HasRules => "it has rules",
     }
 }
 

@@ -21,6 +21,8 @@ pub struct Finding {
     pub risks: &'static [Risk],
     /// A failover does not succeed while this stands.
     pub blocks: bool,
+    /// Nobody said how it is: it may well be good.
+    pub unsaid: bool,
     pub components: Vec<ComponentId>,
     pub sites: Vec<SiteId>,
     /// The key that says it, or that should.
@@ -48,6 +50,7 @@ pub struct Found {
     path: String,
     numbers: BTreeMap<&'static str, String>,
     says: Option<String>,
+    unsaid: bool,
 }
 
 impl Found {
@@ -59,11 +62,22 @@ impl Found {
     pub fn of(row: &'static Row, path: impl Into<String>) -> Self {
         let (severity, blocks) = (row.severity, row.blocks);
         let path = path.into();
-        Self { row, severity, blocks, components: vec![], sites: vec![], path, numbers: BTreeMap::new(), says: None }
+        Self {
+            row,
+            severity,
+            blocks,
+            components: vec![],
+            sites: vec![],
+            path,
+            numbers: BTreeMap::new(),
+            says: None,
+            unsaid: false,
+        }
     }
     /// About this component, at its key.
     pub fn about(id: &str, part: &Part, key: &str) -> Self {
-        let path = if key.is_empty() { format!("components.{}", part.id) } else { format!("components.{}.{key}", part.id) };
+        let path =
+            if key.is_empty() { format!("components.{}", part.id) } else { format!("components.{}.{key}", part.id) };
         Self::new(id, path).part(part)
     }
     pub fn part(mut self, part: &Part) -> Self {
@@ -74,6 +88,9 @@ impl Found {
     pub fn sites(mut self, sites: &[SiteId]) -> Self {
         self.sites = sites.to_vec();
         self
+    }
+    pub fn site(self, site: &SiteId) -> Self {
+        self.sites(std::slice::from_ref(site))
     }
     pub fn severity(mut self, severity: Severity) -> Self {
         self.blocks = self.blocks && severity == Severity::Error;
@@ -86,6 +103,14 @@ impl Found {
     }
     pub fn time(self, name: &'static str, value: Duration) -> Self {
         self.with(name, human(value))
+    }
+    /// Nobody said how it is.
+    pub fn unsaid(mut self) -> Self {
+        self.unsaid = true;
+        self
+    }
+    pub fn is_unsaid(&self) -> bool {
+        self.unsaid
     }
     /// Instead of what the row says.
     pub fn says(mut self, says: impl Into<String>) -> Self {
@@ -104,6 +129,7 @@ impl Found {
             planes: &row.planes,
             risks: &row.risks,
             blocks: self.blocks,
+            unsaid: self.unsaid,
             line,
             says: fill(self.says.as_deref().unwrap_or(&row.says)),
             consequence: fill(&row.consequence),

@@ -64,7 +64,9 @@ pub fn review(design: &Design, today: Date) -> Review {
     let questions = review::answers(&view);
     let open = review::open(&questions, &findings);
     findings.extend(open.into_iter().map(|found| found.told(&view)));
-    findings.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| (a.line, a.id, &a.path).cmp(&(b.line, b.id, &b.path))));
+    findings.sort_by(|a, b| {
+        b.severity.cmp(&a.severity).then_with(|| (a.line, a.id, &a.path).cmp(&(b.line, b.id, &b.path)))
+    });
     let target = design.others().next();
     let calls = design.preferred().zip(target).map(|(from, to)| calls::calls(&view, from, to)).unwrap_or_default();
     Review {
@@ -78,9 +80,9 @@ pub fn review(design: &Design, today: Date) -> Review {
 }
 
 fn residency(view: &View<'_>) -> Vec<Residence> {
-    let classes: BTreeSet<&str> = view.with("data").filter_map(|part| view.class(part)).collect();
+    let classes: BTreeSet<&str> = view.stores().filter_map(|part| view.class(part)).collect();
     let each = classes.into_iter().map(|class| {
-        let parts = view.with("data").filter(|part| view.class(part) == Some(class));
+        let parts = view.stores().filter(|part| view.class(part) == Some(class));
         let held_in: BTreeSet<&SiteId> = parts.flat_map(|part| &part.sites).collect();
         let approved = view.approved(class).map(<[SiteId]>::to_vec);
         let allowed = |site: &SiteId| approved.as_ref().is_none_or(|approved| approved.contains(site));

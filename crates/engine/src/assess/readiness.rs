@@ -109,7 +109,8 @@ fn replication(part: &Part) -> String {
 }
 
 fn known_loss(part: &Part) -> String {
-    let typical = part.duration("lag").or_else(|| part.duration("rpo_typical")).or_else(|| view::mode(part)?.rpo_typical);
+    let typical =
+        part.duration("lag").or_else(|| part.duration("rpo_typical")).or_else(|| view::mode(part)?.rpo_typical);
     match typical.filter(|_| part.kind.has_facet("data") && view::replicated(part)) {
         Some(lag) => format!("{} on an ordinary day", human(lag)),
         None if part.kind.has_facet("data") => "nothing found".into(),
@@ -129,7 +130,8 @@ fn endangered(findings: &[&Finding], risk: Risk, otherwise: String) -> Endangere
 }
 
 /// The steps of a failover (seed 003 section 15.2), in their order.
-const STEPS: [&str; 6] = ["detect", "decide", "make the data writable", "open secrets and keys", "grow the standby", "move the traffic"];
+const STEPS: [&str; 6] =
+    ["detect", "decide", "make the data writable", "open secrets and keys", "grow the standby", "move the traffic"];
 
 /// The step at which a blocking finding stops a failover.
 fn step(view: &View<'_>, finding: &Finding) -> usize {
@@ -152,7 +154,8 @@ fn is_secret(part: Option<&Part>) -> bool {
 /// The first thing that stops a real failover, in the order in which it would be met.
 pub fn first_blocker(view: &View<'_>, findings: &[Finding]) -> Option<Blocker> {
     let blocking = findings.iter().filter(|finding| finding.blocks);
-    let first = blocking.min_by_key(|finding| (step(view, finding), std::cmp::Reverse(finding.severity), finding.line))?;
+    let first =
+        blocking.min_by_key(|finding| (step(view, finding), std::cmp::Reverse(finding.severity), finding.line))?;
     Some(Blocker {
         step: STEPS[step(view, first)],
         component: first.components.first().cloned(),

@@ -7,7 +7,7 @@ use model::time::human;
 use model::{Design, Part};
 use serde::Serialize;
 
-use super::checklist::{path, shown};
+use super::checklist::{asked, path, shown};
 use super::finding::{Finding, Found};
 use super::view::{self, View};
 
@@ -118,7 +118,7 @@ fn one_facet(question: &Question) -> Option<&str> {
 /// Each component must have one of the keys.
 fn any_of(view: &View<'_>, facet: &str, facts: &[Fact]) -> Looked {
     let mut looked = Looked::default();
-    for part in view.parts().filter(|part| part.kind.has_facet(facet)) {
+    for part in asked(view, facet, &facts[0].key) {
         match facts.iter().find_map(|fact| said(view, part, &fact.key)) {
             Some(said) => looked.said.push(said),
             None => looked.missing.extend(facts.first().map(|fact| format!("components.{}.{}", part.id, fact.key))),
@@ -137,7 +137,7 @@ fn look(view: &View<'_>, fact: &Fact) -> Looked {
         }
         return looked;
     };
-    let asked = view.parts().filter(|part| part.kind.has_facet(facet) && part.kind.key(&fact.key).is_some());
+    let asked = asked(view, facet, &fact.key);
     for part in asked.filter(|part| view.all(&fact.when, Some(part))) {
         match said(view, part, &fact.key) {
             Some(said) => looked.said.push(said),
@@ -159,10 +159,15 @@ fn by_kind(part: &Part, key: &str) -> Option<String> {
     let mode = view::mode(part);
     let unbounded = || "nothing bounds it".to_owned();
     match key {
+        "rpo_typical" | "rpo_worst" if view::unreplicated(part) => part.duration("backup.every").map(human),
+        "standby_writable" | "promote" | "deletes" | "writers" | "failback" if view::unreplicated(part) => {
+            Some("it has no copy".into())
+        }
         "rpo_typical" => part.duration("lag").or(mode?.rpo_typical).map(human),
         "rpo_worst" => Some(mode?.rpo_worst.map_or_else(unbounded, human)),
         "standby_writable" => mode.map(|mode| mode.secondary_writable.to_string()),
         "lag" => mode?.rpo_typical.map(human),
+        "replication" => view::unreplicated(part).then(|| "none: its kind keeps no copies in other regions".into()),
         _ => None,
     }
 }
@@ -184,7 +189,8 @@ fn top(design: &Design, fact: &Fact) -> Option<String> {
         (Of::Losses, "inconsistency") => losses.inconsistency.map(|usd| usd.to_string()),
         (Of::Workload, "strategy") => design.strategy.map(|strategy| strategy.word().to_owned()),
         (Of::Workload, "residency") => {
-            let class = |(class, sites): (&String, &Vec<model::SiteId>)| format!("{class}: {}", super::finding::listed(sites));
+            let class =
+                |(class, sites): (&String, &Vec<model::SiteId>)| format!("{class}: {}", super::finding::listed(sites));
             (!design.residency.is_empty()).then(|| design.residency.iter().map(class).collect::<Vec<_>>().join("; "))
         }
         _ => None,
@@ -205,5 +211,5 @@ fn told(answer: &Answer) -> Found {
     let path = answer.missing.first().map(|path| path.replace("components.*.", "components.")).unwrap_or_default();
     let missing: Vec<String> = answer.missing.iter().map(|path| format!("`{path}`")).collect();
     let found = Found::new("question-unanswered", path).with("question", answer.question);
-    found.with("missing", super::finding::listed(&missing))
+    found.with("missing", super::finding::listed(&missing)).unsaid()
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use model::catalogue::{ActName, Mode, Promotion, Scope};
 use model::design::{Site, Strategy};
 use model::findings::When;
+use model::topology::Plane;
 use model::{ComponentId, Date, Design, Part, SiteId};
 
 /// Everything that a rule may know. It has no clock: `today` is given.
@@ -66,6 +67,10 @@ impl<'d> View<'d> {
     pub fn approved(&self, class: &str) -> Option<&'d [SiteId]> {
         self.design.residency.get(class).map(Vec::as_slice)
     }
+    /// The stores of data; not images and registries, which have copies as well and hold nothing that could be lost.
+    pub fn stores(&self) -> impl Iterator<Item = &'d Part> {
+        self.parts().filter(|part| store(part))
+    }
     /// The components of the traffic plane that choose between regions.
     pub fn routers(&self) -> impl Iterator<Item = &'d Part> {
         self.with("traffic")
@@ -94,12 +99,13 @@ impl<'d> View<'d> {
             (When::SeveralRegions, _) => self.several_regions(),
             (When::Classified, _) => self.design.objectives.data_class.is_some() || !self.design.residency.is_empty(),
             (When::SeveralWriters, None) => self.several_writers,
-            (When::SingleWriter, None) => self.with("data").any(single_writer),
+            (When::SingleWriter, None) => self.stores().any(single_writer),
             (_, None) => false,
             (When::Record, Some(part)) => record(part),
             (When::Projection, Some(part)) => part.answered("projection_of"),
             (When::Replicated, Some(part)) => replicated(part),
-            (When::Unreplicated, Some(part)) => !replicated(part),
+            (When::Unreplicated, Some(part)) => unreplicated(part),
+            (When::Replicable, Some(part)) => replicable(part),
             (When::Asynchronous, Some(part)) => replicated(part) && part.word("replication") == Some("asynchronous"),
             (When::SingleWriter, Some(part)) => single_writer(part),
             (When::SeveralWriters, Some(part)) => several_writers(part),
@@ -107,6 +113,10 @@ impl<'d> View<'d> {
             (When::Checked, Some(part)) => part.answered("check.path"),
             (When::ZoneAware, Some(part)) => part.kind.replication.iter().any(|mode| mode.zones && !mode.cross_region),
             (When::Objects, Some(part)) => objects(part),
+            (When::Alarmed, Some(part)) => part.mentions("alarm"),
+            (When::RunsCode, Some(part)) => part.plane() == Plane::Compute,
+            (When::KeepsRecords, Some(part)) => RECORDS.contains(&part.kind.name.as_str()),
+            (When::HasRules, Some(part)) => RULES.contains(&part.kind.name.as_str()),
             (When::Dns, Some(part)) => matches!(part.kind.name.as_str(), "aws.route53" | "dns"),
         }
     }
@@ -115,6 +125,11 @@ impl<'d> View<'d> {
         conditions.iter().all(|condition| self.holds(*condition, part))
     }
 }
+
+/// Controls that keep a record of what happened.
+const RECORDS: [&str; 4] = ["aws.cloudtrail", "aws.config", "audit-log", "logs"];
+/// Controls that somebody writes rules for.
+const RULES: [&str; 4] = ["aws.waf", "aws.security-group", "aws.organizations", "aws.config"];
 
 /// By the traffic's policy; where that says nothing, by the declared strategy.
 fn serving<'d>(design: &'d Design, regions: &[&'d Site]) -> Vec<&'d Site> {
@@ -135,8 +150,31 @@ pub fn mode(part: &Part) -> Option<&Mode> {
     part.kind.across_regions(part.word("replication")?)
 }
 
+pub fn store(part: &Part) -> bool {
+    part.kind.has_facet("data") && part.plane() == Plane::Data
+}
+
 pub fn record(part: &Part) -> bool {
     part.bool("system_of_record") == Some(true)
+}
+
+/// Also what nobody has said to be something else: its loss is counted until somebody does.
+pub fn counts_as_record(part: &Part) -> bool {
+    part.bool("system_of_record").unwrap_or(!part.answered("projection_of"))
+}
+
+/// Whether its kind can keep copies in other regions at all.
+pub fn replicable(part: &Part) -> bool {
+    part.kind.replication.iter().any(|mode| mode.cross_region)
+}
+
+/// Whether it surely has no copies in another region: it says so, or its kind has none to offer.
+pub fn unreplicated(part: &Part) -> bool {
+    match part.word("replication") {
+        Some("none") => true,
+        Some(_) => !replicated(part),
+        None => !part.kind.replication.is_empty() && !replicable(part),
+    }
 }
 
 /// Whether copies in another region follow it.
@@ -146,7 +184,7 @@ pub fn replicated(part: &Part) -> bool {
 }
 
 pub fn several_writers(part: &Part) -> bool {
-    part.kind.has_facet("data")
+    store(part)
         && part.sites.len() > 1
         && (part.word("writers").is_some_and(|writers| writers != "single")
             || (!part.answered("writers") && part.word("replication") == Some("multi-writer")))
@@ -155,7 +193,7 @@ pub fn several_writers(part: &Part) -> bool {
 /// A replicated store with one writing region, whose copy has to be promoted.
 pub fn single_writer(part: &Part) -> bool {
     let writable_copy = mode(part).is_some_and(|mode| mode.secondary_writable && mode.promotion == Promotion::None);
-    part.kind.has_facet("data") && replicated(part) && !several_writers(part) && !writable_copy
+    store(part) && replicated(part) && !several_writers(part) && !writable_copy
 }
 
 /// Whether it keeps objects, which have versions, rather than rows.
@@ -164,7 +202,7 @@ pub fn objects(part: &Part) -> bool {
 }
 
 pub fn backed_up(part: &Part) -> bool {
-    part.answered("backup.every")
+    part.answered("backup.every") || part.bool("backup.point_in_time") == Some(true)
 }
 
 /// After how long a check or an alarm of this component says that something is wrong, and how that was worked out.
@@ -230,4 +268,3 @@ pub fn aws_region(site: &Site) -> Option<&str> {
     let words = place.split('-').all(|word| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase()));
     (words && place.contains('-') && number.len() == 1 && number.bytes().all(|b| b.is_ascii_digit())).then_some(name)
 }
-

@@ -181,6 +181,8 @@ pub enum When {
     Replicated,
     /// The component has none.
     Unreplicated,
+    /// Its kind can have some.
+    Replicable,
     /// Its copies follow later.
     Asynchronous,
     /// One region writes at a time.
@@ -197,6 +199,14 @@ pub enum When {
     Objects,
     /// It answers names.
     Dns,
+    /// It says something of its alarm.
+    Alarmed,
+    /// It runs the workload's code.
+    RunsCode,
+    /// It keeps a record of what happened.
+    KeepsRecords,
+    /// It has rules.
+    HasRules,
 }
 
 /// Who asks a question.

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use serde::de::{DeserializeOwned, Deserializer, Error};
 use serde::Deserialize;
+use serde::de::{DeserializeOwned, Deserializer, Error};
 
 use super::{Question, Row};
 use crate::spec::interval;

@@ -40,7 +40,7 @@ fn ttl(view: &View<'_>, out: &mut Vec<Found>) {
 
 fn promotion(view: &View<'_>, out: &mut Vec<Found>) {
     let Some(rto) = view.rto().filter(|_| view.several_regions()) else { return };
-    for part in view.with("data") {
+    for part in view.stores() {
         let rto = part.duration("objectives.rto").unwrap_or(rto);
         if let Some(time) = view::promotion(part).filter(|time| *time > rto) {
             let found = Found::about("promotion-exceeds-rto", part, "replication").time("time", time).time("rto", rto);
@@ -54,21 +54,24 @@ fn growth(view: &View<'_>, out: &mut Vec<Found>) {
     for part in view.with("capacity") {
         for site in view.receiving() {
             if let Some(time) = view::growth(view, part, site).filter(|time| *time > rto) {
-                let found = Found::about("scaling-exceeds-rto", part, "warm_up").sites(&[site.id.clone()]);
+                let found = Found::about("scaling-exceeds-rto", part, "warm_up").site(&site.id);
                 out.push(found.with("site", site.id.as_str()).time("time", time).time("rto", rto));
             }
         }
     }
 }
 
-/// A store without a copy is restored, and that is its recovery.
+/// A store without a copy is restored, and that is its recovery. So is one of which only a backup is known to be elsewhere.
 fn recovered_by_restore(view: &View<'_>, part: &Part) -> bool {
-    view.several_regions() && view::record(part) && part.answered("replication") && !view::replicated(part)
+    let copies = part.sites("backup.sites").unwrap_or_default();
+    let elsewhere = copies.iter().any(|site| view.design.preferred().is_some_and(|preferred| preferred.id != *site));
+    let only_backups = !part.answered("replication") && view::backed_up(part) && elsewhere;
+    view.several_regions() && view::counts_as_record(part) && (view::unreplicated(part) || only_backups)
 }
 
 fn restore(view: &View<'_>, out: &mut Vec<Found>) {
     let Some(rto) = view.rto() else { return };
-    for part in view.with("data").filter(|part| recovered_by_restore(view, part) && view::backed_up(part)) {
+    for part in view.stores().filter(|part| recovered_by_restore(view, part) && view::backed_up(part)) {
         let rto = part.duration("objectives.rto").unwrap_or(rto);
         if let Some(time) = view::restore(part).filter(|time| *time > rto) {
             out.push(Found::about("restore-exceeds-rto", part, "backup").time("time", time).time("rto", rto));
@@ -81,11 +84,12 @@ fn together(view: &View<'_>, out: &mut Vec<Found>) {
     let Some(rto) = view.rto().filter(|_| view.several_regions()) else { return };
     let ours = view.routers().any(|part| part.kind.runs).then_some(view.design.timing.unreachable_after);
     let detect = view.parts().filter_map(|part| Some(view::detection(part)?.0)).chain(ours).min();
-    let stores = || view.with("data").filter(|part| view::record(part));
+    let stores = || view.stores().filter(|part| view::counts_as_record(part));
     let restores = stores().filter(|part| recovered_by_restore(view, part)).filter_map(view::restore);
     let promote = stores().filter_map(view::promotion).chain(restores).max();
     let receiving = view.receiving();
-    let growths = view.with("capacity").flat_map(|part| receiving.iter().filter_map(move |site| view::growth(view, part, site)));
+    let growths =
+        view.with("capacity").flat_map(|part| receiving.iter().filter_map(move |site| view::growth(view, part, site)));
     let scale = growths.max();
     let route = view.routers().filter_map(view::cached).max();
     let known = [detect, promote, scale, route].iter().flatten().count();
@@ -110,7 +114,7 @@ fn asynchronous(part: &Part) -> bool {
 }
 
 fn lag(view: &View<'_>, out: &mut Vec<Found>) {
-    for part in view.with("data").filter(|part| asynchronous(part) && view::record(part)) {
+    for part in view.stores().filter(|part| asynchronous(part) && view::counts_as_record(part)) {
         let Some(rpo) = rpo(view, part) else { continue };
         if rpo.is_zero() {
             out.push(Found::about("asynchronous-cannot-lose-nothing", part, "replication").time("rpo", rpo));
@@ -124,18 +128,19 @@ fn lag(view: &View<'_>, out: &mut Vec<Found>) {
 }
 
 fn worst_lag(view: &View<'_>, out: &mut Vec<Found>) {
-    for part in view.with("data").filter(|part| asynchronous(part) && view::record(part)) {
+    for part in view.stores().filter(|part| asynchronous(part) && view::counts_as_record(part)) {
         let worst = part.duration("rpo_worst").or_else(|| view::mode(part)?.rpo_worst);
         let (Some(worst), Some(rpo)) = (worst, rpo(view, part)) else { continue };
         if worst > rpo {
-            let found = Found::about("worst-lag-exceeds-rpo", part, "replication").time("worst", worst).time("rpo", rpo);
+            let found =
+                Found::about("worst-lag-exceeds-rpo", part, "replication").time("worst", worst).time("rpo", rpo);
             out.push(found.with("kind", &part.kind.title));
         }
     }
 }
 
 fn lag_alarm(view: &View<'_>, out: &mut Vec<Found>) {
-    for part in view.with("data").filter(|part| asynchronous(part)) {
+    for part in view.stores().filter(|part| asynchronous(part)) {
         let (Some(alarm), Some(rpo)) = (part.duration("lag_alarm"), rpo(view, part)) else { continue };
         if alarm > rpo {
             out.push(Found::about("lag-alarm-above-rpo", part, "lag_alarm").time("alarm", alarm).time("rpo", rpo));
@@ -145,7 +150,7 @@ fn lag_alarm(view: &View<'_>, out: &mut Vec<Found>) {
 
 /// What comes back from a backup loses what was written since; the log that is archived between backups counts.
 fn backups(view: &View<'_>, out: &mut Vec<Found>) {
-    for part in view.with("data").filter(|part| recovered_by_restore(view, part)) {
+    for part in view.stores().filter(|part| recovered_by_restore(view, part)) {
         let between = part.duration("backup.archive_every").or_else(|| part.duration("backup.every"));
         let (Some(every), Some(rpo)) = (between, rpo(view, part)) else { continue };
         if every > rpo {
@@ -158,7 +163,8 @@ fn backups(view: &View<'_>, out: &mut Vec<Found>) {
 /// What drills measured against what was promised.
 fn measured(view: &View<'_>, out: &mut Vec<Found>) {
     let practice = &view.design.practice;
-    let compare = |measured: Option<Duration>, objective: Option<Duration>| Some((measured?, objective?)).filter(|(m, o)| m > o);
+    let compare =
+        |measured: Option<Duration>, objective: Option<Duration>| Some((measured?, objective?)).filter(|(m, o)| m > o);
     if let Some((took, rto)) = compare(practice.duration("failover.rto_measured"), view.rto()) {
         let found = Found::new("measured-rto-exceeds-objective", "practice.failover.rto_measured");
         out.push(found.time("measured", took).time("rto", rto));

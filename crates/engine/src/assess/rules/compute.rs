@@ -18,7 +18,7 @@ fn capacity(view: &View<'_>, out: &mut Vec<Found>) {
     for part in view.with("capacity").filter(|part| view.several_regions() && part.answered("peak")) {
         for site in view.receiving().into_iter().filter(|site| part.is_in(&site.id)) {
             match Capacity::of(view, part, site) {
-                None => out.push(Found::about("standby-capacity-unknown", part, "capacity").sites(&[site.id.clone()])),
+                None => out.push(Found::about("standby-capacity-unknown", part, "capacity").site(&site.id)),
                 Some(capacity) => out.extend(growth(part, site, capacity)),
             }
         }
@@ -28,10 +28,12 @@ fn capacity(view: &View<'_>, out: &mut Vec<Found>) {
 fn growth(part: &Part, site: &Site, Capacity { need, ready, most }: Capacity) -> Option<Found> {
     let (id, key) = match () {
         _ if most < need => ("standby-too-small", if part.answered("maximum") { "maximum" } else { "capacity" }),
-        _ if ready < need && part.bool("reserved") != Some(true) && !part.kind.runs => ("capacity-not-held", "capacity"),
+        _ if ready < need && part.bool("reserved") != Some(true) && !part.kind.runs => {
+            ("capacity-not-held", "capacity")
+        }
         _ => return None,
     };
-    let found = Found::about(id, part, key).sites(&[site.id.clone()]).with("site", site.id.as_str());
+    let found = Found::about(id, part, key).site(&site.id).with("site", site.id.as_str());
     Some(found.with("peak", need.to_string()).with("has", ready.to_string()).with("most", most.to_string()))
 }
 
@@ -46,13 +48,13 @@ fn quotas(view: &View<'_>, out: &mut Vec<Found>) {
             let need = view.share(part.count("peak").unwrap_or_default());
             if let Some(quota) = quota.filter(|quota| u64::from(**quota) < need) {
                 let found = Found::new("quota-below-peak", format!("sites.{}.quotas", site.id)).part(part);
-                let found = found.sites(&[site.id.clone()]).with("site", site.id.as_str());
+                let found = found.site(&site.id).with("site", site.id.as_str());
                 out.push(found.with("peak", need.to_string()).with("quota", quota.to_string()));
             }
         }
         if site.quotas.is_empty() && counted.iter().any(|part| part.is_in(&site.id)) {
             let found = Found::new("quota-unknown", format!("sites.{}.quotas", site.id));
-            out.push(found.sites(&[site.id.clone()]).with("site", site.id.as_str()));
+            out.push(found.site(&site.id).with("site", site.id.as_str()).unsaid());
         }
     }
 }
@@ -63,7 +65,12 @@ fn images(view: &View<'_>, out: &mut Vec<Found>) {
             out.push(Found::about("image-stale", part, "image.built").with("age", days(age)));
         }
         let there = part.sites("image.sites");
-        let missing: Vec<SiteId> = part.sites.iter().filter(|site| there.as_ref().is_some_and(|there| !there.contains(site))).cloned().collect();
+        let missing: Vec<SiteId> = part
+            .sites
+            .iter()
+            .filter(|site| there.as_ref().is_some_and(|there| !there.contains(site)))
+            .cloned()
+            .collect();
         if !missing.is_empty() {
             out.push(Found::about("image-not-copied", part, "image.sites").sites(&missing));
         }
@@ -80,7 +87,7 @@ fn one_instance(view: &View<'_>, out: &mut Vec<Found>) {
     for part in view.with("capacity").filter(|part| part.plane() == Plane::Compute) {
         for site in alone(view, part) {
             let key = if part.answered("minimum") { "minimum" } else { "peak" };
-            out.push(Found::about("single-instance", part, key).sites(&[site.id.clone()]).with("site", site.id.as_str()));
+            out.push(Found::about("single-instance", part, key).site(&site.id).with("site", site.id.as_str()));
         }
     }
 }
@@ -94,11 +101,11 @@ fn weak_regions(view: &View<'_>, out: &mut Vec<Found>) {
             .filter(|part| part.plane() == Plane::Compute && alone(view, part).iter().any(|s| s.id == site.id))
             .map(|part| format!("`{}` has one instance", part.id))
             .collect();
-        let unspread = view.with("data").filter(|part| part.is_in(&site.id) && part.bool("zones_spread") == Some(false));
+        let unspread = view.stores().filter(|part| part.is_in(&site.id) && part.bool("zones_spread") == Some(false));
         let unspread = unspread.map(|part| format!("`{}` is in one zone", part.id));
         let why: Vec<String> = one_zone.into_iter().chain(lonely).chain(unspread).collect();
         if !why.is_empty() {
-            let found = Found::new("weak-region-hidden", format!("sites.{}", site.id)).sites(&[site.id.clone()]);
+            let found = Found::new("weak-region-hidden", format!("sites.{}", site.id)).site(&site.id);
             out.push(found.with("site", site.id.as_str()).with("why", listed(&why)));
         }
     }
@@ -116,7 +123,7 @@ fn tenants(view: &View<'_>, out: &mut Vec<Found>) {
 fn tokens(view: &View<'_>, out: &mut Vec<Found>) {
     for part in view.with("state").filter(|_| view.several_regions()) {
         if part.word("sessions") == Some("stateless") && !part.answered("revocation") {
-            out.push(Found::about("token-revocation-unsaid", part, "sessions"));
+            out.push(Found::about("token-revocation-unsaid", part, "sessions").unsaid());
         }
     }
 }

@@ -7,7 +7,15 @@ use super::Rule;
 use crate::assess::finding::{Found, listed};
 use crate::assess::view::{self, View};
 
-pub const RULES: &[Rule] = &[several_writers, one_writer_by_kind, ownership, remote_writes, stream_decisions, stream_consumers, stream_retention];
+pub const RULES: &[Rule] = &[
+    several_writers,
+    one_writer_by_kind,
+    ownership,
+    remote_writes,
+    stream_decisions,
+    stream_consumers,
+    stream_retention,
+];
 
 /// Where this store is written, as far as is known.
 fn writing(view: &View<'_>, part: &Part) -> Vec<SiteId> {
@@ -15,7 +23,7 @@ fn writing(view: &View<'_>, part: &Part) -> Vec<SiteId> {
 }
 
 fn several_writers(view: &View<'_>, out: &mut Vec<Found>) {
-    for part in view.with("data").filter(|part| view::several_writers(part)) {
+    for part in view.stores().filter(|part| view::several_writers(part)) {
         let conflicts = part.word("conflicts");
         // A regional writer is an owner of its part: that is a strategy, and named by `writers` itself.
         let decided = match part.word("writers") {
@@ -36,7 +44,7 @@ fn takes_one_writer(part: &Part) -> bool {
 }
 
 fn one_writer_by_kind(view: &View<'_>, out: &mut Vec<Found>) {
-    for part in view.with("data").filter(|part| view.several_regions() && takes_one_writer(part)) {
+    for part in view.stores().filter(|part| view.several_regions() && takes_one_writer(part)) {
         if let Some(writers) = part.word("writers").filter(|writers| *writers == "every") {
             let found = Found::about("writes-claimed-by-single-writer-store", part, "writers");
             out.push(found.with("kind", &part.kind.title).with("value", writers));
@@ -45,10 +53,10 @@ fn one_writer_by_kind(view: &View<'_>, out: &mut Vec<Found>) {
 }
 
 fn ownership(view: &View<'_>, out: &mut Vec<Found>) {
-    for part in view.with("data").filter(|part| view::several_writers(part)) {
+    for part in view.stores().filter(|part| view::several_writers(part)) {
         let owned = part.word("conflicts") == Some("regional-ownership") || part.word("writers") == Some("regional");
         if owned && !part.answered("promote") {
-            out.push(Found::about("ownership-transfer-unsaid", part, "promote"));
+            out.push(Found::about("ownership-transfer-unsaid", part, "promote").unsaid());
         }
     }
 }
@@ -57,7 +65,7 @@ fn ownership(view: &View<'_>, out: &mut Vec<Found>) {
 fn remote_writes(view: &View<'_>, out: &mut Vec<Found>) {
     let Some(router) = view.routers().next().filter(|_| view.active_active()) else { return };
     let sites: Vec<SiteId> = view.serving.iter().map(|site| site.id.clone()).collect();
-    for part in view.with("data").filter(|part| view::record(part) && view::single_writer(part)) {
+    for part in view.stores().filter(|part| view::record(part) && view::single_writer(part)) {
         let found = Found::about("remote-writes-pay-distance", part, "writers").sites(&sites);
         out.push(found.with("traffic", router.id.as_str()));
     }
@@ -77,11 +85,18 @@ const DECISIONS: [(&str, &str); 10] = [
     ("events.retention", "how long events are kept"),
 ];
 
+/// Stores of rows that can also be read as a stream; they are asked only where somebody uses that.
+const ALSO_STREAMS: [&str; 2] = ["aws.dynamodb", "aws.dynamodb-global"];
+
 fn stream_decisions(view: &View<'_>, out: &mut Vec<Found>) {
-    for part in view.with("events").filter(|_| view.several_regions()) {
-        let open: Vec<&str> = DECISIONS.iter().filter(|(key, _)| !part.answered(key)).map(|(_, words)| *words).collect();
+    let streams = |part: &&Part| part.mentions("events") || !ALSO_STREAMS.contains(&part.kind.name.as_str());
+    for part in view.with("events").filter(|_| view.several_regions()).filter(streams) {
+        // What has no copy is never behind.
+        let arises = |key: &str| key != "events.lag" || !view::unreplicated(part);
+        let open = DECISIONS.iter().filter(|(key, _)| !part.answered(key) && arises(key));
+        let open: Vec<&str> = open.map(|(_, words)| *words).collect();
         if !open.is_empty() {
-            out.push(Found::about("stream-decisions-missing", part, "events").with("missing", listed(&open)));
+            out.push(Found::about("stream-decisions-missing", part, "events").with("missing", listed(&open)).unsaid());
         }
     }
 }

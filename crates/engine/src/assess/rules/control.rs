@@ -11,7 +11,8 @@ pub const RULES: &[Rule] = &[secrets, keys, vault_keys, identity, hard_coded, co
 
 fn secrets(view: &View<'_>, out: &mut Vec<Found>) {
     for part in view.with("secret").filter(|_| view.several_regions()) {
-        let missing = if part.bool("replicated") == Some(false) { not_preferred(view) } else { view.missing(&part.sites) };
+        let missing =
+            if part.bool("replicated") == Some(false) { not_preferred(view) } else { view.missing(&part.sites) };
         if !missing.is_empty() {
             let key = if part.answered("replicated") { "replicated" } else { "sites" };
             out.push(Found::about("secret-missing-in-region", part, key).sites(&missing));
@@ -39,7 +40,9 @@ fn vault_keys(view: &View<'_>, out: &mut Vec<Found>) {
         let copies = part.sites("backup.sites").unwrap_or_default();
         let missing: Vec<SiteId> = copies.into_iter().filter(|site| !key.sites.contains(site)).collect();
         if !missing.is_empty() {
-            out.push(Found::about("vault-key-unavailable", part, "backup.key").sites(&missing).with("keys", key.id.as_str()));
+            out.push(
+                Found::about("vault-key-unavailable", part, "backup.key").sites(&missing).with("keys", key.id.as_str()),
+            );
         }
     }
 }
@@ -61,20 +64,21 @@ fn identity(view: &View<'_>, out: &mut Vec<Found>) {
         return;
     }
     for part in view.with("identity") {
-        let differ: Vec<&str> = SAME.iter().filter(|(key, _)| part.bool(key) == Some(false)).map(|(_, words)| *words).collect();
+        let differ: Vec<&str> =
+            SAME.iter().filter(|(key, _)| part.bool(key) == Some(false)).map(|(_, words)| *words).collect();
         let open: Vec<&str> = SAME.iter().filter(|(key, _)| !part.answered(key)).map(|(_, words)| *words).collect();
         if !differ.is_empty() {
             out.push(Found::about("identity-differs", part, "identity").with("differs", listed(&differ)));
         }
         if !open.is_empty() {
             let says = format!("whether {} are the same in every region: ", listed(&open));
-            out.push(Found::about("identity-unsaid", part, "identity").with("missing", says));
+            out.push(Found::about("identity-unsaid", part, "identity").with("missing", says).unsaid());
         }
     }
     let cloud = view.parts().any(|part| part.kind.name.starts_with("aws."));
     if cloud && view.with("identity").next().is_none() {
         let missing = "whether roles and policies are the same in every region: ";
-        out.push(Found::new("identity-unsaid", "components").with("missing", missing));
+        out.push(Found::new("identity-unsaid", "components").with("missing", missing).unsaid());
     }
 }
 
@@ -114,14 +118,17 @@ fn texts(value: &Value) -> Vec<&str> {
 fn controller(view: &View<'_>, out: &mut Vec<Found>) {
     let Some(site) = view.design.controller.as_ref().filter(|_| view.several_regions()) else { return };
     if !view.active_active() && view.serving.iter().any(|serving| serving.id == *site) {
-        let found = Found::new("controller-in-serving-region", "controller.site").sites(&[site.clone()]);
+        let found = Found::new("controller-in-serving-region", "controller.site").site(site);
         out.push(found.with("site", site.as_str()));
     }
 }
 
 fn witness(view: &View<'_>, out: &mut Vec<Found>) {
     let automatic = view.design.says("failover") && view.design.failover == model::topology::FailoverMode::Automatic;
-    if automatic && view.regions.len() == 2 && view.design.witnesses().next().is_none() {
+    // A controller that runs in neither region looks at both from outside.
+    let outside =
+        view.design.controller.as_ref().is_some_and(|site| view.regions.iter().all(|region| region.id != *site));
+    if automatic && view.regions.len() == 2 && view.design.witnesses().next().is_none() && !outside {
         out.push(Found::new("witness-missing", "sites"));
     }
 }

@@ -22,15 +22,15 @@ pub const RULES: &[Rule] = &[
 ];
 
 fn record(view: &View<'_>, out: &mut Vec<Found>) {
-    for part in view.with("data") {
+    for part in view.stores() {
         if !part.answered("system_of_record") && !part.answered("projection_of") {
-            out.push(Found::about("record-or-projection-unsaid", part, ""));
+            out.push(Found::about("record-or-projection-unsaid", part, "").unsaid());
         }
     }
 }
 
 fn nothing_is_the_record(view: &View<'_>, out: &mut Vec<Found>) {
-    let mut stores = view.with("data").peekable();
+    let mut stores = view.stores().peekable();
     if stores.peek().is_some() && !stores.any(view::record) {
         out.push(Found::new("nothing-is-the-record", "components"));
     }
@@ -43,9 +43,10 @@ fn backup_copies(view: &View<'_>, part: &model::Part) -> Option<Vec<SiteId>> {
 }
 
 fn one_region(view: &View<'_>, out: &mut Vec<Found>) {
-    for part in view.with("data").filter(|part| view.several_regions() && view::record(part)) {
-        let alone = part.answered("replication") && !view::replicated(part);
-        let elsewhere = backup_copies(view, part).is_some_and(|sites| sites.iter().any(|site| !homes(view, part).contains(site)));
+    for part in view.stores().filter(|part| view.several_regions() && view::record(part)) {
+        let alone = view::unreplicated(part);
+        let elsewhere =
+            backup_copies(view, part).is_some_and(|sites| sites.iter().any(|site| !homes(view, part).contains(site)));
         if alone && !(view::backed_up(part) && elsewhere) {
             out.push(Found::about("data-in-one-region", part, "replication").sites(&homes(view, part)));
         }
@@ -61,10 +62,11 @@ fn homes(view: &View<'_>, part: &model::Part) -> Vec<SiteId> {
 }
 
 fn not_writable(view: &View<'_>, out: &mut Vec<Found>) {
-    for part in view.with("data").filter(|part| view.several_regions() && view::single_writer(part) && view::record(part)) {
+    for part in view.stores().filter(|part| view.several_regions() && view::single_writer(part) && view::record(part)) {
         let said = part.bool("standby_writable");
         let never = part.word("promote") == Some("none");
-        let by_kind = view::mode(part).is_some_and(|mode| !mode.secondary_writable && mode.promotion == Promotion::None);
+        let by_kind =
+            view::mode(part).is_some_and(|mode| !mode.secondary_writable && mode.promotion == Promotion::None);
         if said == Some(false) || (said.is_none() && (never || by_kind)) {
             let key = if said.is_some() { "standby_writable" } else { "promote" };
             let others: Vec<SiteId> = view.design.others().map(|site| site.id.clone()).collect();
@@ -75,7 +77,7 @@ fn not_writable(view: &View<'_>, out: &mut Vec<Found>) {
 
 /// Said to promote itself across regions, which its kind does not do (seed 002 says so of Aurora Global).
 fn not_automatic(view: &View<'_>, out: &mut Vec<Found>) {
-    for part in view.with("data").filter(|_| view.several_regions()) {
+    for part in view.stores().filter(|_| view.several_regions()) {
         let manual = view::mode(part).is_some_and(|mode| mode.promotion == Promotion::Manual);
         if part.word("promote") == Some("service") && manual {
             let call = part.act(model::catalogue::ActName::Promote).map_or("its promotion", |act| act.call.as_str());
@@ -86,7 +88,7 @@ fn not_automatic(view: &View<'_>, out: &mut Vec<Found>) {
 }
 
 fn fence(view: &View<'_>, out: &mut Vec<Found>) {
-    for part in view.with("data").filter(|part| view.several_regions() && view::single_writer(part) && view::record(part)) {
+    for part in view.stores().filter(|part| view.several_regions() && view::single_writer(part) && view::record(part)) {
         let fenced = part.words("fence").is_some_and(|ways| ways.iter().any(|way| *way != "none"));
         // A service whose copy can only be promoted by taking the role from the old writer fences by itself.
         let by_kind = part.kind.fence.as_ref().is_some_and(|fence| fence.checks_epoch);
@@ -97,7 +99,7 @@ fn fence(view: &View<'_>, out: &mut Vec<Found>) {
 }
 
 fn epoch(view: &View<'_>, out: &mut Vec<Found>) {
-    for part in view.with("data").filter(|part| view.several_regions() && view::single_writer(part) && view::record(part)) {
+    for part in view.stores().filter(|part| view.several_regions() && view::single_writer(part) && view::record(part)) {
         if part.kind.fence.as_ref().is_some_and(|fence| !fence.checks_epoch) {
             out.push(Found::about("fence-without-epoch", part, "fence").with("kind", &part.kind.title));
         }
@@ -105,7 +107,7 @@ fn epoch(view: &View<'_>, out: &mut Vec<Found>) {
 }
 
 fn deletes(view: &View<'_>, out: &mut Vec<Found>) {
-    for part in view.with("data").filter(|part| view::record(part) && view::replicated(part)) {
+    for part in view.stores().filter(|part| view::record(part) && view::replicated(part)) {
         let kept = part.bool("versioned") == Some(true) || part.bool("locked") == Some(true);
         let apart = view::backed_up(part) && part.bool("backup.isolated") == Some(true);
         if part.word("deletes") == Some("replicated") && !kept && !apart {
@@ -125,7 +127,8 @@ fn backup(view: &View<'_>, out: &mut Vec<Found>) {
 }
 
 fn backup_place(view: &View<'_>, out: &mut Vec<Found>) {
-    for part in view.with("backup").filter(|part| view.several_regions() && view::record(part) && view::backed_up(part)) {
+    for part in view.with("backup").filter(|part| view.several_regions() && view::record(part) && view::backed_up(part))
+    {
         let copies = part.sites("backup.sites").unwrap_or_default();
         if let ([only], homes) = (copies.as_slice(), homes(view, part))
             && homes.contains(only)
@@ -140,10 +143,12 @@ fn objects(view: &View<'_>, out: &mut Vec<Found>) {
     let watched = |part: &model::Part| {
         let practice = view.design.practice.words("observability.alarms").unwrap_or_default();
         let named = practice.contains(&"object-replication");
-        let seen = view.with("observe").any(|seen| seen.words("observe.alarms").is_some_and(|a| a.contains(&"object-replication")));
+        let seen = view
+            .with("observe")
+            .any(|seen| seen.words("observe.alarms").is_some_and(|a| a.contains(&"object-replication")));
         named || seen || part.answered("lag_alarm")
     };
-    for part in view.with("data").filter(|part| view::objects(part) && view::replicated(part)) {
+    for part in view.stores().filter(|part| view::objects(part) && view::replicated(part)) {
         if !watched(part) {
             out.push(Found::about("object-replication-unwatched", part, "lag_alarm"));
         }

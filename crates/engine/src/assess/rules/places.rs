@@ -13,7 +13,7 @@ pub const RULES: &[Rule] = &[zones, absent, entry, needed, preferred, seen];
 fn zones(view: &View<'_>, out: &mut Vec<Found>) {
     for site in view.regions.iter().filter(|site| site.zones.len() == 1) {
         let found = Found::new("single-zone", format!("sites.{}.zones", site.id));
-        out.push(found.sites(&[site.id.clone()]).with("site", site.id.as_str()));
+        out.push(found.site(&site.id).with("site", site.id.as_str()));
     }
 }
 

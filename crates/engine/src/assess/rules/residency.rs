@@ -9,7 +9,7 @@ use crate::assess::view::View;
 pub const RULES: &[Rule] = &[regions, copies, keys, routing, undefined];
 
 fn regions(view: &View<'_>, out: &mut Vec<Found>) {
-    for part in view.with("data") {
+    for part in view.stores() {
         let Some(class) = view.class(part) else { continue };
         let Some(approved) = view.approved(class) else { continue };
         let missing: Vec<SiteId> = part.sites.iter().filter(|site| !approved.contains(site)).cloned().collect();
@@ -52,11 +52,13 @@ const BLIND: [&str; 4] = ["latency", "weighted", "multivalue", "geoproximity"];
 fn routing(view: &View<'_>, out: &mut Vec<Found>) {
     let Some(class) = view.design.objectives.data_class.as_deref() else { return };
     let Some(approved) = view.approved(class) else { return };
-    let missing: Vec<SiteId> = view.serving.iter().map(|site| &site.id).filter(|site| !approved.contains(site)).cloned().collect();
+    let missing: Vec<SiteId> =
+        view.serving.iter().map(|site| &site.id).filter(|site| !approved.contains(site)).cloned().collect();
     for part in view.routers() {
         let Some(policy) = part.word("policy").filter(|policy| BLIND.contains(policy)) else { continue };
         if !missing.is_empty() {
-            let found = Found::about("routing-ignores-residency", part, "policy").sites(&missing).with("policy", policy);
+            let found =
+                Found::about("routing-ignores-residency", part, "policy").sites(&missing).with("policy", policy);
             out.push(found.with("class", class).with("approved", listed(approved)));
         }
     }
@@ -64,12 +66,11 @@ fn routing(view: &View<'_>, out: &mut Vec<Found>) {
 
 fn undefined(view: &View<'_>, out: &mut Vec<Found>) {
     let class = view.design.objectives.data_class.as_deref();
-    let holds = view.with("data").any(|part| part.answered("holds"));
+    let holds = view.stores().any(|part| part.answered("holds"));
     let what = match class {
-        None if !holds && view.with("data").next().is_some() => "no class of data is named".to_owned(),
+        None if !holds && view.stores().next().is_some() => "no class of data is named".to_owned(),
         Some(class) if view.approved(class).is_none() => format!("nothing says where `{class}` data may be"),
         _ => return,
     };
-    let path = if class.is_some() { "residency" } else { "objectives.data_class" };
-    out.push(Found::new("residency-undefined", path).with("what", what));
+    out.push(Found::new("residency-undefined", "residency").with("what", what).unsaid());
 }

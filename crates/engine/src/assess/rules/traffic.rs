@@ -6,16 +6,29 @@ use super::Rule;
 use crate::assess::finding::Found;
 use crate::assess::view::{self, View};
 
-pub const RULES: &[Rule] =
-    &[promotion, pinned, check, vantage, automatic, safety_rules, weighted_writes, weighted_clients, nearest, geographic];
+pub const RULES: &[Rule] = &[
+    promotion,
+    pinned,
+    check,
+    vantage,
+    automatic,
+    safety_rules,
+    weighted_writes,
+    weighted_clients,
+    nearest,
+    geographic,
+];
 
 /// Traffic that moves by itself to a store that nobody promotes.
 fn promotion(view: &View<'_>, out: &mut Vec<Found>) {
     let Some(router) = view.routers().next().filter(|_| view.several_regions()) else { return };
-    for part in view.with("data").filter(|part| view::record(part)) {
-        let moved_to = view::single_writer(part) || (part.sites.len() > 1 && !part.answered("replication"));
+    for part in view.stores().filter(|part| view::record(part)) {
+        let moved_to = view::single_writer(part)
+            || (part.sites.len() > 1 && !part.answered("replication") && view::replicable(part));
         if moved_to && !part.answered("promote") {
-            out.push(Found::about("dns-failover-without-promotion", part, "promote").with("traffic", router.id.as_str()));
+            out.push(
+                Found::about("dns-failover-without-promotion", part, "promote").with("traffic", router.id.as_str()),
+            );
         }
     }
 }
@@ -34,7 +47,8 @@ fn by_health(part: &Part) -> bool {
 }
 
 fn check(view: &View<'_>, out: &mut Vec<Found>) {
-    for part in view.routers().filter(|part| view.several_regions() && by_health(part) && part.kind.has_facet("check")) {
+    for part in view.routers().filter(|part| view.several_regions() && by_health(part) && part.kind.has_facet("check"))
+    {
         let moved_by_health = matches!(part.word("shift"), None | Some("health-check"));
         // A check is declared with it, or stands as a component of its own that names it.
         let named = view.parts().any(|check| {
@@ -58,7 +72,8 @@ fn vantage(view: &View<'_>, out: &mut Vec<Found>) {
 
 /// Whether this router moves clients without anybody deciding.
 fn moves_by_itself(part: &Part) -> bool {
-    part.bool("automatic").unwrap_or(part.word("shift") == Some("health-check") && part.word("policy") == Some("failover"))
+    part.bool("automatic")
+        .unwrap_or(part.word("shift") == Some("health-check") && part.word("policy") == Some("failover"))
 }
 
 fn automatic(view: &View<'_>, out: &mut Vec<Found>) {
@@ -75,7 +90,10 @@ fn automatic(view: &View<'_>, out: &mut Vec<Found>) {
 }
 
 fn safety_rules(view: &View<'_>, out: &mut Vec<Found>) {
-    for part in view.routers().filter(|part| view.several_regions() && part.bool("safety_rules") != Some(true) && !part.kind.runs) {
+    for part in view
+        .routers()
+        .filter(|part| view.several_regions() && part.bool("safety_rules") != Some(true) && !part.kind.runs)
+    {
         if part.word("shift") == Some("routing-control") {
             out.push(Found::about("routing-control-without-safety-rules", part, "shift"));
         } else if moves_by_itself(part) {
@@ -89,7 +107,7 @@ fn safety_rules(view: &View<'_>, out: &mut Vec<Found>) {
 fn weighted_writes(view: &View<'_>, out: &mut Vec<Found>) {
     let sites: Vec<SiteId> = view.serving.iter().map(|site| site.id.clone()).collect();
     for router in view.routers().filter(|part| view.active_active() && part.word("policy") == Some("weighted")) {
-        for part in view.with("data").filter(|part| view::record(part) && !part.answered("writers")) {
+        for part in view.stores().filter(|part| view::record(part) && !part.answered("writers")) {
             let found = Found::about("weighted-splits-writes", router, "policy").sites(&sites).part(part);
             out.push(found.with("data", part.id.as_str()));
         }
@@ -109,14 +127,17 @@ fn weighted_clients(view: &View<'_>, out: &mut Vec<Found>) {
 fn nearest(view: &View<'_>, out: &mut Vec<Found>) {
     let near = |part: &&Part| matches!(part.word("policy"), Some("latency" | "geoproximity"));
     for router in view.routers().filter(near).filter(|_| view.active_active()) {
-        for part in view.with("data").filter(|part| view::record(part)) {
-            let missing: Vec<SiteId> = view.serving.iter().map(|site| &site.id).filter(|site| !holds(view, part, site)).cloned().collect();
+        for part in view.stores().filter(|part| view::record(part)) {
+            let missing: Vec<SiteId> =
+                view.serving.iter().map(|site| &site.id).filter(|site| !holds(view, part, site)).cloned().collect();
             let found = |id| Found::about(id, router, "policy").part(part).with("data", part.id.as_str());
             if !missing.is_empty() {
                 let all: Vec<SiteId> = view.serving.iter().map(|site| site.id.clone()).collect();
                 let words = crate::assess::finding::listed(&all);
                 out.push(found("nearest-region-lacks-data").sites(&missing).with("sites", words));
-            } else if part.word("replication") == Some("asynchronous") || part.word("replication") == Some("multi-writer") {
+            } else if part.word("replication") == Some("asynchronous")
+                || part.word("replication") == Some("multi-writer")
+            {
                 let lag = part.duration("lag").or_else(|| view::mode(part)?.rpo_typical);
                 let lag = lag.map_or_else(|| "some time".to_owned(), model::time::human);
                 out.push(found("nearest-region-reads-stale").with("lag", lag));
@@ -135,13 +156,19 @@ fn geographic(view: &View<'_>, out: &mut Vec<Found>) {
     for part in view.routers().filter(|_| view.several_regions()) {
         let Some(policy @ ("geolocation" | "geoproximity")) = part.word("policy") else { continue };
         let unchecked = part.kind.has_facet("check") && !part.mentions("check");
-        let no_default = policy == "geolocation" && !part.answered("fallback") && !view.regions.iter().any(|site| site.geo.iter().any(|geo| geo == "*"));
+        let no_default = policy == "geolocation"
+            && !part.answered("fallback")
+            && !view.regions.iter().any(|site| site.geo.iter().any(|geo| geo == "*"));
         let lacks = match (unchecked, no_default) {
             (true, true) => "no health check and no fallback",
             (true, false) => "no health check",
             (false, true) => "no fallback",
             (false, false) => continue,
         };
-        out.push(Found::about("geographic-routing-without-failover", part, "policy").with("policy", policy).with("lacks", lacks));
+        out.push(
+            Found::about("geographic-routing-without-failover", part, "policy")
+                .with("policy", policy)
+                .with("lacks", lacks),
+        );
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use model::catalogue::{Kind, Type, catalogue};
 use model::findings::{self, Be, Of, Row, Wants, When};
+use model::topology::Plane;
 use model::value::{Value, Values};
 use model::{ComponentId, Date, Design, Part, SiteId};
 
@@ -25,10 +26,20 @@ fn rows() -> impl Iterator<Item = (&'static Row, &'static Wants)> {
 
 fn kind_for(wants: &Wants, facet: &str) -> &'static Kind {
     let fits = |kind: &&Kind| kind.has_facet(facet) && kind.key(&wants.key).is_some() && !kind.runs;
-    let zones = |kind: &&Kind| !wants.when.contains(&When::ZoneAware) || kind.replication.iter().any(|m| m.zones && !m.cross_region);
-    let objects = |kind: &&Kind| !wants.when.contains(&When::Objects) || ["aws.s3", "object-store"].contains(&kind.name.as_str());
+    let zones = |kind: &&Kind| {
+        !wants.when.contains(&When::ZoneAware) || kind.replication.iter().any(|m| m.zones && !m.cross_region)
+    };
+    let objects =
+        |kind: &&Kind| !wants.when.contains(&When::Objects) || ["aws.s3", "object-store"].contains(&kind.name.as_str());
     let dns = |kind: &&Kind| !wants.when.contains(&When::Dns) || kind.name == "aws.route53";
-    let all = |kind: &&Kind| fits(kind) && zones(kind) && objects(kind) && dns(kind);
+    let store = |kind: &&Kind| facet != "data" || kind.plane == Plane::Data;
+    let code = |kind: &&Kind| !wants.when.contains(&When::RunsCode) || kind.plane == Plane::Compute;
+    let copies =
+        |kind: &&Kind| !wants.when.contains(&When::Replicable) || kind.replication.iter().any(|mode| mode.cross_region);
+    let rules = |kind: &&Kind| !wants.when.contains(&When::HasRules) || kind.name == "aws.waf";
+    let records = |kind: &&Kind| !wants.when.contains(&When::KeepsRecords) || kind.name == "aws.cloudtrail";
+    let own = |kind: &&Kind| store(kind) && code(kind) && copies(kind) && rules(kind) && records(kind);
+    let all = |kind: &&Kind| fits(kind) && zones(kind) && objects(kind) && dns(kind) && own(kind);
     catalogue().kinds().find(all).unwrap_or_else(|| panic!("no kind has `{}` of `{facet}`", wants.key))
 }
 
@@ -58,14 +69,16 @@ fn set_up(values: &mut Values, conditions: &[When]) {
             }
             When::BackedUp => values.set("backup.every", Value::Duration(Duration::from_secs(3600))),
             When::Checked => values.set("check.path", text("/ready")),
+            When::Alarmed => values.set("alarm.period", Value::Duration(Duration::from_secs(60))),
+            When::Replicable | When::RunsCode | When::KeepsRecords | When::HasRules => {}
             When::SeveralRegions | When::Classified | When::ZoneAware | When::Objects | When::Dns => {}
         }
     }
 }
 
 fn days_ago(days: i64) -> Date {
-    let candidates = (2024..=2026).flat_map(|y| (1..=12).flat_map(move |m| (1..=31).filter_map(move |d| Date::new(y, m, d))));
-    candidates.into_iter().find(|date| today().days_since(*date) == days).unwrap()
+    let days_of = |year| (1..=12).flat_map(move |month| (1..=31).filter_map(move |day| Date::new(year, month, day)));
+    (2024..=2026).flat_map(days_of).find(|date| today().days_since(*date) == days).unwrap()
 }
 
 /// The design with this value under the row's key; `None` leaves it unanswered.
@@ -112,8 +125,12 @@ fn values(wants: &Wants) -> (Option<Value>, Option<Value>, (Option<Value>, bool)
         Be::Answered => (None, Some(text("said")), (Some(list(&[])), false)),
         Be::Yes => (Some(Value::Bool(false)), Some(Value::Bool(true)), (Some(text("true")), true)),
         Be::No => (Some(Value::Bool(true)), Some(Value::Bool(false)), (None, true)),
-        Be::In(words) => (Some(text("other")), Some(word(wants, &words[0])), (Some(word(wants, words.last().unwrap())), false)),
-        Be::Not(words) => (Some(word(wants, &words[0])), Some(word(wants, "other")), (Some(word(wants, words.last().unwrap())), true)),
+        Be::In(words) => {
+            (Some(text("other")), Some(word(wants, &words[0])), (Some(word(wants, words.last().unwrap())), false))
+        }
+        Be::Not(words) => {
+            (Some(word(wants, &words[0])), Some(word(wants, "other")), (Some(word(wants, words.last().unwrap())), true))
+        }
         Be::Never(words) => (Some(word(wants, words.last().unwrap())), Some(word(wants, "other")), (None, false)),
         Be::EveryRegion => {
             let both = list(&["eu-central-1", "eu-west-1"]);
@@ -159,7 +176,8 @@ fn each_row_fires_is_quiet_and_knows_its_border() {
 fn what_nobody_says_has_the_severity_of_the_row() {
     for (row, wants) in rows().filter(|(_, wants)| !typed(wants) && !matches!(wants.be, Be::Never(_))) {
         let found = fires(&with(wants, None), row, wants);
-        let severity = found.unwrap_or_else(|| panic!("`{}` is quiet when `{}` is not said", row.id, wants.key)).severity;
+        let severity =
+            found.unwrap_or_else(|| panic!("`{}` is quiet when `{}` is not said", row.id, wants.key)).severity;
         assert_eq!(severity, row.when_unsaid(), "{}", row.id);
     }
 }
@@ -194,5 +212,8 @@ fn a_component_that_speaks_for_itself_is_not_asked_for_twice() {
     let trail = |fragment: &str| super::ids(fragment).contains("trail-not-everywhere");
     assert!(trail("components: { shop: { kind: kubernetes } }"));
     assert!(!trail("components: { trail: { kind: aws.cloudtrail, covers: [eu-west-1, eu-central-1] } }"));
-    assert!(super::ids("components: { trail: { kind: aws.cloudtrail, covers: [eu-west-1] } }").contains("control-not-everywhere"));
+    assert!(
+        super::ids("components: { trail: { kind: aws.cloudtrail, covers: [eu-west-1] } }")
+            .contains("control-not-everywhere")
+    );
 }

@@ -33,7 +33,10 @@ pub const CASES: &[Case] = &[
         "standby-not-writable",
         "components: { db: { kind: database, system_of_record: true, replication: asynchronous, standby_writable: false } }",
         "components: { db: { kind: database, system_of_record: true, replication: asynchronous, promote: runbook } }",
-        ("components: { db: { kind: database, system_of_record: true, replication: asynchronous, promote: none } }", true),
+        (
+            "components: { db: { kind: database, system_of_record: true, replication: asynchronous, promote: none } }",
+            true,
+        ),
     ),
     case(
         "cross-region-failover-not-automatic",
@@ -45,19 +48,28 @@ pub const CASES: &[Case] = &[
         "single-writer-not-enforced",
         "components: { db: { kind: database, system_of_record: true, replication: asynchronous } }",
         "components: { db: { kind: database, system_of_record: true, replication: asynchronous, fence: [nacl] } }",
-        ("components: { db: { kind: database, system_of_record: true, replication: asynchronous, fence: [none] } }", true),
+        (
+            "components: { db: { kind: database, system_of_record: true, replication: asynchronous, fence: [none] } }",
+            true,
+        ),
     ),
     case(
         "deletes-reach-every-copy",
         "components: { db: { kind: database, system_of_record: true, replication: asynchronous, deletes: replicated } }",
         "components: { db: { kind: database, system_of_record: true, replication: asynchronous, deletes: replicated, backup: { every: 1h, isolated: true } } }",
-        ("components: { db: { kind: database, system_of_record: true, replication: asynchronous, deletes: replicated, backup: { every: 1h } } }", true),
+        (
+            "components: { db: { kind: database, system_of_record: true, replication: asynchronous, deletes: replicated, backup: { every: 1h } } }",
+            true,
+        ),
     ),
     case(
         "backup-missing",
         "components: { db: { kind: database, system_of_record: true, replication: asynchronous } }",
         "components: { db: { kind: database, system_of_record: true, replication: asynchronous, backup: { every: 1h } } }",
-        ("components: { files: { kind: object-store, system_of_record: true, replication: asynchronous, versioned: true, locked: true } }", false),
+        (
+            "components: { files: { kind: object-store, system_of_record: true, replication: asynchronous, versioned: true, locked: true } }",
+            false,
+        ),
     ),
     case(
         "backup-in-one-region",
@@ -73,25 +85,37 @@ pub const CASES: &[Case] = &[
         "components: { files: { kind: object-store, system_of_record: true, replication: asynchronous } }",
         "components: { files: { kind: object-store, system_of_record: true, replication: asynchronous } }
 practice: { observability: { alarms: [object-replication] } }",
-        ("components: { files: { kind: object-store, system_of_record: true, replication: asynchronous, lag_alarm: 5m } }", false),
+        (
+            "components: { files: { kind: object-store, system_of_record: true, replication: asynchronous, lag_alarm: 5m } }",
+            false,
+        ),
     ),
     case(
         "active-active-without-conflict-strategy",
         "components: { db: { kind: database, system_of_record: true, replication: multi-writer, writers: every } }",
         "components: { db: { kind: database, system_of_record: true, replication: multi-writer, writers: every, conflicts: version-check } }",
-        ("components: { db: { kind: database, system_of_record: true, replication: multi-writer, writers: every, conflicts: single-writer } }", true),
+        (
+            "components: { db: { kind: database, system_of_record: true, replication: multi-writer, writers: every, conflicts: single-writer } }",
+            true,
+        ),
     ),
     case(
         "writes-claimed-by-single-writer-store",
         "components: { share: { kind: file-share, system_of_record: true, replication: asynchronous, writers: every } }",
         "components: { share: { kind: file-share, system_of_record: true, replication: asynchronous, writers: single } }",
-        ("components: { db: { kind: database, system_of_record: true, replication: multi-writer, writers: every } }", false),
+        (
+            "components: { db: { kind: database, system_of_record: true, replication: multi-writer, writers: every } }",
+            false,
+        ),
     ),
     case(
         "ownership-transfer-unsaid",
         "components: { db: { kind: database, system_of_record: true, replication: multi-writer, writers: regional } }",
         "components: { db: { kind: database, system_of_record: true, replication: multi-writer, writers: regional, promote: runbook } }",
-        ("components: { db: { kind: database, system_of_record: true, replication: multi-writer, writers: every, conflicts: regional-ownership } }", true),
+        (
+            "components: { db: { kind: database, system_of_record: true, replication: multi-writer, writers: every, conflicts: regional-ownership } }",
+            true,
+        ),
     ),
     case(
         "remote-writes-pay-distance",
@@ -134,7 +158,10 @@ fn stores_writers_and_streams() {
 #[test]
 fn it_names_the_call_that_somebody_has_to_make() {
     let found = only(CASES[4].bad, "cross-region-failover-not-automatic");
-    assert_eq!(found.says, "`db` (Database of your own) is said to promote itself; across regions somebody has to call `the administrator`");
+    assert_eq!(
+        found.says,
+        "`db` (Database of your own) is said to promote itself; across regions somebody has to call `the administrator`"
+    );
 }
 
 #[test]
@@ -148,7 +175,9 @@ fn the_open_decision_of_a_stream_is_named() {
 fn one_region_has_no_copies_to_speak_of() {
     let one = "sites: { eu-west-1: { zones: [a, b] } }
 components: { db: { kind: database, system_of_record: true, backup: { every: 1h } } }";
-    for id in ["data-in-one-region", "replication-unsaid", "promotion-unsaid", "single-writer-not-enforced", "writers-unsaid"] {
+    for id in
+        ["data-in-one-region", "replication-unsaid", "promotion-unsaid", "single-writer-not-enforced", "writers-unsaid"]
+    {
         assert!(!super::ids(one).contains(id), "{id}");
     }
 }

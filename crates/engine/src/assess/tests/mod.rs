@@ -4,6 +4,7 @@ mod arithmetic;
 mod checklist;
 mod control;
 mod data;
+mod examples;
 mod places;
 mod properties;
 mod questions;
@@ -98,8 +99,12 @@ fn every_finding_has_its_cases() {
     let tables = [arithmetic::CASES, control::CASES, data::CASES, places::CASES, stability::CASES, traffic::CASES];
     let cased: BTreeSet<&str> = tables.iter().copied().flatten().map(|case| case.id).collect();
     let rows = model::findings::rows();
-    let uncased: Vec<&str> =
-        rows.iter().filter(|row| row.wants.is_empty()).map(|row| row.id.as_str()).filter(|id| !cased.contains(id)).collect();
+    let uncased: Vec<&str> = rows
+        .iter()
+        .filter(|row| row.wants.is_empty())
+        .map(|row| row.id.as_str())
+        .filter(|id| !cased.contains(id))
+        .collect();
     assert_eq!(uncased, ["question-unanswered"], "rows without a case; the one is a test of its own in `questions`");
     assert!(cased.iter().all(|id| model::findings::row(id).is_some()));
 }

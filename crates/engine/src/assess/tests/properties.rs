@@ -18,7 +18,11 @@ fn any_design() -> impl Strategy<Value = String> {
     let replication = prop::sample::select(vec!["none", "asynchronous", "synchronous", "multi-writer"]);
     let writers = prop::sample::select(vec!["", ", writers: single", ", writers: regional", ", writers: every"]);
     let promote = prop::sample::select(vec!["", ", promote: runbook", ", promote: service", ", promote: dns"]);
-    let backup = prop::sample::select(vec!["", ", backup: { every: 1d }", ", backup: { every: 1h, restore_time: 2h, sites: [eu-west-1] }"]);
+    let backup = prop::sample::select(vec![
+        "",
+        ", backup: { every: 1d }",
+        ", backup: { every: 1h, restore_time: 2h, sites: [eu-west-1] }",
+    ]);
     let numbers = (0_u64..4000, 0_u64..400, 1_u64..20, 1_u64..100, 0_u64..4000);
     (policy, replication, writers, promote, backup, numbers).prop_map(
         |(policy, replication, writers, promote, backup, (ttl, lag, peak, capacity, period))| {
@@ -60,7 +64,8 @@ fn arithmetic(design: &Design) -> BTreeSet<(&'static str, String)> {
 /// How bad it is as a whole: errors, warnings, notes.
 fn counts(design: &Design) -> [usize; 3] {
     let findings = review(design, today()).findings;
-    [Severity::Error, Severity::Warning, Severity::Note].map(|s| findings.iter().filter(|finding| finding.severity == s).count())
+    [Severity::Error, Severity::Warning, Severity::Note]
+        .map(|s| findings.iter().filter(|finding| finding.severity == s).count())
 }
 
 /// Neither more of the gravest, nor more of anything. What was unsaid and is said well is gone; nothing else changes.

@@ -42,7 +42,9 @@ fn a_design_that_says_everything_leaves_no_question_of_the_review_open() {
 fn an_answer_cites_the_line_that_gives_it() {
     let text = super::spec(COMPLETE);
     let questions = review(&design(COMPLETE), today()).questions;
-    for (id, words) in [("review-02", "rto"), ("review-04", "loss_accepted_by"), ("review-14", "shift"), ("review-20", "failover")] {
+    for (id, words) in
+        [("review-02", "rto"), ("review-04", "loss_accepted_by"), ("review-14", "shift"), ("review-20", "failover")]
+    {
         let answer = questions.iter().find(|answer| answer.id == id).unwrap();
         let line = text.lines().nth(answer.from[0].line - 1).unwrap();
         assert!(line.contains(words), "{id}: {line}");

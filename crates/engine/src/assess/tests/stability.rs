@@ -74,7 +74,11 @@ fn a_recovery_does_not_depend_on_what_it_recovers_from() {
 fn the_data_plane_way_is_proposed() {
     let found = only(CASES[0].bad, "recovery-needs-global-control-plane");
     assert_eq!(found.says, "to move the traffic of `www`, `route53:ChangeResourceRecordSets` must answer in us-east-1");
-    assert!(found.remedy.contains("inverted health check") && found.remedy.contains("routing control"), "{}", found.remedy);
+    assert!(
+        found.remedy.contains("inverted health check") && found.remedy.contains("routing control"),
+        "{}",
+        found.remedy
+    );
 }
 
 #[test]
@@ -84,8 +88,7 @@ fn every_call_is_listed_in_the_order_of_a_runbook() {
   shop: { kind: kubernetes, peak: 10, capacity: 50% }
   db: { kind: database, system_of_record: true, replication: asynchronous, promote: runbook }";
     let calls = review(&design(fragment), today()).calls;
-    let told: Vec<_> =
-        calls.iter().map(|call| (call.act, call.plane, call.region.as_deref(), call.verdict)).collect();
+    let told: Vec<_> = calls.iter().map(|call| (call.act, call.plane, call.region.as_deref(), call.verdict)).collect();
     assert_eq!(
         told,
         [
@@ -99,7 +102,8 @@ fn every_call_is_listed_in_the_order_of_a_runbook() {
 /// What we run ourselves needs neither a global control plane nor the region that is left.
 #[test]
 fn our_own_kinds_are_statically_stable() {
-    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/case-api/antipode.yaml")).unwrap();
+    let text =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/case-api/antipode.yaml")).unwrap();
     let calls = review(&model::spec::design(&text).unwrap(), today()).calls;
     assert!(!calls.is_empty() && calls.iter().all(|call| !call.verdict.refused()), "{calls:?}");
 }
