@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use antipode_engine::assess::review;
 use model::{ComponentId, Design};
 
-/// One of each plane, with much to say and much left open; the rest are copies under other names.
+/// One router; the others, with much to say and much left open, are copied under other names.
 const SPEC: &str = "\
 workload: large
 objectives: { rto: 15m, rpo: 1m, data_class: regulated }
@@ -28,16 +28,14 @@ components:
 
 fn large(components: usize) -> Design {
     let mut design = model::spec::design(SPEC).expect("the spec above has no errors");
-    let kinds = design.components.clone();
-    design.components = (0..components)
-        .map(|i| {
-            let mut part = kinds[i % kinds.len()].clone();
-            part.id = ComponentId::new(format!("{}-{}", part.id, i / kinds.len()));
-            part.needs =
-                part.needs.iter().map(|need| ComponentId::new(format!("{need}-{}", i / kinds.len()))).collect();
-            part
-        })
-        .collect();
+    let kinds = design.components.split_off(1);
+    let copies = (0..components.saturating_sub(1)).map(|i| {
+        let mut part = kinds[i % kinds.len()].clone();
+        part.id = ComponentId::new(format!("{}-{}", part.id, i / kinds.len()));
+        part.needs = part.needs.iter().map(|need| ComponentId::new(format!("{need}-{}", i / kinds.len()))).collect();
+        part
+    });
+    design.components.extend(copies);
     design
 }
 

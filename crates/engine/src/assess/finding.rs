@@ -1,5 +1,6 @@
 //! A finding: what a rule found, in the words of its row.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -30,8 +31,8 @@ pub struct Finding {
     /// The line of the spec; where the key is not written, of what is around it.
     pub line: usize,
     pub says: String,
-    pub consequence: String,
-    pub remedy: String,
+    pub consequence: Cow<'static, str>,
+    pub remedy: Cow<'static, str>,
     /// What the rule compared, by name.
     pub numbers: BTreeMap<&'static str, String>,
     pub source: &'static [String],
@@ -120,8 +121,12 @@ impl Found {
 
     pub fn told(self, view: &View<'_>) -> Finding {
         let line = view.design.line(&self.path);
-        let fill = |template: &str| self.fill(template);
         let row = self.row;
+        // Most of these texts have nothing to fill in, and there may be thousands of findings.
+        let fill = |template: &'static str| match template.contains('{') {
+            true => Cow::Owned(self.fill(template)),
+            false => Cow::Borrowed(template),
+        };
         Finding {
             id: &row.id,
             title: &row.title,
@@ -131,7 +136,7 @@ impl Found {
             blocks: self.blocks,
             unsaid: self.unsaid,
             line,
-            says: fill(self.says.as_deref().unwrap_or(&row.says)),
+            says: self.fill(self.says.as_deref().unwrap_or(&row.says)),
             consequence: fill(&row.consequence),
             remedy: fill(&row.remedy),
             source: &row.source,

@@ -3,7 +3,7 @@
 use model::{Part, SiteId};
 
 use super::Rule;
-use crate::assess::finding::Found;
+use crate::assess::finding::{Found, listed};
 use crate::assess::view::{self, View};
 
 pub const RULES: &[Rule] = &[
@@ -49,13 +49,15 @@ fn by_health(part: &Part) -> bool {
 fn check(view: &View<'_>, out: &mut Vec<Found>) {
     for part in view.routers().filter(|part| view.several_regions() && by_health(part) && part.kind.has_facet("check"))
     {
-        let moved_by_health = matches!(part.word("shift"), None | Some("health-check"));
-        // A check is declared with it, or stands as a component of its own that names it.
+        if part.mentions("check") || !matches!(part.word("shift"), None | Some("health-check")) {
+            continue;
+        }
+        // A check may stand as a component of its own, that names it or is named by it.
         let named = view.parts().any(|check| {
             check.kind.has_facet("check") && check.id != part.id && check.needs.contains(&part.id)
                 || part.needs.contains(&check.id) && check.mentions("check")
         });
-        if moved_by_health && !part.mentions("check") && !named {
+        if !named {
             out.push(Found::about("health-check-missing", part, ""));
         }
     }
@@ -106,11 +108,11 @@ fn safety_rules(view: &View<'_>, out: &mut Vec<Found>) {
 /// Clients are divided, and a record does not say who may write it.
 fn weighted_writes(view: &View<'_>, out: &mut Vec<Found>) {
     let sites: Vec<SiteId> = view.serving.iter().map(|site| site.id.clone()).collect();
-    for router in view.routers().filter(|part| view.active_active() && part.word("policy") == Some("weighted")) {
-        for part in view.stores().filter(|part| view::record(part) && !part.answered("writers")) {
-            let found = Found::about("weighted-splits-writes", router, "policy").sites(&sites).part(part);
-            out.push(found.with("data", part.id.as_str()));
-        }
+    let weighted = |part: &&Part| part.word("policy") == Some("weighted");
+    let Some(router) = view.routers().find(weighted).filter(|_| view.active_active()) else { return };
+    for part in view.stores().filter(|part| view::record(part) && !part.answered("writers")) {
+        let found = Found::about("weighted-splits-writes", router, "policy").sites(&sites).part(part);
+        out.push(found.with("data", part.id.as_str()));
     }
 }
 
@@ -126,22 +128,18 @@ fn weighted_clients(view: &View<'_>, out: &mut Vec<Found>) {
 /// The nearest region is chosen whatever data it has.
 fn nearest(view: &View<'_>, out: &mut Vec<Found>) {
     let near = |part: &&Part| matches!(part.word("policy"), Some("latency" | "geoproximity"));
-    for router in view.routers().filter(near).filter(|_| view.active_active()) {
-        for part in view.stores().filter(|part| view::record(part)) {
-            let missing: Vec<SiteId> =
-                view.serving.iter().map(|site| &site.id).filter(|site| !holds(view, part, site)).cloned().collect();
-            let found = |id| Found::about(id, router, "policy").part(part).with("data", part.id.as_str());
-            if !missing.is_empty() {
-                let all: Vec<SiteId> = view.serving.iter().map(|site| site.id.clone()).collect();
-                let words = crate::assess::finding::listed(&all);
-                out.push(found("nearest-region-lacks-data").sites(&missing).with("sites", words));
-            } else if part.word("replication") == Some("asynchronous")
-                || part.word("replication") == Some("multi-writer")
-            {
-                let lag = part.duration("lag").or_else(|| view::mode(part)?.rpo_typical);
-                let lag = lag.map_or_else(|| "some time".to_owned(), model::time::human);
-                out.push(found("nearest-region-reads-stale").with("lag", lag));
-            }
+    // One router is enough to say it: the others lead to the same stores.
+    let Some(router) = view.routers().find(near).filter(|_| view.active_active()) else { return };
+    let all: Vec<SiteId> = view.serving.iter().map(|site| site.id.clone()).collect();
+    for part in view.stores().filter(|part| view::record(part)) {
+        let missing: Vec<SiteId> = all.iter().filter(|site| !holds(view, part, site)).cloned().collect();
+        let found = |id| Found::about(id, router, "policy").part(part).with("data", part.id.as_str());
+        if !missing.is_empty() {
+            out.push(found("nearest-region-lacks-data").sites(&missing).with("sites", listed(&all)));
+        } else if matches!(part.word("replication"), Some("asynchronous" | "multi-writer")) {
+            let lag = part.duration("lag").or_else(|| view::mode(part)?.rpo_typical);
+            let lag = lag.map_or_else(|| "some time".to_owned(), model::time::human);
+            out.push(found("nearest-region-reads-stale").with("lag", lag));
         }
     }
 }

@@ -115,7 +115,7 @@ fn every_text_is_filled() {
     let tables = [arithmetic::CASES, control::CASES, data::CASES, places::CASES, stability::CASES, traffic::CASES];
     for case in tables.into_iter().flatten() {
         for finding in findings(case.bad) {
-            for text in [&finding.says, &finding.consequence, &finding.remedy] {
+            for text in [finding.says.as_str(), &finding.consequence, &finding.remedy] {
                 assert!(!text.contains('{') && !text.contains("``"), "{}: {text}", finding.id);
             }
             assert!(finding.line >= 1 && finding.line <= spec(case.bad).lines().count(), "{}", finding.id);
