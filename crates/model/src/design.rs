@@ -224,20 +224,17 @@ impl Part {
     pub fn is_in(&self, site: &SiteId) -> bool {
         self.sites.contains(site)
     }
-    /// Whether a condition of the catalogue holds: `zones_spread`, `!zones_spread`, `shift=health-check`.
-    pub fn holds(&self, condition: &str) -> bool {
-        match (condition.split_once('='), condition.strip_prefix('!')) {
-            (Some((key, word)), _) => self.word(key) == Some(word),
-            (None, Some(key)) => self.bool(key) != Some(true),
-            (None, None) => self.bool(condition) == Some(true),
-        }
-    }
     /// The call that a recovery makes of this component, as it is declared.
     pub fn act(&self, name: ActName) -> Option<&'static Act> {
-        let of_this_name = |act: &&'static Act| act.act == name;
-        let conditional =
-            self.kind.acts.iter().filter(of_this_name).find(|act| act.when.as_deref().is_some_and(|c| self.holds(c)));
-        conditional.or_else(|| self.kind.act(name))
+        self.act_if(name, |condition| self.holds(condition))
+    }
+    /// Likewise, at one site.
+    pub fn act_at(&self, name: ActName, site: &SiteId) -> Option<&'static Act> {
+        self.act_if(name, |condition| self.at(site).holds(condition))
+    }
+    fn act_if(&self, name: ActName, holds: impl Fn(&str) -> bool) -> Option<&'static Act> {
+        let conditional = |act: &&'static Act| act.act == name && act.when.as_deref().is_some_and(&holds);
+        self.kind.acts.iter().find(conditional).or_else(|| self.kind.act(name))
     }
     /// What its kind says of the way in which it is copied to other regions.
     pub fn across_regions(&self) -> Option<&'static Mode> {

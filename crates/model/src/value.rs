@@ -131,6 +131,15 @@ impl<'v> At<'v> {
             value => Some(value),
         }
     }
+    /// Whether a condition of the catalogue holds: `zones_spread`, `!zones_spread`, `shift=health-check`. What is
+    /// unanswered is not true.
+    pub fn holds(self, condition: &str) -> bool {
+        match (condition.split_once('='), condition.strip_prefix('!')) {
+            (Some((key, word)), _) => self.word(key) == Some(word),
+            (None, Some(key)) => self.bool(key) != Some(true),
+            (None, None) => self.bool(condition) == Some(true),
+        }
+    }
     /// A word, a text, or a name.
     pub fn text(self, key: &str) -> Option<&'v str> {
         match self.get(key)? {
@@ -175,6 +184,10 @@ impl<'v> At<'v> {
 impl Values {
     pub fn get(&self, key: &str) -> Option<&Value> {
         self.anywhere().get(key)
+    }
+    /// Whether a condition of the catalogue holds: `zones_spread`, `!zones_spread`, `shift=health-check`.
+    pub fn holds(&self, condition: &str) -> bool {
+        self.anywhere().holds(condition)
     }
     /// A word, a text, or a name.
     pub fn text(&self, key: &str) -> Option<&str> {

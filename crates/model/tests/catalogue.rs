@@ -4,7 +4,8 @@
 use std::collections::BTreeSet;
 
 use antipode_model::catalogue::{Catalogue, Home, Key, Kind, Scope, Type, catalogue};
-use antipode_model::spec;
+use antipode_model::{rates, spec};
+use rust_decimal::Decimal;
 
 /// What only the prices' products know beside keys.
 const BUILT_IN: [&str; 1] = ["regions"];
@@ -110,6 +111,7 @@ fn replication_modes_are_ways_that_the_key_knows() {
 
 #[test]
 fn prices_count_what_can_be_declared() {
+    let rates = rates::bundled();
     for kind in catalogue().kinds() {
         for price in &kind.prices {
             let what = format!("{} {}", kind.name, price.item);
@@ -121,8 +123,13 @@ fn prices_count_what_can_be_declared() {
                 assert!(number || counted || BUILT_IN.contains(&factor), "{what}: `{factor}` cannot be counted");
             }
             for key in price.item.split('{').skip(1).filter_map(|rest| rest.split('}').next()) {
-                assert!(kind.key(key).is_some_and(|key| key.ty == Type::Text), "{what}: `{key}`");
+                assert!(kind.key(key).is_some_and(|key| matches!(key.ty, Type::Text | Type::Word)), "{what}: `{key}`");
             }
+            // An item that has a rate is counted in what its rate is for.
+            let regions = ["us-east-1", "us-east-2", "us-west-1", "us-west-2", "eu-west-1"];
+            let rate = regions.iter().find_map(|region| rates.find(&price.item, region));
+            let paid = rate.is_none_or(|rate| rates.price(rate, Decimal::ONE, price.unit).is_some());
+            assert!(paid, "{what}: counted by {}, its rate is by {}", price.unit, rate.unwrap().per);
         }
     }
 }

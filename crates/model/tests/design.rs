@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use antipode_model::catalogue::{ActName, CallPlane, Home, Promotion};
 use antipode_model::design::{Manage, Survives};
 use antipode_model::spec::{self, Severity};
 use antipode_model::topology::FailoverMode;
@@ -69,6 +70,27 @@ fn a_part_answers_by_key() {
     assert_eq!(db.words("fence"), Some(vec!["write-gate", "nacl"]));
     assert_eq!(db.duration("backup.every"), None, "nobody said");
     assert!(!db.answered("replication"));
+}
+
+/// The catalogue's acts have conditions; the one that holds is the one that a recovery would carry out.
+#[test]
+fn a_part_knows_which_act_is_its_own() {
+    let design = sketch();
+    let www = part(&design, "www");
+    assert!(www.holds("shift=standby-signal") && www.holds("!safety_rules") && !www.holds("safety_rules"));
+    let shift = www.act(ActName::Shift).unwrap();
+    assert_eq!((shift.plane, &shift.home), (CallPlane::Data, &Home::Target), "no control plane is needed");
+    let by_record = spec::design(&SKETCH.replace("shift: standby-signal", "shift: dns-record")).unwrap();
+    let shift = part(&by_record, "www").act(ActName::Shift).unwrap();
+    assert_eq!((shift.plane, &shift.home), (CallPlane::Control, &Home::Region("us-east-1".into())));
+
+    let headless = "kind: aws.aurora-global, headless: { us-east-1: true }";
+    let design = spec::design(&SKETCH.replace("kind: aws.rds", headless)).unwrap();
+    let (db, here, there) = (part(&design, "db"), SiteId::new("ap-south-1"), SiteId::new("us-east-1"));
+    assert!(db.act_at(ActName::Scale, &there).is_some() && db.act_at(ActName::Scale, &here).is_none());
+    let mode = db.across_regions().unwrap();
+    assert_eq!((mode.promotion, mode.rpo_worst), (Promotion::Manual, None), "nothing bounds the lag");
+    assert!(part(&by_record, "db").across_regions().is_none(), "nobody said how it is copied");
 }
 
 #[test]

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Key;
 use super::read::{duration, duration_opt};
+use crate::rates::Unit;
 use crate::topology::Plane;
 
 /// One kind of component: a service of AWS, a program of our own, a thing that somebody else runs.
@@ -313,19 +314,6 @@ pub enum Category {
     Engineering,
     Training,
     Evidence,
-}
-
-/// What a price is for.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Unit {
-    Hour,
-    Month,
-    GbMonth,
-    Gb,
-    Thousand,
-    Million,
-    Each,
 }
 
 /// Where a price is paid.

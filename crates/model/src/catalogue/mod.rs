@@ -13,10 +13,11 @@ mod read;
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
+pub use crate::rates::Unit;
 pub use key::{Key, Question, Type};
 pub use kind::{
     Act, ActName, Availability, CallPlane, Category, Charged, Fact, Fence, Home, Kind, Limit, Mode, Price, Promotion,
-    ReplicationMode, Scope, Unit, Zones,
+    ReplicationMode, Scope, Zones,
 };
 pub use page::{kind_section, pages};
 use serde::{Deserialize, Serialize};
