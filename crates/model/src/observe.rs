@@ -88,6 +88,22 @@ pub struct DatabaseReport {
     pub findings: Vec<String>,
 }
 
+impl DatabaseReport {
+    /// Of a site without a data directory.
+    pub fn absent(component: ComponentId) -> Self {
+        Self {
+            component,
+            state: DatabaseState::Absent,
+            timeline: 0,
+            written: Epoch::none(),
+            standbys: Vec::new(),
+            full: None,
+            alone: None,
+            findings: Vec::new(),
+        }
+    }
+}
+
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "is")]
 pub enum DatabaseState {

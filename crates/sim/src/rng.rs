@@ -3,24 +3,21 @@
 
 use std::time::Duration;
 
-/// SplitMix64: one word of state, every seed is good.
+use engine::forecast::SplitMix;
+
 #[derive(Clone, Debug)]
-pub struct Rng(u64);
+pub struct Rng(SplitMix);
 
 impl Rng {
     pub fn new(seed: u64) -> Self {
         // Neighbouring seeds must not begin alike.
-        let mut rng = Self(seed ^ 0x5851_f42d_4c95_7f2d);
+        let mut rng = Self(SplitMix(seed ^ 0x5851_f42d_4c95_7f2d));
         rng.next();
         rng
     }
 
     fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+        self.0.word()
     }
 
     /// From `low` up to, and without, `high`; `low` when the range is empty.

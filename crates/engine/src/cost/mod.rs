@@ -11,74 +11,13 @@ pub mod quantity;
 
 use std::collections::BTreeMap;
 
-use model::rates::{Rates, Unit};
+use model::catalogue::{Category, Unit};
+use model::rates::Rates;
 use model::{ComponentId, Usd};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
 pub use loss::{BreakEven, Losses, break_even};
-
-/// What readiness costs is made of (seed 003 section 17.1), in that order.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Category {
-    StandbyCompute,
-    LoadBalancers,
-    ReplicationTransfer,
-    InterRegionTransfer,
-    Storage,
-    Database,
-    Observability,
-    Security,
-    Backup,
-    HealthChecks,
-    Arc,
-    Drills,
-    Engineering,
-    Training,
-    Evidence,
-}
-
-impl Category {
-    pub const ALL: [Category; 15] = [
-        Category::StandbyCompute,
-        Category::LoadBalancers,
-        Category::ReplicationTransfer,
-        Category::InterRegionTransfer,
-        Category::Storage,
-        Category::Database,
-        Category::Observability,
-        Category::Security,
-        Category::Backup,
-        Category::HealthChecks,
-        Category::Arc,
-        Category::Drills,
-        Category::Engineering,
-        Category::Training,
-        Category::Evidence,
-    ];
-
-    /// As seed 003 names it.
-    pub fn title(self) -> &'static str {
-        match self {
-            Category::StandbyCompute => "compute, duplicate or standby",
-            Category::LoadBalancers => "load balancers and API endpoints",
-            Category::ReplicationTransfer => "data replication transfer",
-            Category::InterRegionTransfer => "inter-region data transfer",
-            Category::Storage => "replicated storage",
-            Category::Database => "database replicas and global databases",
-            Category::Observability => "monitoring and logging",
-            Category::Security => "security tooling per region",
-            Category::Backup => "backup copies",
-            Category::HealthChecks => "Route 53 health checks",
-            Category::Arc => "ARC features",
-            Category::Drills => "operational drills",
-            Category::Engineering => "engineering complexity",
-            Category::Training => "incident response training",
-            Category::Evidence => "compliance evidence",
-        }
-    }
-}
 
 /// How often a cost comes.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Serialize, Deserialize)]
@@ -240,10 +179,10 @@ mod tests {
     fn seed_001() -> Vec<Line> {
         let mut lines = Vec::new();
         for region in ["us-east-1", "us-west-2"] {
-            lines.push(line("ec2.t3.micro", region, 1, Unit::Month, Category::StandbyCompute));
+            lines.push(line("ec2.t3.micro", region, 1, Unit::Month, Category::Compute));
             lines.push(line("ebs.gp3", region, 20, Unit::GbMonth, Category::Storage));
         }
-        lines.push(line("transfer.out", "us-east-1", 10, Unit::Gb, Category::InterRegionTransfer));
+        lines.push(line("transfer.out", "us-east-1", 10, Unit::Gb, Category::RegionTransfer));
         lines.push(line("transfer.between", "us-east-1", 5, Unit::Gb, Category::ReplicationTransfer));
         lines
     }
@@ -255,7 +194,7 @@ mod tests {
         assert_eq!(cost.month, usd("21.20"), "2 × 8.50 + 2 × 20 × 0.08 + 10 × 0.09 + 5 × 0.02");
         assert_eq!(cost.standby, usd("10.10"));
         assert_eq!(cost.by_region["us-east-1"], usd("11.10"));
-        assert_eq!(cost.by_category[&Category::StandbyCompute], usd("17.00"));
+        assert_eq!(cost.by_category[&Category::Compute], usd("17.00"));
         let (regions, categories): (Usd, Usd) =
             (cost.by_region.values().copied().sum(), cost.by_category.values().copied().sum());
         assert_eq!((regions, categories), (cost.month, cost.month));
@@ -264,8 +203,8 @@ mod tests {
     #[test]
     fn a_rate_that_is_missing_is_said_and_never_guessed() {
         let mut lines = seed_001();
-        lines.push(line("ec2.t3.micro", "ap-south-1", 3, Unit::Month, Category::StandbyCompute));
-        lines.push(line("arc.cluster", "us-east-1", 1, Unit::Month, Category::Arc));
+        lines.push(line("ec2.t3.micro", "ap-south-1", 3, Unit::Month, Category::Compute));
+        lines.push(line("arc.cluster", "us-east-1", 1, Unit::Month, Category::RoutingControl));
         lines.push(line("ebs.gp3", "us-east-1", 1, Unit::Hour, Category::Storage));
         lines.push(Line { quantity: Err("`usage.storage` is not in the spec".into()), ..seed_001().remove(1) });
         let cost = price(&lines, model::rates::bundled());

@@ -1,30 +1,35 @@
 //! The forecast's only source of chance, written out here so that a seed means the same forecast for ever.
 
-/// SplitMix64: one word of state, every seed is good.
+/// SplitMix64: one word of state, every seed is good. The simulator draws from it too.
 #[derive(Clone, Debug)]
-pub struct Dice(u64);
+pub struct SplitMix(pub u64);
 
-impl Dice {
-    /// The dice of one sample. Each sample has its own, so that what one draws moves no other.
-    pub fn of(seed: u64, sample: u32) -> Self {
-        let mut dice = Self(seed ^ 0x243f_6a88_85a3_08d3);
-        let first = dice.next();
-        let mut own = Self(first ^ (u64::from(sample) << 20 | u64::from(sample)));
-        own.next();
-        own
-    }
-
-    fn next(&mut self) -> u64 {
+impl SplitMix {
+    pub fn word(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         z ^ (z >> 31)
     }
+}
+
+#[derive(Clone, Debug)]
+pub struct Dice(SplitMix);
+
+impl Dice {
+    /// The dice of one sample. Each sample has its own, so that what one draws moves no other.
+    pub fn of(seed: u64, sample: u32) -> Self {
+        let mut words = SplitMix(seed ^ 0x243f_6a88_85a3_08d3);
+        let first = words.word();
+        let mut own = SplitMix(first ^ (u64::from(sample) << 20 | u64::from(sample)));
+        own.word();
+        Self(own)
+    }
 
     /// Even between 0 and 1, never either of them: 53 bits and a half.
     pub fn share(&mut self) -> f64 {
-        ((self.next() >> 11) as f64 + 0.5) / (1u64 << 53) as f64
+        ((self.0.word() >> 11) as f64 + 0.5) / (1u64 << 53) as f64
     }
 }
 

@@ -20,6 +20,7 @@ mod tests;
 mod world;
 
 pub use availability::{Availability, Yearly};
+pub use dice::SplitMix;
 pub use roles::{Acts, Clients, Group, History, Loss, Model, People, Signal, Together};
 pub use spread::{Sourced, Spread};
 pub use summary::{Cited, Forecast, PhaseForecast, Quantiles, Secs, Slowest};

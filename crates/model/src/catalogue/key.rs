@@ -46,6 +46,24 @@ pub enum Type {
     Map,
 }
 
+impl Type {
+    /// The quantity, as the spec's reader names it, whose unit must be written with it.
+    pub(crate) fn quantity(self) -> Option<&'static str> {
+        Some(match self {
+            Type::Duration => "a duration",
+            Type::Interval => "an interval",
+            Type::Percent => "a percentage",
+            Type::Size => "an amount of data",
+            Type::Flow => "an amount of data in a time",
+            Type::Rate => "a number in a time",
+            Type::Money => "an amount of money",
+            Type::MoneyRate => "an amount of money in a time",
+            Type::Date => "a date",
+            _ => return None,
+        })
+    }
+}
+
 /// A key, its type and its meaning.
 #[derive(Clone, PartialEq, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

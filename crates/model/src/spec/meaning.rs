@@ -142,23 +142,14 @@ pub(crate) fn value(key: &Key, json: &Json) -> Option<Value> {
 }
 
 fn single(ty: Type, json: &Json) -> Option<Value> {
-    let quantity = |name| quantity::value(name, json.as_str()?).ok();
     match ty {
-        Type::Duration => quantity("a duration"),
-        Type::Interval => quantity("an interval"),
-        Type::Percent => quantity("a percentage"),
-        Type::Size => quantity("an amount of data"),
-        Type::Flow => quantity("an amount of data in a time"),
-        Type::Rate => quantity("a number in a time"),
-        Type::Money => quantity("an amount of money"),
-        Type::MoneyRate => quantity("an amount of money in a time"),
-        Type::Date => quantity("a date"),
         Type::Count => json.as_u64().map(Value::Count),
         Type::Bool => json.as_bool().map(Value::Bool),
         Type::Word | Type::Text | Type::Site | Type::Component => {
             json.as_str().map(|text| Value::Text(text.to_owned()))
         }
         Type::Words | Type::Texts | Type::Sites | Type::Components | Type::Map => free(json),
+        _ => quantity::value(ty.quantity()?, json.as_str()?).ok(),
     }
 }
 

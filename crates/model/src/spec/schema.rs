@@ -170,15 +170,6 @@ fn leaf(key: &Key) -> Json {
     let list = |items: Json| json!({ "type": "array", "items": items });
     let words = || json!({ "type": "string", "enum": key.one_of });
     let mut schema = match key.ty {
-        Type::Duration => quantity("a duration"),
-        Type::Interval => quantity("an interval"),
-        Type::Percent => quantity("a percentage"),
-        Type::Size => quantity("an amount of data"),
-        Type::Flow => quantity("an amount of data in a time"),
-        Type::Rate => quantity("a number in a time"),
-        Type::Money => quantity("an amount of money"),
-        Type::MoneyRate => quantity("an amount of money in a time"),
-        Type::Date => quantity("a date"),
         Type::Count => json!({ "type": "integer", "minimum": 0, "maximum": u32::MAX }),
         Type::Bool => json!({ "type": "boolean" }),
         Type::Word => words(),
@@ -186,6 +177,7 @@ fn leaf(key: &Key) -> Json {
         Type::Text | Type::Site | Type::Component => text(),
         Type::Texts | Type::Sites | Type::Components => list(text()),
         Type::Map => json!({ "type": "object", "additionalProperties": text() }),
+        other => quantity(other.quantity().expect("what is none of the above has a unit")),
     };
     if key.per_site {
         let each = json!({ "type": "object", "additionalProperties": schema });

@@ -227,16 +227,7 @@ fn standby(site: &str) -> StandbyReport {
 /// A site where nothing has been established, and all is well.
 fn report(topology: &Topology, site: &SiteId) -> SiteReport {
     let region = topology.sites.iter().any(|s| s.id == *site && s.role != SiteRole::Witness);
-    let database = DatabaseReport {
-        component: topology.database().0.clone(),
-        state: DatabaseState::Absent,
-        timeline: 0,
-        written: Epoch::none(),
-        standbys: Vec::new(),
-        full: None,
-        alone: None,
-        findings: Vec::new(),
-    };
+    let database = DatabaseReport::absent(topology.database().0.clone());
     let fleet = FleetReport { artifact: topology.artifact.clone(), wanted: 0, instances: Vec::new(), replaced: 0 };
     let fleets = topology.fleets().map(|(id, _)| (id.clone(), fleet.clone()));
     let secret = SecretReport { digest: Some("5e".repeat(32)) };

@@ -1,11 +1,9 @@
 //! The questions, the readiness table, the pages.
 
-use std::path::Path;
-
 use model::findings::{self, Group, Severity};
 
 use super::{design, findings as found, today};
-use crate::assess::{Presence, State, explain, index, review};
+use crate::assess::{Presence, State, explain, review};
 
 const COMPLETE: &str = "\
 practice:
@@ -124,31 +122,6 @@ fn every_finding_has_a_page_and_a_wrong_id_a_guess() {
     }
     assert_eq!(explain("no-such-thing"), None);
     assert_eq!(findings::nearest("failover-never-testd"), Some("failover-never-tested"));
-}
-
-/// `docs/findings` is made from the table. To make it anew: `ANTIPODE_PAGES=write cargo nextest run -p antipode-engine pages`.
-#[test]
-fn the_pages_in_docs_are_those_of_the_table() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/findings");
-    let mut pages: Vec<(String, String)> =
-        findings::rows().iter().map(|row| (format!("{}.md", row.id), explain(&row.id).unwrap())).collect();
-    pages.push(("README.md".into(), index()));
-    if std::env::var_os("ANTIPODE_PAGES").is_some() {
-        std::fs::remove_dir_all(&folder).ok();
-        std::fs::create_dir_all(&folder).unwrap();
-        for (name, text) in &pages {
-            std::fs::write(folder.join(name), text).unwrap();
-        }
-    }
-    let mut there: Vec<String> =
-        std::fs::read_dir(&folder).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
-    let mut names: Vec<String> = pages.iter().map(|(name, _)| name.clone()).collect();
-    there.sort();
-    names.sort();
-    assert_eq!(there, names, "set ANTIPODE_PAGES=write and run this test again");
-    for (name, text) in pages {
-        assert_eq!(std::fs::read_to_string(folder.join(&name)).unwrap(), text, "{name}: set ANTIPODE_PAGES=write");
-    }
 }
 
 #[test]
