@@ -179,26 +179,25 @@ impl World {
         let question = Question { voter, request, sent, incarnation };
         if voter == site {
             // A call within the process: nothing can come between.
-            let reply = Some(self.vote(site, &question.request));
-            let told = Message::LeaseTold(Box::new(Ballot { question, reply }));
-            let durable = Duration::from_micros(50) + self.sites[site].disk_takes;
-            return self.after(durable, What::Deliver { from: site, to: site, message: told });
+            let (reply, durable) = self.vote(site, &question.request);
+            let told = Message::LeaseTold(Box::new(Ballot { question, reply: Some(reply) }));
+            let takes = Duration::from_micros(50) + durable;
+            return self.after(takes, What::Deliver { from: site, to: site, message: told });
         }
         self.send(site, voter, Message::LeaseAsk(Box::new(Ballot { question, reply: None })));
     }
 
-    pub fn vote(&mut self, site: usize, request: &LeaseRequest) -> LeaseReply {
+    /// The answer, and after what time it leaves: what was promised is on disk before it is told.
+    pub fn vote(&mut self, site: usize, request: &LeaseRequest) -> (LeaseReply, Duration) {
         let place = &mut self.sites[site];
         let reply = place.voter.vote(place.clock.show(self.now), request);
-        // Durable before the answer leaves.
-        place.keep_promises();
-        reply
+        let kept_at = place.keep_promises(self.now);
+        (reply, kept_at.since(self.now))
     }
 
     pub fn lease_asked(&mut self, site: usize, from: usize, mut ballot: Box<Ballot>) {
-        ballot.reply = Some(self.vote(site, &ballot.question.request));
-        // The promise is on disk before it is told.
-        let durable = self.sites[site].disk_takes;
+        let (reply, durable) = self.vote(site, &ballot.question.request);
+        ballot.reply = Some(reply);
         self.send_after(durable, site, from, Message::LeaseTold(ballot));
     }
 

@@ -214,7 +214,7 @@ impl ByHand {
 
     /// Asks a site's voter.
     pub fn ask(&mut self, site: usize, request: &LeaseRequest) -> LeaseReply {
-        self.world.vote(site, request)
+        self.world.vote(site, request).0
     }
 
     pub fn report(&mut self, site: usize) -> Arc<SiteReport> {

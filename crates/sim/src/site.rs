@@ -129,6 +129,8 @@ pub struct Site {
     pub watchdog_frozen: bool,
     /// How much longer than usual a write to disk takes.
     pub disk_takes: Duration,
+    /// When the last promise that the voter gave is on its disk.
+    pub promises_kept_at: Time,
     /// Changes with each start of the agent.
     pub incarnation: u64,
     /// What came while the agent was frozen.
@@ -187,6 +189,7 @@ impl Site {
             agent_frozen: false,
             watchdog_frozen: false,
             disk_takes: Duration::ZERO,
+            promises_kept_at: Time::ZERO,
             incarnation: 1,
             held: Vec::new(),
             voter,
@@ -220,10 +223,13 @@ impl Site {
         self.alive && self.agent_up && !self.agent_frozen && !self.frozen
     }
     /// Makes durable what the voter promised; one that has yet to hear the others has nothing to keep.
-    pub fn keep_promises(&mut self) {
+    /// Until when the voter's answers wait: for its disk, where a promise changed, and for one before that still does.
+    pub fn keep_promises(&mut self, now: Time) -> Time {
         if let Some(kept) = self.disk.promises.as_mut().filter(|kept| **kept != *self.voter.promises()) {
             *kept = self.voter.promises().clone();
+            self.promises_kept_at = self.promises_kept_at.max(now) + self.disk_takes;
         }
+        self.promises_kept_at.max(now)
     }
     pub fn local(&self, world: Time) -> Time {
         self.clock.show(world)

@@ -152,6 +152,16 @@ fn seeds_that_once_failed_pass() {
     }
 }
 
+/// What is taken back ends, whatever epoch its target bid for in vain, or the old writer had raised unseen; and a voter whose
+/// disk is slow answers at once what it promised already (4473, 11896).
+#[test]
+fn seeds_that_once_stayed_down_serve() {
+    for seed in [792, 3_550, 4_473, 11_896, 16_652, 27_579, 29_227, 31_707] {
+        let report = run(seed);
+        assert!(report.violations.is_empty() && report.serves && !report.waits, "{report:?}");
+    }
+}
+
 /// Not part of the bounded run: `SEEDS=20000 cargo test --release -p antipode-sim -- --ignored --nocapture`.
 #[test]
 #[ignore = "as long as one likes"]

@@ -2,7 +2,8 @@
 
 use model::action::{AcceptLoss, Action};
 use model::time::human;
-use model::{Attempt, AttemptId, Verb};
+use model::topology::Site;
+use model::{Attempt, AttemptId, Epoch, Verb};
 
 use super::check::Finding;
 use super::guard::{self, Gate};
@@ -12,6 +13,7 @@ use crate::protocol::{Effect, Record, Request};
 use crate::routing::zone_to;
 use crate::turn::Turn;
 use crate::watch::Verdict;
+use crate::watch::verdict::fresh;
 
 /// What a pass over a group found that people must say.
 #[derive(Default)]
@@ -260,10 +262,25 @@ impl Turn<'_> {
     }
 
     fn send(&mut self, id: AttemptId, action: Action, deadline: std::time::Duration) {
-        let attempt = Attempt { id, epoch: self.state.epoch(), generation: self.state.generation, deadline };
+        let attempt = Attempt { id, epoch: self.epoch_for_orders(), generation: self.state.generation, deadline };
         self.emit(Record::AttemptStarted { attempt: id, action: action.clone(), deadline, at: self.now });
         self.effect(Effect::Act { attempt, action });
         self.wake_in(deadline);
+    }
+
+    /// The newest epoch that orders may go by, because agents refuse those of older ones: the present writer's. While a
+    /// run is taken back, it is the one that its target bid for in vain and that the voters keep: the target has said
+    /// itself that it did not come to write in it, and is bound not to go on.
+    fn epoch_for_orders(&self) -> Epoch {
+        let present = self.state.epoch();
+        let undone = self.run().filter(|run| matches!(run.mode, Mode::Undoing { .. }) && run.committed.is_none());
+        let Some(target) = undone.map(|run| &run.runbook.to) else { return present };
+        if self.state.glass.contains_key(target) {
+            return present;
+        }
+        let highest = |site: &Site| Some(&fresh(&self.state, &site.id, self.now)?.voter.highest);
+        let bid = self.state.topology.sites.iter().filter_map(highest).max().filter(|bid| bid.site == *target);
+        bid.cloned().map_or(present.clone(), |bid| bid.max(present))
     }
 
     fn gate(&self, run: &Run, step: &Step) -> Gate {

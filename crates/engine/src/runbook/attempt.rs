@@ -45,7 +45,9 @@ impl Turn<'_> {
             }
             Outcome::Done(_) | Outcome::AlreadyDone(_) => {
                 self.emit(Record::AttemptEnded { attempt, outcome: outcome.clone(), retry_at: None, at });
-                match epoch {
+                // A writer may have raised its epoch unseen, just before it was fenced.
+                let fenced_in = outcome.evidence().and_then(|evidence| Some(evidence.receipt.as_ref()?.epoch.clone()));
+                match epoch.or(fenced_in) {
                     Some(epoch) if commits => self.commit(&epoch, "answered by its agent"),
                     Some(epoch) => self.saw_epoch(&epoch, "answered by its agent"),
                     None => {}
@@ -53,6 +55,11 @@ impl Turn<'_> {
             }
             Outcome::Failed(ActError::Unknown(why)) => self.doubt(attempt, why),
             Outcome::Failed(ActError::Transient(_)) => {
+                let retry_at = self.retry_at(&run, step);
+                self.emit(Record::AttemptEnded { attempt, outcome: outcome.clone(), retry_at, at });
+            }
+            // What must be taken back is refused while reports lag behind what its agent knows.
+            Outcome::Refused { .. } if step >= run.runbook.steps.len() => {
                 let retry_at = self.retry_at(&run, step);
                 self.emit(Record::AttemptEnded { attempt, outcome: outcome.clone(), retry_at, at });
             }

@@ -6,7 +6,7 @@ use super::world::*;
 use crate::writer::glass::STEP;
 use crate::{Record, Request};
 
-fn broken(epoch: &Epoch) -> GlassReport {
+pub fn broken(epoch: &Epoch) -> GlassReport {
     GlassReport {
         attempt: 1,
         epoch: epoch.clone(),

@@ -89,6 +89,17 @@ fn what_its_agent_does_not_know_may_have_happened_and_is_undone() {
     assert!(undone.is_some_and(|steps| steps.iter().any(promotes)), "{}", world.transcript());
 }
 
+/// Found by the simulator (792): the writer had started anew in a higher epoch just before, unseen, and refused what
+/// came after its fence.
+#[test]
+fn a_receipt_tells_the_epoch_of_the_writer_that_was_fenced() {
+    let (mut world, attempt) = out("fence", A);
+    let raised = world.epoch.next(&site(A));
+    let evidence = Evidence { receipt: Some(receipt(&site(A), &raised).into()), ..Evidence::default() };
+    world.send(&Event::Ended { attempt, outcome: Outcome::Done(evidence) });
+    assert_eq!(world.state.epoch(), raised);
+}
+
 #[test]
 fn a_stopping_run_orders_nothing_anew() {
     let (mut world, attempt) = out("fence", A);

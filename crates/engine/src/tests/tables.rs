@@ -312,6 +312,42 @@ fn an_abort_before_the_commit_point_takes_everything_back() {
     assert!(matches!(world.place(A).database, DatabaseState::Writing { .. }));
 }
 
+/// Found by the simulator (3550, 16652, 29227): the voters had granted the target's epoch before the abort, and every
+/// order to take the run back was refused as one of an older epoch, for ever.
+#[test]
+fn what_is_taken_back_goes_by_the_epoch_that_its_target_bid_for_in_vain() {
+    let mut world = bid_in_vain();
+    assert_eq!(world.abort("bob"), None);
+    world.settle();
+    ended(&world, "aborted");
+    assert!(matches!(world.place(A).database, DatabaseState::Writing { .. }));
+}
+
+#[test]
+fn an_epoch_that_people_gave_or_that_is_anothers_is_no_bid_in_vain() {
+    type Befalls = fn(&mut World);
+    let given: Befalls = |world| world.place(B).glass = Some(super::glass::broken(&world.epoch.clone()));
+    let anothers: Befalls = |world| world.epoch = world.epoch.next(&site(W));
+    for befalls in [given, anothers] {
+        let mut world = bid_in_vain();
+        befalls(&mut world);
+        world.run_for(ms(500));
+        assert_eq!(world.abort("bob"), None);
+        world.run_for(Duration::from_secs(60));
+        assert!(matches!(world.run().pause, Some(Pause::Trouble { .. })), "{}", world.transcript());
+        assert!(!matches!(world.place(A).database, DatabaseState::Writing { .. }));
+    }
+}
+
+fn bid_in_vain() -> World {
+    let mut world = World::established(topology());
+    world.script("promote", B, Script::Silence);
+    world.ask(Request::Switchover { to: None }, "ada");
+    world.run_for(ms(1000));
+    world.epoch = world.epoch.next(&site(B));
+    world
+}
+
 #[test]
 fn an_abort_that_comes_too_late_goes_forward() {
     let mut world = World::established(topology());

@@ -378,10 +378,26 @@ impl World {
                 self.places.get_mut(&action.site)?.log.insert(attempt.id, done);
                 return Some(no_answer());
             }
-            None => Outcome::Done(self.carry_out(action)),
+            None => match self.refuses(attempt, action) {
+                Some(why) => Outcome::Refused { why },
+                None => Outcome::Done(self.carry_out(action)),
+            },
         };
         self.places.get_mut(&action.site)?.log.insert(attempt.id, outcome.clone());
         Some(outcome)
+    }
+
+    /// An agent takes no order about a writer or its data from whoever does not know of the newest epoch, unless that
+    /// is its own.
+    fn refuses(&self, attempt: &Attempt, action: &Action) -> Option<String> {
+        let own = self.places[&action.site].written == self.epoch;
+        let guarded = match action.verb {
+            Verb::Promote { .. } | Verb::Fence { .. } => !own,
+            Verb::Initialise | Verb::Follow { .. } | Verb::Restore { .. } | Verb::PutBack { .. } => true,
+            _ => false,
+        };
+        let (given, known) = (&attempt.epoch, &self.epoch);
+        (guarded && known > given).then(|| format!("the order was given in epoch {given}, {known} is known"))
     }
 
     fn has_promoted(&self, action: &Action) -> bool {
