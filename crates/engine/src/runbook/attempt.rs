@@ -103,7 +103,11 @@ impl Turn<'_> {
                 if !doubted {
                     return;
                 }
-                let retry_at = self.retry_at(&run.clone(), step).map(|_| self.now);
+                let run = run.clone();
+                let retry_at = self.retry_at(&run, step).map(|_| self.now);
+                if retry_at.is_none() && self.may_have_promoted(&run, step, attempt) {
+                    return;
+                }
                 self.emit(Record::AttemptLost { attempt, retry_at, at: self.now });
             }
         }
@@ -113,10 +117,8 @@ impl Turn<'_> {
     /// tried again; a promotion only once a later report of the site shows that it did not happen.
     fn ended_unknown(&mut self, attempt: AttemptId, why: &str) {
         let Some((run, step)) = self.awaited(attempt).map(|(run, step)| (run.clone(), step)) else { return };
-        let Progress::Out { site, inquire_at, .. } = &run.steps[step].progress else { return };
-        if run.step(step).commit_point && !self.still_stands_by(site, *inquire_at) {
-            self.why.push(format!("{attempt}: its own agent does not know its end; the site's reports decide"));
-            return self.wake_in(self.state.topology.timing.probe_every);
+        if self.may_have_promoted(&run, step, attempt) {
+            return;
         }
         let (retry_at, at) = (self.retry_at(&run, step), self.now);
         // What is not tried again may have happened, and is undone with the rest.
@@ -125,11 +127,28 @@ impl Turn<'_> {
         self.emit(Record::AttemptEnded { attempt, outcome, retry_at, at });
     }
 
-    /// A report that came after the doubt says that the site's database is a standby, and not at work.
-    fn still_stands_by(&self, site: &model::SiteId, doubted: Option<model::Time>) -> bool {
-        let seen_since = self.state.watch.sites.get(site).filter(|seen| doubted.is_some_and(|at| seen.at > at));
-        let database = crate::watch::loss::database(&self.state, site, self.now).map(|d| &d.state);
-        seen_since.is_some() && matches!(database, Some(DatabaseState::Standby { .. }))
+    /// Whether the promotion may have happened although its own agent knows nothing of it: it may have forgotten by a
+    /// restart. Only a report that came after the doubt can say that it did not: the database is a copy, or is not at
+    /// work and never held an epoch that we do not know.
+    fn may_have_promoted(&mut self, run: &Run, step: usize, attempt: AttemptId) -> bool {
+        let Progress::Out { site, inquire_at, .. } = &run.steps[step].progress else { return false };
+        if !run.step(step).commit_point {
+            return false;
+        }
+        let seen = self.state.watch.sites.get(site).filter(|seen| inquire_at.is_some_and(|at| seen.at > at));
+        let database = seen.and_then(|_| crate::watch::loss::database(&self.state, site, self.now));
+        let did_not = database.is_some_and(|database| match database.state {
+            DatabaseState::Standby { .. } => true,
+            DatabaseState::Absent | DatabaseState::Fenced { .. } | DatabaseState::Failed { .. } => {
+                database.written <= self.state.epoch()
+            }
+            DatabaseState::Starting | DatabaseState::Writing { .. } | DatabaseState::Busy { .. } => false,
+        });
+        if !did_not {
+            self.why.push(format!("{attempt}: its own agent does not know its end; the site's reports decide"));
+            self.wake_in(self.state.topology.timing.probe_every);
+        }
+        !did_not
     }
 
     /// The commit point: the target holds the epoch. Whatever was being stopped or undone goes forward now.

@@ -111,8 +111,9 @@ impl Turn<'_> {
 }
 
 impl Step {
-    /// Whether doing the step again after its undo is harmless. A fence is not: its undo made a writer.
+    /// Whether doing the step again after its undo is harmless. A fence is not: its undo made a writer. Nor is a restore:
+    /// what it made is what was promoted.
     pub(super) fn undo_is_safe(&self) -> bool {
-        !self.action().is_some_and(|action| matches!(action.verb, Verb::Fence { .. }))
+        !self.action().is_some_and(|action| matches!(action.verb, Verb::Fence { .. } | Verb::Restore { .. }))
     }
 }

@@ -1,7 +1,8 @@
 //! What becomes of orders, told one event at a time.
 
 use model::action::Evidence;
-use model::{ActError, AttemptId, Outcome, Verb};
+use model::observe::DatabaseState;
+use model::{ActError, AttemptId, Epoch, Outcome, Verb};
 
 use super::world::*;
 use crate::runbook::run::Progress;
@@ -52,6 +53,26 @@ fn only_a_later_report_shows_that_a_promotion_did_not_happen() {
     world.send(&Event::Reported { report });
     world.send(&asked);
     assert!(!is_out(&world, attempt), "B stands by: {:?}", progress(&world, attempt));
+}
+
+/// Found by the simulator (261745): an agent that was restarted after it had won knew nothing of the order.
+#[test]
+fn what_a_restarted_agent_never_saw_is_not_undone_before_its_reports_say_so() {
+    let (mut world, attempt) = out("promote", B);
+    let before = world.epoch.clone();
+    let fenced = || DatabaseState::Fenced { why: "its agent ended".into(), receipt: None };
+    let heard = |world: &mut World, written: &Epoch| {
+        world.now = world.now + world.state.topology.timing.probe_every * 2;
+        (world.place(B).database, world.place(B).written) = (fenced(), written.clone());
+        let report = world.report(&site(B)).into();
+        world.send(&Event::Reported { report });
+        world.send(&Event::Inquired { attempt, answer: Inquiry::NeverSeen });
+    };
+    world.abort("ada");
+    heard(&mut world, &before.next(&site(B)));
+    assert!(is_out(&world, attempt), "it won an epoch: {:?}", progress(&world, attempt));
+    heard(&mut world, &before);
+    assert!(!is_out(&world, attempt), "it never did: {:?}", progress(&world, attempt));
 }
 
 #[test]

@@ -204,6 +204,27 @@ fn a_restore_that_is_aborted_at_its_promotion_puts_the_old_data_back_and_ends() 
     assert_eq!(world.refold(), world.state);
 }
 
+/// It had been promoted after all: what was restored is live, and is not restored again over what was written since.
+#[test]
+fn a_restore_whose_abort_comes_too_late_is_not_done_twice() {
+    let mut world = world();
+    world.script("promote", A, Script::Silence);
+    assert_eq!(world.ask(restore(15, None, true), "ada"), None);
+    world.run_for(ms(300));
+    assert_eq!(world.approve("bob", true), None);
+    world.run_for(ms(300));
+    assert_eq!(world.abort("ada"), None);
+    let epoch = world.epoch.next(&site(A));
+    world.epoch = epoch.clone();
+    (world.place(A).database, world.place(A).written) = (writing(&epoch), epoch);
+    world.run_for(Duration::from_secs(60));
+    world.settle();
+    ended(&world, "succeeded");
+    let acts = world.acts();
+    assert_eq!(acts.iter().filter(|act| act.starts_with("restore")).count(), 1, "{acts:?}");
+    assert!(!acts.iter().any(|act| act.starts_with("put back")), "{acts:?}");
+}
+
 #[test]
 fn nothing_is_promoted_that_was_not_restored() {
     let mut world = world();

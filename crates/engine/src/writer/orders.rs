@@ -86,7 +86,8 @@ impl Writer {
         }
     }
 
-    /// SAFETY.md item 3: older epochs, runs and controllers are refused.
+    /// SAFETY.md item 3: older epochs, runs and controllers are refused. An own epoch is no reason: it came from an own bid
+    /// or raise, which the one who gives the order may not have heard of yet.
     fn admit(&mut self, attempt: &Attempt) -> Result<(), String> {
         if attempt.generation < self.durable.generation {
             return Err(format!(
@@ -97,7 +98,7 @@ impl Writer {
         if self.durable.cancelled.is_some_and(|cancelled| attempt.id <= cancelled) {
             return Err("the order was cancelled".into());
         }
-        if self.highest > attempt.epoch && self.highest != self.durable.written {
+        if self.highest > attempt.epoch && self.highest.site != self.rules.me {
             return Err(format!("the order was given in epoch {}, {} is known", attempt.epoch, self.highest));
         }
         self.durable.generation = attempt.generation;

@@ -84,3 +84,16 @@ fn an_order_of_an_older_epoch_asks_nobody() {
     assert_eq!(asks(&effects), 0, "{effects:?}");
     assert!(matches!(&effects[..], [Effect::Answer { outcome: Outcome::Refused { .. }, .. }]), "{effects:?}");
 }
+
+/// Its own bid has raised it, of which whoever gives the next order may not have heard (the simulator's seed 225402).
+#[test]
+fn an_own_epoch_is_no_reason_to_refuse_an_order() {
+    let mut world = World::new(false);
+    let attempt = world.attempt(2);
+    let writer = world.writers.get_mut(&site("b")).unwrap();
+    writer.highest = Epoch { number: 2, site: site("b") };
+    let order = Event::Promote { attempt, receipts: vec![], at_least: None, accept_loss: None, received: Lsn(1) };
+    writer.step(Time::ZERO, order);
+    let Mode::Bidding(bid) = &writer.mode else { panic!("{:?}", writer.mode) };
+    assert_eq!(bid.epoch.number, 3, "above what it bid for before");
+}
