@@ -14,11 +14,11 @@ pub struct GlassJudge {
     by: Option<usize>,
     /// What they said is not so: the two others live, have each other, and not this region.
     false_word: bool,
-    /// A majority has granted the epoch since: nothing is excused any more once one of the two has stopped.
+    /// A majority has granted the epoch since: nothing is excused any more once the old writer has stopped.
     adopted: bool,
     /// Acknowledged in an older epoch while the other region wrote by a word that was false.
     pub diverged: BTreeSet<u64>,
-    /// Since when two write although the region that broke the glass reaches a voter.
+    /// Since when the old writer goes on although the region that broke the glass reaches a voter.
     met: Option<Time>,
 }
 
@@ -56,17 +56,21 @@ impl World {
     }
 
     /// Two writers by a false word end soon after the region that broke the glass and any other voter hear each other: each
-    /// tells the voters in every renewal, and a kill takes a moment.
-    pub fn invariant_two_writers_end_with_the_links(&mut self, both: bool) {
-        if self.judge.glass.adopted && !both {
+    /// tells the voters in every renewal, and a kill takes a moment. The one that was declared dead is the one that ends.
+    pub fn invariant_two_writers_end_with_the_links(&mut self) {
+        let goes_on = self.judge.glass.by.is_some_and(|by| self.sites[1 - by].holds(self.now));
+        if self.judge.glass.adopted && !goes_on {
             (self.judge.glass.by, self.judge.glass.false_word) = (None, false);
         }
-        let met = both && self.hears_somebody();
+        let met = goes_on && self.judge.glass.false_word && self.hears_somebody();
         self.judge.glass.met = if met { self.judge.glass.met.or(Some(self.now)) } else { None };
         let timing = &self.topology.timing;
         let soon = (timing.renew_every + timing.renew_timeout) * 2 + Duration::from_millis(500);
         if let Some(since) = self.judge.glass.met.filter(|since| self.now.since(*since) > soon) {
-            let what = format!("two regions have written for {:?} although they could know", self.now.since(since));
+            let what = format!(
+                "a writer that was declared dead goes on for {:?} although it could know",
+                self.now.since(since)
+            );
             self.violated("invariant_two_writers_end_with_the_links", what);
         }
     }

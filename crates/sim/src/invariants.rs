@@ -113,7 +113,7 @@ impl World {
         if both && !self.glass_excuses() {
             self.violated("invariant_one_holder", "both regions hold the lease".into());
         }
-        self.invariant_two_writers_end_with_the_links(both);
+        self.invariant_two_writers_end_with_the_links();
     }
 
     /// Invariant 1: a gate opens only above every epoch that was ever served, and while no other gate passes a byte.
