@@ -9,6 +9,9 @@ use std::time::{Duration, Instant};
 use antipode_sim::{Report, Shape};
 use engine::Event;
 
+#[global_allocator]
+static MEMORY: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() {
     let mut numbers = std::env::args().skip(1).filter_map(|text| text.parse::<u64>().ok());
     let (seeds, first) = (numbers.next().unwrap_or(1_000), numbers.next().unwrap_or(1));

@@ -15,6 +15,9 @@ use serde_json::{Value, json};
 /// Some seconds' work: so much is lost when it is killed.
 const PART: u64 = 5_000;
 
+#[global_allocator]
+static MEMORY: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     // Cargo adds an option of its own.
     let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with("--")).collect();
