@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use model::Epoch;
 use model::observe::DatabaseState;
+use model::{Epoch, Lsn};
 
 use super::world::*;
 use crate::watch::Verdict;
@@ -127,7 +127,7 @@ fn the_loss_includes_the_silence_since_the_last_report() {
     let loss = |world: &World| estimate(&world.state, &site(A), &site(B), world.now).expect("an estimate");
     assert_eq!(loss(&world).lag, Duration::ZERO, "all bytes are there");
     let seen = world.state.watch.sites.get_mut(&site(A)).expect("seen");
-    seen.wrote.as_mut().expect("wrote").position = model::Lsn(150);
+    seen.wrote.as_mut().expect("wrote").position = Lsn(150);
     let voter = world.state.watch.sites.get_mut(&site(W)).expect("seen");
     voter.promised_until = Some(world.now + ms(3000));
     let loss = loss(&world);
@@ -151,6 +151,34 @@ fn nothing_is_estimated_for_a_server_that_the_writer_does_not_name_among_its_sta
     world.place(A).database = DatabaseState::Fenced { why: "as ordered".into(), receipt: gone };
     world.run_for(ms(250));
     assert_eq!(loss(&world), None, "nor does the end of the writer's log say anything about it");
+}
+
+/// The connections of a server that dies end first, so that its last report names nobody (a drill of `database-crash` waited
+/// for people because of it).
+#[test]
+fn a_standby_that_the_writer_named_in_its_epoch_is_not_forgotten_when_its_connection_ends() {
+    let mut world = World::established(topology());
+    world.run_for(ms(250));
+    let named = world.state.watch.sites[&site(A)].wrote.as_ref().expect("it wrote").lag[&site(B)];
+    let mut report = world.report(&site(A));
+    let database = report.database.as_mut().expect("a database");
+    database.standbys.clear();
+    let DatabaseState::Writing { position, .. } = &mut database.state else { panic!("it writes") };
+    *position = Lsn(150);
+    world.now = world.now + ms(100);
+    world.send(&Event::Reported { report: report.clone().into() });
+    let loss = estimate(&world.state, &site(A), &site(B), world.now).expect("it was named");
+    assert_eq!(
+        (loss.lag_bytes, loss.lag),
+        (50, named.time + world.now.since(named.at)),
+        "nothing is known of what it got since"
+    );
+
+    let next = world.epoch.next(&site(A));
+    let Some(DatabaseState::Writing { epoch, .. }) = report.database.as_mut().map(|d| &mut d.state) else { panic!() };
+    *epoch = next;
+    world.send(&Event::Reported { report: report.into() });
+    assert_eq!(estimate(&world.state, &site(A), &site(B), world.now), None, "of another epoch it was not named");
 }
 
 #[test]

@@ -50,7 +50,7 @@ pub fn estimate(state: &Workload, from: &SiteId, to: &SiteId, now: Time) -> Opti
     };
     let wrote = state.watch.sites.get(from)?.wrote.as_ref();
     // Positions compare only within one history. A server that does not follow the writer may be of another, and further,
-    // as one is after a restore in place of the other: the writer must have named it among its standbys.
+    // as one is after a restore in place of the other: the writer must have named it among its standbys, in this epoch.
     if wrote.is_some_and(|wrote| !wrote.lag.contains_key(to)) {
         return None;
     }
@@ -82,7 +82,8 @@ fn lag(wrote: &Wrote, to: &SiteId, received: Lsn) -> Option<(u64, Duration)> {
     if missing == 0 {
         return Some((0, Duration::ZERO));
     }
-    wrote.lag.get(to).map(|(_, lag)| (missing, *lag))
+    // What it was sent since then is not known.
+    wrote.lag.get(to).map(|lag| (missing, lag.time + wrote.at.since(lag.at)))
 }
 
 /// The latest time at which a writer at `from` can still acknowledge: it needs the promise of at least one other

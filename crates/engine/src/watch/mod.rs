@@ -70,8 +70,16 @@ pub struct Wrote {
     pub at: Time,
     pub epoch: Epoch,
     pub position: Lsn,
-    /// Its standbys' lag then: not yet flushed there, in bytes and in time.
-    pub lag: BTreeMap<SiteId, (u64, Duration)>,
+    /// The standbys that it has named in this epoch. Until another epoch they follow its history and no other; the last
+    /// report of a server that dies names none, because their connections end first.
+    pub lag: BTreeMap<SiteId, Lag>,
+}
+
+/// How far a standby was behind when the writer last named it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Lag {
+    pub at: Time,
+    pub time: Duration,
 }
 
 /// How much acknowledged data a failover may lose (SAFETY.md item 9).

@@ -7,7 +7,7 @@ use model::observe::{DatabaseState, Readiness, StandbyReport};
 use model::{Epoch, Lsn, SiteReport, Time};
 
 use super::verdict::{judge, readiness, service, verdict, writer_gone};
-use super::{Sighting, Watch, Wrote};
+use super::{Lag, Sighting, Watch, Wrote};
 use crate::protocol::{Record, Request};
 use crate::workload::Workload;
 
@@ -57,10 +57,10 @@ fn note_written(seen: &mut Sighting, epoch: &Epoch, position: Lsn, standbys: &[S
     (wrote.at, wrote.position) = (now, position);
     if wrote.epoch != *epoch {
         wrote.epoch = epoch.clone();
+        wrote.lag.clear();
     }
-    wrote.lag.retain(|site, _| standbys.iter().any(|standby| standby.site == *site));
     for standby in standbys {
-        let lag = (standby.lag_bytes, standby.lag);
+        let lag = Lag { at: now, time: standby.lag };
         match wrote.lag.get_mut(&standby.site) {
             Some(known) => *known = lag,
             None => drop(wrote.lag.insert(standby.site.clone(), lag)),
