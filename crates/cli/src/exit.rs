@@ -15,11 +15,12 @@ pub enum Exit {
     EvidenceBroken = 7,
     AwaitingApproval = 8,
     Due = 9,
+    Findings = 10,
     Interrupted = 130,
 }
 
 impl Exit {
-    pub const ALL: [(Exit, &str); 11] = [
+    pub const ALL: [(Exit, &str); 12] = [
         (Exit::Ok, "done, or nothing to do"),
         (Exit::Failed, "the run or the drill failed"),
         (Exit::Usage, "wrong arguments"),
@@ -30,6 +31,7 @@ impl Exit {
         (Exit::EvidenceBroken, "the evidence does not verify"),
         (Exit::AwaitingApproval, "the run waits for approval"),
         (Exit::Due, "drills are due (`drill --due --dry-run`)"),
+        (Exit::Findings, "findings of the severity that `assess --fail-on` names, or graver"),
         (Exit::Interrupted, "interrupted; what the command had started was stopped, a run that was asked for goes on"),
     ];
 

@@ -36,11 +36,15 @@ pub enum Code {
     DiskFull,
     GlassNoAgent,
     GlassFailed,
+    UnknownFinding,
+    BaselineUnreadable,
+    FileExists,
+    CannotWrite,
 }
 
 impl Code {
     #[cfg(test)]
-    pub const ALL: [Code; 26] = [
+    pub const ALL: [Code; 30] = [
         Code::Usage,
         Code::SpecNotFound,
         Code::SpecUnreadable,
@@ -67,6 +71,10 @@ impl Code {
         Code::DiskFull,
         Code::GlassNoAgent,
         Code::GlassFailed,
+        Code::UnknownFinding,
+        Code::BaselineUnreadable,
+        Code::FileExists,
+        Code::CannotWrite,
     ];
 
     #[cfg(test)]
@@ -101,6 +109,10 @@ impl Code {
             Code::DiskFull => ("disk-full", Exit::Environment),
             Code::GlassNoAgent => ("glass-no-agent", Exit::NotReachable),
             Code::GlassFailed => ("glass-failed", Exit::Failed),
+            Code::UnknownFinding => ("unknown-finding", Exit::Usage),
+            Code::BaselineUnreadable => ("baseline-unreadable", Exit::Usage),
+            Code::FileExists => ("file-exists", Exit::Refused),
+            Code::CannotWrite => ("cannot-write", Exit::Environment),
         }
     }
 }

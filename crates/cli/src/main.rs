@@ -5,6 +5,7 @@
 
 mod args;
 mod ask_dns;
+mod assessment;
 mod commands;
 mod exit;
 mod failure;
@@ -12,9 +13,11 @@ mod following;
 mod glass_text;
 mod interrupt;
 mod logs;
+mod new_file;
 mod operator;
 mod output;
 mod plan_text;
+mod prose;
 mod request;
 mod spec_file;
 mod status_text;

@@ -48,8 +48,16 @@ impl Output {
 
 /// Whether people read standard error on a terminal that shows colours.
 pub fn fancy() -> bool {
-    let unwanted = std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty());
-    std::io::stderr().is_terminal() && !unwanted
+    std::io::stderr().is_terminal() && wanted()
+}
+
+/// The same of standard output.
+pub fn colours() -> bool {
+    std::io::stdout().is_terminal() && wanted()
+}
+
+fn wanted() -> bool {
+    std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
 }
 
 /// A reader that went away (`antipode schema | head`) is no reason to fail.

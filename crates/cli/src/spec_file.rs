@@ -42,9 +42,20 @@ pub fn load(path: &Path, output: &Output) -> Result<Topology, Failure> {
 
 /// Reads the spec at `path`, whatever it is for. Problems are drawn on standard error, warnings too; errors are a failure.
 pub fn understand(path: &Path, output: &Output) -> Result<Understood, Failure> {
+    take(path, output, true)
+}
+
+/// The same, and of a spec that is valid nothing is drawn: an assessment says by itself what is doubtful.
+pub fn for_assessment(path: &Path, output: &Output) -> Result<Understood, Failure> {
+    take(path, output, false)
+}
+
+fn take(path: &Path, output: &Output, warnings: bool) -> Result<Understood, Failure> {
     let text = read(path)?;
     let checked = spec::check(&text);
-    output.notice(&draw(path, &text, &checked.problems));
+    if warnings || checked.design.is_none() {
+        output.notice(&draw(path, &text, &checked.problems));
+    }
     match checked.design {
         Some(design) => {
             let (topology, obstacles) = (checked.topology, checked.obstacles);

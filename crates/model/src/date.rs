@@ -30,6 +30,19 @@ impl Date {
     pub fn days_since(self, earlier: Date) -> i64 {
         self.number() - earlier.number()
     }
+    /// So many days later, or the last day that there is.
+    pub fn plus_days(self, days: u32) -> Self {
+        let mut date = self;
+        for _ in 0..days {
+            date = date.next();
+        }
+        date
+    }
+    fn next(self) -> Self {
+        let Self { year, month, day } = self;
+        let tomorrow = Date::new(year, month, day + 1).or_else(|| Date::new(year, month + 1, 1));
+        tomorrow.or_else(|| Date::new(year.saturating_add(1), 1, 1)).unwrap_or(self)
+    }
     /// A running number of days. A year begins in March here, so that the leap day ends it.
     fn number(self) -> i64 {
         let (year, month) = (i64::from(self.year), i64::from(self.month));
@@ -93,6 +106,18 @@ mod tests {
         assert_eq!(day("2026-01-01").days_since(day("2025-01-01")), 365);
         assert_eq!(day("2001-01-01").days_since(day("2000-01-01")), 366, "every fourth century has its leap day");
         assert_eq!(day("2025-12-31").days_since(day("2026-01-01")), -1);
+    }
+
+    #[test]
+    fn days_later() {
+        for (from, days, to) in [
+            ("2026-11-21", 90, "2027-02-19"),
+            ("2024-02-28", 1, "2024-02-29"),
+            ("2025-12-31", 366, "2027-01-01"),
+            ("9999-12-31", 5, "9999-12-31"),
+        ] {
+            assert_eq!(day(from).plus_days(days), day(to));
+        }
     }
 
     #[test]

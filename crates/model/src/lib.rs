@@ -5,6 +5,7 @@
 
 pub mod action;
 pub mod backup;
+pub mod baseline;
 pub mod catalogue;
 pub mod date;
 pub mod depends;
@@ -24,6 +25,7 @@ pub mod topology;
 pub mod value;
 
 pub use action::{ActError, Action, Attempt, Outcome, Verb};
+pub use baseline::Baseline;
 pub use date::Date;
 pub use design::{Design, Part};
 pub use glass::GlassReport;

@@ -3,14 +3,17 @@
 mod abort;
 mod agent;
 mod approve;
+mod assess;
 mod bench;
 mod completions;
 mod controller;
 mod drill;
 mod evidence;
+mod explain;
 mod failback;
 mod failover;
 mod glass;
+mod init;
 mod journal;
 mod man;
 mod probe;
@@ -45,7 +48,10 @@ pub enum Command {
     Bench(bench::Bench),
     Sim(sim::Sim),
     Schema(schema::Schema),
+    Init(Box<init::Init>),
     Validate(validate::Validate),
+    Assess(assess::Assess),
+    Explain(explain::Explain),
     Evidence(evidence::Evidence),
     Completions(completions::Completions),
     Man(man::Man),
@@ -71,7 +77,10 @@ pub fn run(command: Command, globals: &Globals, output: &Output) -> Result<Exit,
         Command::Bench(args) => args.run(output),
         Command::Sim(args) => args.run(output),
         Command::Schema(args) => args.run(output),
+        Command::Init(args) => args.run(globals, output),
         Command::Validate(args) => args.run(globals, output),
+        Command::Assess(args) => args.run(globals, output),
+        Command::Explain(args) => args.run(output),
         Command::Completions(args) => args.run(output),
         Command::Man(args) => args.run(output),
         Command::Evidence(args) => args.run(output),

@@ -4,6 +4,7 @@
 //! All of it is a function of the design and of the day. The texts are a table (`model::findings`), the rules that take
 //! more than one key are in [`rules`], those that ask for single keys are in the table too ([`checklist`]).
 
+mod acceptance;
 mod calls;
 mod checklist;
 mod explain;
@@ -11,6 +12,7 @@ mod finding;
 mod readiness;
 mod review;
 mod rules;
+mod standing;
 mod view;
 
 use std::collections::BTreeSet;
@@ -18,11 +20,13 @@ use std::collections::BTreeSet;
 use model::{Date, Design, SiteId};
 use serde::Serialize;
 
+pub use acceptance::{Acceptance, Idle, Why, accept};
 pub use calls::{Call, Verdict};
 pub use explain::{explain, index};
 pub use finding::Finding;
 pub use readiness::{Blocker, Endangered, Presence, Ready};
 pub use review::{Answer, Said, State};
+pub use standing::Standing;
 pub use view::View;
 
 /// What was found in a design.

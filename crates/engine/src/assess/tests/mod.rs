@@ -1,5 +1,6 @@
 //! What is found where, and what is not: each rule fires, stays quiet, and knows its border.
 
+mod acceptance;
 mod arithmetic;
 mod checklist;
 mod control;
