@@ -1,5 +1,7 @@
 //! A world of three sites that does as it is told, and a shell that drives the engine in it.
 
+mod refusal;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -385,19 +387,6 @@ impl World {
         };
         self.places.get_mut(&action.site)?.log.insert(attempt.id, outcome.clone());
         Some(outcome)
-    }
-
-    /// An agent takes no order about a writer or its data from whoever does not know of the newest epoch, unless that
-    /// is its own.
-    fn refuses(&self, attempt: &Attempt, action: &Action) -> Option<String> {
-        let own = self.places[&action.site].written == self.epoch;
-        let guarded = match action.verb {
-            Verb::Promote { .. } | Verb::Fence { .. } => !own,
-            Verb::Initialise | Verb::Follow { .. } | Verb::Restore { .. } | Verb::PutBack { .. } => true,
-            _ => false,
-        };
-        let (given, known) = (&attempt.epoch, &self.epoch);
-        (guarded && known > given).then(|| format!("the order was given in epoch {given}, {known} is known"))
     }
 
     fn has_promoted(&self, action: &Action) -> bool {
