@@ -337,6 +337,21 @@ async fn a_server_that_cannot_start_says_why() {
     assert_eq!(a.ids().await, (0..10).collect::<Vec<_>>(), "nothing was lost meanwhile");
 }
 
+/// A server that copies a log makes its next files ahead, and they hold nothing yet; any of them was taken to tell how large
+/// a file is, and no clean stop was told for one any more.
+#[tokio::test]
+async fn a_clean_stop_is_told_beside_files_that_were_made_ahead() {
+    let a = Site::writing("site-a", &[]).await;
+    a.insert(0..10).await;
+    let log = a.server.config().data().join("pg_wal");
+    for number in 2..14 {
+        fs::write(log.join(format!("00000001{:08X}{number:08X}", 0)), vec![0; 16 << 20]).unwrap();
+    }
+    let first = done(a.server.stop().await.unwrap()).end;
+    let Act::AlreadyDone(again) = a.server.stop().await.unwrap() else { panic!("it was stopped") };
+    assert_eq!(again.end, first);
+}
+
 #[tokio::test]
 async fn a_clean_switchover_leaves_nothing_behind() {
     let (a, b) = pair().await;

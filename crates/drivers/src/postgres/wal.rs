@@ -139,10 +139,12 @@ impl Server {
         let wal = self.config.data().join("pg_wal");
         let mut args =
             vec!["-p".to_owned(), text(&wal), "-t".into(), timeline.to_string(), "-s".into(), from.to_string()];
-        let files_end = files_end(&wal, timeline, from, segment_bytes)?;
+        let files = Files::from(&wal, timeline, from, segment_bytes)?;
+        let files_end = files.end(segment_bytes);
         if let Some(end) = files_end {
             args.extend(["-e".to_owned(), end.to_string()]);
         }
+        args.extend(files.named(segment_bytes));
         let command = self.tool("pg_waldump", args);
         let mut child = self.spawn(command, pass, "pg_waldump")?;
         let mut was_ended = false;
@@ -180,18 +182,42 @@ impl Server {
     }
 }
 
-/// Where the last file ends of those that follow one another from `from` on. The next is made only with its first record,
-/// so a log whose file was ended early, as for an archive, may have none; told nothing, `pg_waldump` waits 5 s for it, and
-/// fails. `None` when there is a later file: then one is missing.
-fn files_end(wal: &Path, timeline: u32, from: Lsn, segment_bytes: u64) -> Result<Option<Lsn>, Error> {
-    let listed = fs::read_dir(wal).map_err(Error::file(format!("list {}", wal.display())))?;
-    let names = listed.flatten().filter_map(|entry| entry.file_name().into_string().ok());
-    let places = names.filter_map(|name| parse_log_name(&name, segment_bytes));
-    let first = from.0 / segment_bytes;
-    let mut numbers: Vec<u64> = places.filter(|place| place.0 == timeline && place.1 >= first).map(|p| p.1).collect();
-    numbers.sort_unstable();
-    let whole = numbers.iter().zip(first..).all(|(number, expected)| *number == expected);
-    Ok(numbers.last().filter(|_| whole).map(|last| Lsn((last + 1) * segment_bytes)))
+/// The files of a timeline from the one on that holds a position, by number.
+struct Files {
+    timeline: u32,
+    first: u64,
+    numbers: Vec<u64>,
+}
+
+impl Files {
+    fn from(wal: &Path, timeline: u32, from: Lsn, segment_bytes: u64) -> Result<Self, Error> {
+        let listed = fs::read_dir(wal).map_err(Error::file(format!("list {}", wal.display())))?;
+        let names = listed.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+        let places = names.filter_map(|name| parse_log_name(&name, segment_bytes));
+        let first = from.0 / segment_bytes;
+        let mut numbers: Vec<u64> =
+            places.filter(|place| place.0 == timeline && place.1 >= first).map(|p| p.1).collect();
+        numbers.sort_unstable();
+        Ok(Files { timeline, first, numbers })
+    }
+
+    /// Where the last one ends, if they follow one another. The next is made only with its first record, so a log whose
+    /// file was ended early, as for an archive, may have none; told nothing, `pg_waldump` waits 5 s for it, and fails.
+    /// `None` when there is a later file: then one is missing.
+    fn end(&self, segment_bytes: u64) -> Option<Lsn> {
+        let whole = self.numbers.iter().zip(self.first..).all(|(number, expected)| *number == expected);
+        self.numbers.last().filter(|_| whole).map(|last| Lsn((last + 1) * segment_bytes))
+    }
+
+    /// The first and the last by name. Told none, `pg_waldump` learns the files' size from any file of the directory, and
+    /// fails upon one that was made ahead and holds nothing yet; told the first alone, it ends with that one.
+    fn named(&self, segment_bytes: u64) -> Vec<String> {
+        let name = |number: u64| segment(self.timeline, number, segment_bytes);
+        match (self.numbers.first(), self.numbers.last()) {
+            (Some(first), Some(last)) if *first == self.first => vec![name(*first), name(*last)],
+            _ => Vec::new(),
+        }
+    }
 }
 
 /// `pg_waldump` always fails where the log ends. That the next record is not valid is that end.
@@ -263,7 +289,7 @@ mod tests {
     fn a_log_ends_with_its_last_file_unless_one_is_missing_before() {
         let wal = tempfile::tempdir().unwrap();
         let size = 16 << 20;
-        let end = |from| files_end(wal.path(), 1, Lsn(from), size).unwrap();
+        let end = |from| Files::from(wal.path(), 1, Lsn(from), size).unwrap().end(size);
         let put = |timeline, number| fs::write(wal.path().join(segment(timeline, number, size)), "").unwrap();
         assert_eq!(end(0), None);
         (1..=3).for_each(|number| put(1, number));

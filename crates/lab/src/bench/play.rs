@@ -132,8 +132,8 @@ async fn fill(stage: &Stage<'_>, megabytes: u64) -> Result<(), WorldError> {
     // Random text, which no storage makes smaller: 32 rows of 32 hexadecimal digits in each kilobyte.
     let rows = CHUNK_MEGABYTES * 1024;
     let sql = format!(
-        "insert into ballast (text) select (select string_agg(md5(random()::text || n::text), '') \
-         from generate_series(1, 32)) from generate_series(1, {rows}) n"
+        "insert into ballast (text) select (select string_agg(md5(random()::text || n::text || part::text), '') \
+         from generate_series(1, 32) part) from generate_series(1, {rows}) n"
     );
     for _ in 0..megabytes.div_ceil(CHUNK_MEGABYTES) {
         client.batch_execute(&sql).await.map_err(refused)?;
