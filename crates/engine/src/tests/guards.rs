@@ -123,6 +123,8 @@ fn one_person_never_accepts_a_loss_alone() {
     let mut one = run;
     one.loss_accepted = BTreeSet::from([person("ada")]);
     assert!(!guard::loss_accepted(&topology, &one));
+    one.loss_accepted.insert(person("mallory"));
+    assert!(!guard::loss_accepted(&topology, &one), "who is no approver, or no longer, has no say");
     one.loss_accepted.insert(person("bob"));
     assert!(guard::loss_accepted(&topology, &one));
     topology.approvals.accept_loss = 3;

@@ -130,3 +130,16 @@ fn a_stopping_run_orders_nothing_anew() {
     let ended = world.state.last.as_ref().expect("nothing was done, so nothing is undone");
     assert_eq!(ended.steps[attempt.step as usize].progress, Progress::Failed);
 }
+
+#[test]
+fn nothing_is_undone_while_the_end_of_an_order_is_not_known() {
+    let (mut world, attempt) = out("promote", B);
+    world.abort("ada");
+    assert!(is_out(&world, attempt));
+    world.run_for(world.state.topology.timing.probe_every);
+    let planned = |world: &World| world.journal.iter().any(|record| matches!(record, Record::UndoPlanned { .. }));
+    let mode = &world.run().mode;
+    assert!(is_out(&world, attempt) && !planned(&world), "{mode:?}: {}", world.transcript());
+    world.settle();
+    assert!(planned(&world), "B stands by, and says so");
+}

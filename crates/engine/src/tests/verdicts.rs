@@ -90,6 +90,37 @@ fn a_stale_vantage_point_has_no_say() {
     assert!(world.state.run.is_none());
 }
 
+/// What `from` says of its tries at A: that they fail for so long, or that it answers.
+fn says(world: &mut World, from: &str, failing_for: Option<Duration>) {
+    let mut report = world.report(&site(from));
+    let probe = report.probes.get_mut(&site(A)).expect("a probe of it");
+    (probe.failures, probe.failing_for) = failing_for.map_or((0, Duration::ZERO), |long| (40, long));
+    probe.answered = Some(failing_for.unwrap_or_default());
+    world.send(&Event::Reported { report: report.into() });
+}
+
+#[test]
+fn one_vantage_point_decides_nothing_although_the_site_itself_is_silent() {
+    let mut world = World::established(topology());
+    world.now = world.now + Duration::from_secs(10);
+    says(&mut world, W, None);
+    says(&mut world, B, Some(Duration::from_secs(9)));
+    assert_eq!(verdict(&world, A), Verdict::Suspected);
+    says(&mut world, W, Some(Duration::from_secs(9)));
+    assert_eq!(verdict(&world, A), Verdict::Unreachable);
+}
+
+#[test]
+fn what_a_vantage_point_said_before_it_fell_silent_counts_no_more() {
+    let mut world = World::established(topology());
+    world.state.held = Some(site(A));
+    world.now = world.now + Duration::from_secs(10);
+    says(&mut world, B, Some(Duration::from_secs(9)));
+    world.now = world.now + world.state.topology.timing.stale_after + ms(1);
+    says(&mut world, W, Some(Duration::from_secs(9)));
+    assert_eq!(verdict(&world, A), Verdict::Suspected, "B may reach it again by now");
+}
+
 #[test]
 fn a_vantage_point_counts_only_after_trying_for_long_enough() {
     for (millis, expected) in

@@ -72,6 +72,26 @@ fn a_lapsed_writer_begins_one_bid_each_interval() {
     assert!((0..3).map(|_| asks(&answer(now, "w"))).sum::<usize>() > 0, "and comes");
 }
 
+/// Two voters have not heard of it. The third would grant too, but says who was elected.
+#[test]
+fn a_lapsed_writer_bids_above_no_other_sites_epoch() {
+    let mut world = World::new(false);
+    let (wrote, elected) = (Epoch { number: 1, site: site("a") }, Epoch { number: 2, site: site("b") });
+    let writer = world.writers.get_mut(&site("a")).unwrap();
+    (writer.durable.written, writer.highest) = (wrote.clone(), wrote.clone());
+    writer.mode = Mode::Lapsed { why: "both links were cut".into(), since: Time::ZERO };
+    let now = Time(10_000_000);
+    writer.step(now, Event::Tick);
+    for (voter, knows) in [("a", &wrote), ("w", &wrote), ("b", &elected)] {
+        let request = LeaseRequest::Sound { epoch: elected.next(&site("a")), receipts: vec![] };
+        let reply = granted(knows, 0, &[]);
+        let effects = writer.step(now, Event::Voted { voter: site(voter), request, sent: now, reply });
+        let acquires = |effect: &Effect| matches!(effect, Effect::Ask { request: LeaseRequest::Acquire { .. }, .. });
+        assert!(!effects.iter().any(acquires) && !matches!(writer.mode, Mode::Bidding(_)), "{voter}: {effects:?}");
+    }
+    assert!(matches!(writer.mode, Mode::Fenced { .. }), "{:?}", writer.mode);
+}
+
 /// Whoever gave it did not know of the epoch that this site knows of: nobody is even asked.
 #[test]
 fn an_order_of_an_older_epoch_asks_nobody() {
