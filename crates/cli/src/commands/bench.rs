@@ -104,7 +104,12 @@ impl Bench {
             let took = bar.to.map_or(0.0, |to| to.get() - bar.from.get());
             output.notice(&format!("{} at {}: {took:.2} s: {}\n", bar.name, bar.site, bar.note));
         }
-        self.report(&[Sample::of_drill(&result.drill, &result)], output)
+        let mut sample = Sample::of_drill(&result.drill, &result);
+        if matches!(self.what, What::Calm { .. }) {
+            // Nothing was to recover: when the last disturbance ended is no recovery time.
+            sample.rto_seconds = None;
+        }
+        self.report(&[sample], output)
     }
 
     async fn failovers(

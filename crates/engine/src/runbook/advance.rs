@@ -242,7 +242,10 @@ impl Turn<'_> {
         let state = &run.steps[number];
         let began = state.since.filter(|_| state.progress != Progress::Checking);
         let spent = began.map_or(std::time::Duration::ZERO, |since| self.now.since(since));
-        let deadline = step.deadline.saturating_sub(spent).max(self.state.topology.timing.probe_timeout);
+        let mut deadline = step.deadline.saturating_sub(spent).max(self.state.topology.timing.probe_timeout);
+        if let Some(holds) = guard::promotion_holds_for(&self.state, run, self.now).filter(|_| step.commit_point) {
+            deadline = deadline.min(holds);
+        }
         let id = AttemptId { run: run.id, step: number as u32, number: state.tries + 1 };
         self.send(id, action, deadline);
     }

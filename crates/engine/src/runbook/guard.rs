@@ -2,15 +2,17 @@
 //! stops a run; they are here so that a wrong plan, or a wrong executor, cannot do harm.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use model::time::human;
+use model::topology::Replication;
 use model::{Person, SiteId, Time, Topology, Verb, ZoneTable};
 
 use super::check::{Finding, within_rpo};
 use super::run::{Progress, Run};
 use super::{Check, Depends, DependsOn, Runbook, Step, restore};
 use crate::protocol::{Refused, Request};
-use crate::watch::Verdict;
+use crate::watch::{Verdict, loss};
 use crate::workload::Workload;
 
 /// Whether a step may start.
@@ -106,6 +108,22 @@ pub fn may_promote(state: &Workload, run: &Run, now: Time) -> Gate {
         Finding::NeedsOverride(why) => Gate::Ask(why),
         Finding::Never(why) => Gate::Shut(why),
     }
+}
+
+/// How long an order to promote may wait for its epoch, where what it loses was only estimated. The estimate holds while the
+/// old writer does not renew; were it to renew after the order, no majority could grant the epoch for another lease. So
+/// an order that lapses before then cannot win what nobody has estimated, and the next one is given on new evidence.
+/// `None` where nothing more can be acknowledged, or people accepted what is lost, or the voters' record decides.
+pub fn promotion_holds_for(state: &Workload, run: &Run, now: Time) -> Option<Duration> {
+    let Request::Failover { .. } = run.runbook.request else { return None };
+    let from = run.runbook.from.as_ref()?;
+    let (topology, timing) = (&state.topology, &state.topology.timing);
+    let stopped = run.receipts.iter().any(|receipt| receipt.site == *from) || loss::receipt(state, from).is_some();
+    if stopped || loss_accepted(topology, run) || topology.database().1.replication == Replication::Synchronous {
+        return None;
+    }
+    let wait = loss::may_acknowledge_until(state, from, now).since(now);
+    Some((wait + timing.lease / 2).min(timing.lease).max(wait + timing.renew_timeout))
 }
 
 /// Invariant 6: nothing stops a healthy writer but a move that people approved, or that a majority's evidence or the

@@ -341,3 +341,31 @@ fn a_run_that_neither_works_nor_waits_is_noticed() {
     stuck.pause = Some(Pause::Approval { need: 1 });
     assert!(!guard::is_stuck(&stuck));
 }
+
+/// Found by the simulator (675856): the order waited while the old writer renewed and wrote on, cut off from its standby,
+/// and won when it was lost again, with far more lost than had been estimated.
+#[test]
+fn a_promotion_on_an_estimate_lapses_before_a_renewed_writer_could_be_followed() {
+    let mut world = World::established(topology());
+    world.script("promote", B, Script::Silence);
+    world.kill(A);
+    world.run_for(ms(4_000));
+    let ordered = world.effects.iter().find_map(|effect| match effect {
+        crate::Effect::Act { attempt, action } if matches!(action.verb, model::Verb::Promote { .. }) => {
+            Some(attempt.deadline)
+        }
+        _ => None,
+    });
+    let timing = world.state.topology.timing.clone();
+    assert!(ordered.is_some_and(|deadline| deadline <= timing.lease), "{ordered:?}");
+
+    let run = world.run().clone();
+    let holds = |state: &Workload, run: &Run| guard::promotion_holds_for(state, run, world.now);
+    let until = crate::watch::loss::may_acknowledge_until(&world.state, &site(A), world.now);
+    let lapses = holds(&world.state, &run).expect("an estimate");
+    assert!(world.now + lapses > until, "the promises lapse first");
+    let accepted = Run { loss_accepted: BTreeSet::from([person("ada"), person("bob")]), ..run.clone() };
+    assert_eq!(holds(&world.state, &accepted), None);
+    let stopped = Run { receipts: vec![receipt(&site(A), &world.epoch)], ..run.clone() };
+    assert_eq!(holds(&world.state, &stopped), None);
+}
