@@ -26,11 +26,12 @@ impl World {
                 }
             },
             Call::Inquire { attempt } => {
-                let known = self.sites[site].attempts.get(&attempt);
-                let answer = match known.map(|told| told.end.clone()) {
-                    None => Inquiry::NeverSeen,
-                    Some(None) => Inquiry::Running,
-                    Some(Some(outcome)) => Inquiry::Ended(outcome),
+                let unheard = || Told { unheard: true, ..Told::default() };
+                let known = self.sites[site].attempts.entry(attempt).or_insert_with(unheard);
+                let answer = match known.end.clone() {
+                    None if known.unheard => Inquiry::NeverSeen,
+                    None => Inquiry::Running,
+                    Some(outcome) => Inquiry::Ended(outcome),
                 };
                 self.answer(site, id, Answer::Inquired(answer));
             }
@@ -38,7 +39,7 @@ impl World {
                 let known = self.sites[site].attempts.contains_key(&attempt);
                 if !known {
                     let outcome = Outcome::Refused { why: "cancelled before it arrived".into() };
-                    let told = Told { end: Some(outcome), waiting: Vec::new() };
+                    let told = Told { end: Some(outcome), ..Told::default() };
                     self.sites[site].attempts.insert(attempt, told);
                 }
                 self.writer(site, Event::Cancel { attempt });
@@ -75,11 +76,15 @@ impl World {
         }
         if let Some(told) = self.sites[site].attempts.get_mut(&attempt.id) {
             return match told.end.clone() {
+                None if told.unheard => {
+                    let why = "the agent no longer knows the attempt".to_owned();
+                    self.answer(site, id, Answer::Ended(Outcome::Failed(ActError::Unknown(why))));
+                }
                 Some(outcome) => self.answer(site, id, Answer::Ended(outcome)),
                 None => told.waiting.push(id),
             };
         }
-        self.sites[site].attempts.insert(attempt.id, Told { end: None, waiting: vec![id] });
+        self.sites[site].attempts.insert(attempt.id, Told { waiting: vec![id], ..Told::default() });
         self.say(|| format!("site {site}: order {}: {}", attempt.id, engine::record::action_text(&action)));
         self.carry_out(site, attempt, action);
     }

@@ -93,6 +93,8 @@ impl Tries {
 pub struct Told {
     pub end: Option<Outcome>,
     pub waiting: Vec<u64>,
+    /// It was said to be never seen, and does not begin any more.
+    pub unheard: bool,
 }
 
 /// What survives the death of the agent and of the machine.

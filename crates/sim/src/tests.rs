@@ -146,7 +146,7 @@ fn an_old_writer_that_serves_on_its_return_is_found() {
 /// `a_record_that_moved_while_the_voters_were_asked_counts` (36036, 36791, 39717, 43198, 44996).
 #[test]
 fn seeds_that_once_failed_pass() {
-    for seed in [24_449, 30_407, 88_987, 225_402, 261_745, 630_693, 675_856] {
+    for seed in [24_449, 30_407, 88_987, 225_402, 261_745, 630_693, 675_856, 79_415, 543_873] {
         let report = run(seed);
         assert!(report.violations.is_empty(), "{report:?}");
     }

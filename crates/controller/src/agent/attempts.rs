@@ -1,6 +1,6 @@
 //! What became of each order: orders may arrive twice, be asked after and be given up.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -22,6 +22,9 @@ struct Inner {
     known: HashMap<AttemptId, watch::Sender<Option<Outcome>>>,
     order: BTreeMap<u64, AttemptId>,
     next: u64,
+    /// Asked after before they came. That they were never seen has been told, so they must not begin any more: the
+    /// engine gives the order again under another number, and an older one that came late replaced it.
+    unheard: BTreeSet<AttemptId>,
 }
 
 impl Attempts {
@@ -32,7 +35,7 @@ impl Attempts {
     /// Whether the attempt is new here. One that is known goes on as it was.
     pub fn begin(&self, id: AttemptId) -> bool {
         let mut inner = self.inner();
-        if inner.known.contains_key(&id) {
+        if inner.known.contains_key(&id) || inner.unheard.contains(&id) {
             return false;
         }
         inner.known.insert(id, watch::Sender::new(None));
@@ -61,8 +64,15 @@ impl Attempts {
     }
 
     pub fn ask(&self, id: AttemptId) -> Inquiry {
-        match self.inner().known.get(&id).map(|sender| sender.borrow().clone()) {
-            None => Inquiry::NeverSeen,
+        let mut inner = self.inner();
+        match inner.known.get(&id).map(|sender| sender.borrow().clone()) {
+            None => {
+                inner.unheard.insert(id);
+                while inner.unheard.len() > KEPT {
+                    inner.unheard.pop_first();
+                }
+                Inquiry::NeverSeen
+            }
             Some(None) => Inquiry::Running,
             Some(Some(outcome)) => Inquiry::Ended(outcome),
         }
@@ -91,11 +101,21 @@ mod tests {
     fn an_attempt_begins_once_and_its_first_end_counts() {
         let attempts = Attempts::default();
         let id = AttemptId { run: RunId(1), step: 2, number: 1 };
-        assert_eq!(attempts.ask(id), Inquiry::NeverSeen);
         assert!(attempts.begin(id) && !attempts.begin(id));
         assert_eq!(attempts.ask(id), Inquiry::Running);
         attempts.end(id, Outcome::Done(Evidence::note("first")));
         attempts.end(id, Outcome::Refused { why: "second".into() });
         assert_eq!(attempts.ask(id), Inquiry::Ended(Outcome::Done(Evidence::note("first"))));
+    }
+    #[tokio::test]
+    async fn what_was_said_to_be_never_seen_does_not_begin_when_it_comes_late() {
+        let attempts = Attempts::default();
+        let id = AttemptId { run: RunId(1), step: 2, number: 1 };
+        assert_eq!(attempts.ask(id), Inquiry::NeverSeen);
+        assert!(!attempts.begin(id));
+        let told = attempts.wait(id, Duration::ZERO).await;
+        assert!(matches!(told, Outcome::Failed(ActError::Unknown(_))), "{told:?}");
+        assert_eq!(attempts.ask(id), Inquiry::NeverSeen);
+        assert!(attempts.begin(AttemptId { number: 2, ..id }));
     }
 }
