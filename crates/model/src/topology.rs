@@ -258,6 +258,10 @@ pub struct Timing {
     pub stale_after: Duration,
     /// How often the load balancer checks each instance.
     pub check_every: Duration,
+    /// Longest that one request of the workload may take: the load balancer gives up on its reply then, and so does each
+    /// try of [`crate::Verb::Exercise`].
+    #[serde(default = "request_timeout")]
+    pub request_timeout: Duration,
     /// A region must have been healthy this long before a failback to it.
     pub healthy_for: Duration,
     pub max_lag: Duration,
@@ -269,7 +273,12 @@ fn unready_after() -> Duration {
     Duration::from_secs(10)
 }
 
-/// How long each kind of step may take before it counts as failed.
+/// Likewise.
+fn request_timeout() -> Duration {
+    Duration::from_secs(5)
+}
+
+/// How long each kind of step may take before it counts as failed, with all its tries.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct StepDeadlines {
     pub check: Duration,

@@ -471,7 +471,7 @@ fn fleet_config(
         restart_most: timing.step_deadlines.scale,
         drain: timing.probe_timeout,
         stop_within: timing.step_deadlines.fence,
-        request_timeout: timing.step_deadlines.exercise,
+        request_timeout: timing.request_timeout,
         logs: config.logs.clone(),
     })
 }

@@ -242,9 +242,14 @@ impl Turn<'_> {
         let state = &run.steps[number];
         let began = state.since.filter(|_| state.progress != Progress::Checking);
         let spent = began.map_or(std::time::Duration::ZERO, |since| self.now.since(since));
-        let mut deadline = step.deadline.saturating_sub(spent).max(self.state.topology.timing.probe_timeout);
+        let timing = &self.state.topology.timing;
+        let mut deadline = step.deadline.saturating_sub(spent).max(timing.probe_timeout);
         if let Some(holds) = guard::promotion_holds_for(&self.state, run, self.now).filter(|_| step.commit_point) {
             deadline = deadline.min(holds);
+        }
+        // A request that hangs must leave time for the next.
+        if matches!(action.verb, Verb::Exercise { .. }) {
+            deadline = deadline.min(timing.request_timeout);
         }
         let id = AttemptId { run: run.id, step: number as u32, number: state.tries + 1 };
         self.send(id, action, deadline);

@@ -5,7 +5,7 @@ use model::observe::DatabaseState;
 use model::{ActError, AttemptId, Epoch, Outcome, Verb};
 
 use super::world::*;
-use crate::runbook::run::Progress;
+use crate::runbook::run::{Pause, Progress};
 use crate::{Event, Inquiry, Record, Request};
 
 fn unknown() -> Outcome {
@@ -119,6 +119,43 @@ fn a_receipt_tells_the_epoch_of_the_writer_that_was_fenced() {
     let evidence = Evidence { receipt: Some(receipt(&site(A), &raised).into()), ..Evidence::default() };
     world.send(&Event::Ended { attempt, outcome: Outcome::Done(evidence) });
     assert_eq!(world.state.epoch(), raised);
+}
+
+/// A switchover of which the first requests that prove the new writer hang until they are given up; and how many were sent.
+fn exercise_hangs(times: usize) -> (World, usize) {
+    let mut world = World::established(topology());
+    (0..times).for_each(|_| world.script("exercise", B, Script::Silence));
+    world.ask(Request::Switchover { to: None }, "ada");
+    world.run_for(ms(500));
+    let mut tries = 0;
+    while let Some(Record::AttemptStarted { attempt, action, deadline, .. }) =
+        world.journal.iter().rev().find(|record| matches!(record, Record::AttemptStarted { .. })).cloned()
+        && matches!(action.verb, Verb::Exercise { .. })
+        && world.state.run.is_some()
+        && is_out(&world, attempt)
+    {
+        tries += 1;
+        world.run_for(deadline.saturating_sub(ms(1)));
+        let failed = Outcome::Failed(ActError::Transient("no reply".into()));
+        world.send(&Event::Ended { attempt, outcome: failed });
+        world.run_for(ms(500));
+    }
+    world.settle();
+    (world, tries)
+}
+
+/// As on a busy machine, just after a promotion: past the commit point people are asked only when time is up.
+#[test]
+fn a_request_that_hangs_is_sent_again_until_the_deadline_and_then_people_are_asked() {
+    let (world, tries) = exercise_hangs(3);
+    assert_eq!((world.last_end().as_deref(), tries), (Some("succeeded"), 3), "{}", world.transcript());
+
+    let (world, tries) = exercise_hangs(100);
+    let timing = &world.state.topology.timing;
+    let most = timing.step_deadlines.exercise.as_millis().div_ceil(timing.request_timeout.as_millis());
+    assert!((3..=most as usize).contains(&tries), "{tries} of {most}");
+    let pause = &world.run().pause;
+    assert!(matches!(pause, Some(Pause::Trouble { why, .. }) if why.contains("no reply")), "{pause:?}");
 }
 
 #[test]

@@ -113,6 +113,7 @@ pub fn topology() -> Topology {
             unready_after: s(10),
             stale_after: s(2),
             check_every: ms(100),
+            request_timeout: s(2),
             healthy_for: s(10),
             max_lag: s(5),
             step_deadlines: StepDeadlines {

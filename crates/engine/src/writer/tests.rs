@@ -30,6 +30,7 @@ fn timing() -> Terms {
         unreachable_after: 2_000 * MS,
         unready_after: 10_000 * MS,
         stale_after: 1_500 * MS,
+        request_timeout: 5_000 * MS,
         check_every: 100 * MS,
         healthy_for: 3_000 * MS,
         max_lag: 5_000 * MS,

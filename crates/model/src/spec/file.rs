@@ -220,6 +220,9 @@ pub(crate) struct Timing {
     pub stale_after: Option<Length>,
     /// How often a load balancer checks each instance.
     pub check_every: Option<Length>,
+    /// Longest that one request of the workload may take: a load balancer gives up on its reply then, and so does each try
+    /// of the request that proves a new writer.
+    pub request_timeout: Option<Length>,
     /// A region must have been healthy this long before a failback to it.
     pub healthy_for: Option<Length>,
     /// The replication lag that asynchronous replication is expected to stay below.
@@ -228,7 +231,7 @@ pub(crate) struct Timing {
     pub deadlines: Deadlines,
 }
 
-/// How long each kind of step may take before it counts as failed.
+/// How long each kind of step may take before it counts as failed, with all its tries.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Deadlines {

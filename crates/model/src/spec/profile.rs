@@ -40,6 +40,8 @@ fn standard() -> Timing {
         unready_after: s(10),
         stale_after: ms(1_500),
         check_every: ms(100),
+        // Far beyond what a request takes, and less than a client waits.
+        request_timeout: s(5),
         healthy_for: s(3),
         max_lag: s(5),
         step_deadlines: StepDeadlines {
@@ -51,7 +53,9 @@ fn standard() -> Timing {
             follow: s(60),
             scale: s(20),
             route: s(3),
-            exercise: s(5),
+            // There is no way back past the promotion, and people are slower than this: four requests that hang to their
+            // end, as while the fleet finds its new database on a busy machine.
+            exercise: s(20),
         },
     }
 }
@@ -71,9 +75,10 @@ fn fast() -> Timing {
         unready_after: s(4),
         stale_after: ms(500),
         check_every: ms(50),
+        request_timeout: s(2),
         healthy_for: s(1),
         max_lag: s(1),
-        step_deadlines: StepDeadlines { fence: s(2), route: s(1), exercise: s(2), ..standard().step_deadlines },
+        step_deadlines: StepDeadlines { fence: s(2), route: s(1), exercise: s(8), ..standard().step_deadlines },
         ..standard()
     }
 }
@@ -105,6 +110,7 @@ pub(crate) fn timing(file: &file::Timing) -> Timing {
         unready_after: set(file.unready_after, base.unready_after),
         stale_after: set(file.stale_after, base.stale_after),
         check_every: set(file.check_every, base.check_every),
+        request_timeout: set(file.request_timeout, base.request_timeout),
         healthy_for: set(file.healthy_for, base.healthy_for),
         max_lag: set(file.max_lag, base.max_lag),
         step_deadlines: StepDeadlines {

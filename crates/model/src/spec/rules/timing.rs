@@ -17,6 +17,7 @@ impl Rules<'_> {
             ("probe_every", t.probe_every),
             ("probe_timeout", t.probe_timeout),
             ("check_every", t.check_every),
+            ("request_timeout", t.request_timeout),
             ("max_lag", t.max_lag),
             ("unready_after", t.unready_after),
         ];
