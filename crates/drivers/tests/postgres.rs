@@ -6,6 +6,8 @@ mod backup;
 mod disk;
 #[path = "postgres/export.rs"]
 mod export;
+#[path = "postgres/given_up.rs"]
+mod given_up;
 #[path = "postgres/site.rs"]
 mod site;
 

@@ -320,7 +320,10 @@ fn describe(followed: &drivers::postgres::Followed) -> String {
                 }
                 _ => {
                     let why = divergence.whole.as_deref().unwrap_or("unknown");
-                    format!("{way}; what only it had could not be compared ({why}), all of it is kept in {export}")
+                    format!(
+                        "{way}; what only it had could not be compared ({why}), all of it is kept in {export}: a data \
+                         directory, whose rows a PostgreSQL server started from a copy of it shows"
+                    )
                 }
             }
         }

@@ -11,13 +11,12 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufWriter, Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use model::Lsn;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::config::Config;
 use super::control::Control;
 use super::files::{own, remove_directory, sync_parent};
 use super::history::{Fork, History};
@@ -175,15 +174,6 @@ impl Server {
             copied.push(copy(&wal.join(&history), &to.join(&history), history)?);
         }
         Ok(copied)
-    }
-}
-
-impl Config {
-    /// Where a whole data directory goes whose difference from the upstream cannot be told.
-    pub(super) fn keep_directory(&self) -> PathBuf {
-        let free = |n: &u32| !self.home.join(format!("export/data-{n}")).exists();
-        let number = (1..u32::MAX).find(free).expect("fewer kept directories than numbers");
-        self.home.join(format!("export/data-{number}"))
     }
 }
 

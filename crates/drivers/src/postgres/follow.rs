@@ -1,7 +1,6 @@
 //! Becoming a standby, whatever this side was before (SAFETY.md items 12 and 13).
 
 use std::fs;
-use std::path::Path;
 use std::time::Instant;
 
 use model::Lsn;
@@ -9,7 +8,7 @@ use tokio::time::sleep;
 
 use super::config::{slot, text};
 use super::control::Control;
-use super::export::{Sealed, sealed};
+use super::export::Sealed;
 use super::files::{remove, remove_directory, sync_parent};
 use super::history::{Fork, History};
 use super::server::{Pass, Ready, Server};
@@ -24,16 +23,10 @@ enum Comparison {
     Prefix,
     /// It went on alone from `fork`.
     Diverged { control: Control, history: History, fork: Fork },
-    /// There is no data, or an unfinished rewind whose export is done.
-    Nothing,
+    /// No server can start from what is here: there is no data, or an earlier try left it half replaced.
+    Unusable,
     /// Different, and no common position can be told: the whole directory is worth keeping.
     Incomparable { why: String },
-}
-
-/// What is being done to the data directory, and where the export is that came before.
-fn unfinished(what: &str, divergence: Option<&Divergence>) -> String {
-    let export = divergence.map_or(String::new(), |divergence| format!("{}\n", text(&divergence.export)));
-    format!("{what}\n{export}")
 }
 
 impl Server {
@@ -44,7 +37,8 @@ impl Server {
                 return Err(Error::Refused("this server may still write, stop or kill it first".into()));
             }
             if self.follows(upstream).await && self.shares_timeline(upstream).await? {
-                return Ok(Act::AlreadyDone(Followed { way: Way::Direct, divergence: None, phases: watch.phases }));
+                let divergence = self.config.given_up();
+                return Ok(Act::AlreadyDone(Followed { way: Way::Direct, divergence, phases: watch.phases }));
             }
         }
         let source = Source::examine(&self.config, upstream).await?;
@@ -60,13 +54,13 @@ impl Server {
             Comparison::Diverged { control, history, fork } => {
                 self.reconcile(&source, upstream, &control, &history, &fork, pass, watch).await
             }
-            Comparison::Nothing => self.copy(upstream, self.exported(), pass, watch).await,
+            Comparison::Unusable => self.copy(upstream, self.config.left_over(), pass, watch).await,
             Comparison::Incomparable { why } => {
                 tracing::warn!(site = %self.config.site, "the data directory is kept and copied anew: {why}");
-                self.copy(upstream, Some(self.keeping(why)), pass, watch).await
+                self.copy(upstream, Some(self.config.keeping(why)), pass, watch).await
             }
         }
-        .map(Act::Done)
+        .map(|followed| Act::Done(self.config.mention(followed)))
     }
 
     /// Streams from this very upstream already.
@@ -99,12 +93,12 @@ impl Server {
 
     async fn compare(&self, source: &Source, pass: Pass) -> Result<Comparison, Error> {
         if self.config.unfinished().exists() || !self.config.has_data() {
-            return Ok(Comparison::Nothing);
+            return Ok(Comparison::Unusable);
         }
         let incomparable = |why: String| Ok(Comparison::Incomparable { why });
         let control = match self.control(pass).await {
             Ok(control) => control,
-            Err(Error::Overtaken) => return Err(Error::Overtaken),
+            Err(e) if e.passes() => return Err(e),
             Err(e) => return incomparable(e.to_string()),
         };
         if control.system != source.system {
@@ -120,6 +114,7 @@ impl Server {
         let timeline = control.timeline().max(made.map_or(0, |made| made.timeline));
         let history = match self.config.history(timeline) {
             Ok(history) => history,
+            Err(e) if e.passes() => return Err(e),
             Err(e) => return incomparable(e.to_string()),
         };
         let Some(fork) = history.fork(&source.history) else {
@@ -135,7 +130,7 @@ impl Server {
         match self.is_ahead(&control, &fork, pass).await {
             Ok(true) => Ok(Comparison::Diverged { control, history, fork }),
             Ok(false) => Ok(Comparison::Prefix),
-            Err(Error::Overtaken) => Err(Error::Overtaken),
+            Err(e) if e.passes() => Err(e),
             Err(e) => incomparable(e.to_string()),
         }
     }
@@ -201,7 +196,7 @@ impl Server {
             Ok(sealed) => sealed,
             Err(Error::Program { said, .. } | Error::DiedStarting { said } | Error::Incomparable(said)) => {
                 tracing::warn!(site = %self.config.site, "the data cannot be read, keeping all: {said}");
-                return self.copy(upstream, Some(self.keeping(said)), pass, watch).await;
+                return self.copy(upstream, Some(self.config.keeping(said)), pass, watch).await;
             }
             Err(e) => return Err(e),
         };
@@ -235,7 +230,7 @@ impl Server {
         // connections, and without the lease file that does not exist now.
         let alone = config.home.join("recovery.conf");
         config.write(&alone, "listen_addresses = ''\ndynamic_shared_memory_type = 'mmap'\n")?;
-        config.write(&config.unfinished(), &unfinished("rewind", Some(&sealed.0)))?;
+        config.give_up("rewind", Some(&sealed.0))?;
         let (data, conninfo, alone) = (text(&config.data()), config.conninfo(upstream), text(&alone));
         let args = ["-D", &data, "--source-server", &conninfo, "--config-file", &alone];
         let output = self.run("pg_rewind", args, pass).await?;
@@ -257,17 +252,6 @@ impl Server {
         sync_parent(&config.unfinished())
     }
 
-    /// What was exported before a rewind or copy that was left unfinished.
-    fn exported(&self) -> Option<Divergence> {
-        let text = fs::read_to_string(self.config.unfinished()).ok()?;
-        Some(sealed(Path::new(text.lines().nth(1)?))?.0)
-    }
-
-    fn keeping(&self, why: String) -> Divergence {
-        let export = self.config.keep_directory();
-        Divergence { timeline: 0, lsn: Lsn(0), commits: None, rows: None, whole: Some(why), export }
-    }
-
     /// A new copy of the upstream, beside the old data until it is complete.
     async fn copy(
         &self,
@@ -286,11 +270,12 @@ impl Server {
             args.push("--no-sync");
         }
         self.run("pg_basebackup", args, pass).await?;
-        config.write(&config.unfinished(), &unfinished("copy", divergence.as_ref()))?;
-        match &divergence {
-            Some(Divergence { whole: Some(why), export, .. }) if config.data().exists() => self.keep(export, why)?,
-            _ => remove_directory(&config.data())?,
+        config.give_up("copy", divergence.as_ref())?;
+        if let Some(divergence) = &divergence {
+            config.keep(divergence)?;
         }
+        // What is there now lacks nothing of the upstream's, or its export is sealed, or an earlier try copied it.
+        remove_directory(&config.data())?;
         fs::rename(&incoming, config.data()).map_err(Error::file("put the copy in place"))?;
         sync_parent(&config.data())?;
         self.finish()?;
@@ -298,15 +283,6 @@ impl Server {
         self.stream(upstream, pass).await?;
         watch.lap("start");
         Ok(Followed { way: Way::Copy, divergence, phases: watch.phases })
-    }
-
-    fn keep(&self, export: &std::path::Path, why: &str) -> Result<(), Error> {
-        let parent = self.config.home.join("export");
-        fs::create_dir_all(&parent).map_err(Error::file("make the export directory"))?;
-        fs::rename(self.config.data(), export).map_err(Error::file("keep the old data directory"))?;
-        let manifest = serde_json::json!({ "site": self.config.site, "whole": true, "why": why });
-        self.config.write(&export.join("manifest.json"), &format!("{manifest}\n"))?;
-        sync_parent(export)
     }
 
     /// Starts as a standby and waits until it streams.

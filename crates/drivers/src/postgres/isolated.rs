@@ -130,9 +130,12 @@ impl Server {
             if lines.lines().nth(7).is_some_and(|state| state.trim() == "ready") {
                 return Ok(Isolated { _postmaster: postmaster });
             }
-            if !matches!(postmaster.try_wait(), Ok(None)) {
+            if let Some(status) = postmaster.try_wait().map_err(Error::file("look at the copy"))? {
                 let said = last_lines(&fs::read(&path).unwrap_or_default());
-                return Err(Error::DiedStarting { said });
+                return Err(match Error::ended("postgres", status, &[]) {
+                    killed @ Error::Killed { .. } => killed,
+                    _ => Error::DiedStarting { said },
+                });
             }
             if started.elapsed() > RECOVERY {
                 return Err(Error::Slow { what: "recovering a copy of the data".into(), after: RECOVERY });

@@ -9,6 +9,7 @@
 //! find ── Binaries ─► Config ─► Server ─┬─ server    start, stop, kill
 //!                                       ├─ promote   sever, promote, first write of the epoch
 //!                                       ├─ follow    direct, rewind or copy; uses history, wal, upstream
+//!                                       ├─ given_up  that it is kept, and named until it was heard
 //!                                       ├─ export    what only this side has, before it is given up: the log
 //!                                       │            (touched), and rows of an isolated copy (tables, rows)
 //!                                       ├─ reserve   room for starts and stops on a full disk
@@ -23,6 +24,7 @@ mod export;
 mod files;
 mod find;
 mod follow;
+mod given_up;
 mod heed;
 mod history;
 mod isolated;
@@ -39,13 +41,17 @@ mod upstream;
 mod wal;
 mod watch;
 
+use std::io::ErrorKind;
+use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
+use std::process::ExitStatus;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use model::action::ExportedRows;
 use model::observe::StandbyReport;
 use model::{ActError, Epoch, Lsn, SiteId};
+use serde::{Deserialize, Serialize};
 
 pub use backup::{Base, LogFile};
 pub use backup_chain::{About, Chain, Entry, Needed, history_name, log_name, parse_history_name, parse_log_name};
@@ -175,7 +181,8 @@ pub struct Stopped {
 #[derive(Clone, PartialEq, Debug)]
 pub struct Followed {
     pub way: Way,
-    /// Where its history left the upstream's, when it had gone on alone.
+    /// Where its history left the upstream's, when it had gone on alone; also if an earlier call gave that up, until this
+    /// side writes again.
     pub divergence: Option<Divergence>,
     pub phases: Phases,
 }
@@ -189,7 +196,7 @@ pub enum Way {
 }
 
 /// What only this side had, before it was given up.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Divergence {
     pub timeline: u32,
     pub lsn: Lsn,
@@ -216,6 +223,9 @@ pub enum Error {
     Config(String),
     #[error("{program} failed ({status}): {said}")]
     Program { program: String, status: String, said: String },
+    /// By somebody else, such as the kernel for want of memory.
+    #[error("{program} was killed ({status})")]
+    Killed { program: String, status: String },
     #[error("the server stopped while starting: {said}")]
     DiedStarting { said: String },
     #[error("the server does not answer: {0}")]
@@ -253,6 +263,28 @@ impl Error {
     fn parse(what: &'static str, text: impl Into<String>) -> Self {
         Error::Parse { what, text: text.into() }
     }
+
+    /// How a program ended that did not succeed.
+    fn ended(program: &str, status: ExitStatus, said: &[u8]) -> Self {
+        let (program, ended) = (program.to_owned(), status.to_string());
+        match status.signal() {
+            Some(_) => Error::Killed { program, status: ended },
+            None => Error::Program { program, status: ended, said: server::last_lines(said) },
+        }
+    }
+
+    /// It says something of this machine at this moment, and nothing of the data: the same look may succeed later.
+    fn passes(&self) -> bool {
+        let short = [ErrorKind::OutOfMemory, ErrorKind::StorageFull, ErrorKind::QuotaExceeded, ErrorKind::WouldBlock];
+        match self {
+            Error::Overtaken | Error::Killed { .. } | Error::Slow { .. } | Error::Silent(_) => true,
+            // Too many open files, of this process or of the machine.
+            Error::File { source, .. } => {
+                short.contains(&source.kind()) || matches!(source.raw_os_error(), Some(23 | 24))
+            }
+            _ => false,
+        }
+    }
 }
 
 /// `Unknown` where the server may have done it.
@@ -265,7 +297,7 @@ impl From<Error> for ActError {
             }
             Error::Slow { .. } | Error::Survivors(_) | Error::Sql { .. } | Error::Overtaken => ActError::Unknown(why),
             Error::File { .. } | Error::Program { .. } | Error::DiedStarting { .. } => ActError::Transient(why),
-            Error::Full { .. } => ActError::Transient(why),
+            Error::Full { .. } | Error::Killed { .. } => ActError::Transient(why),
             Error::Connect { .. } | Error::Silent(_) | Error::Upstream { .. } => ActError::Transient(why),
         }
     }
@@ -293,5 +325,23 @@ impl Stopwatch {
     fn lap(&mut self, name: &str) {
         self.phases.push((name.to_owned(), self.since.elapsed()));
         self.since = std::time::Instant::now();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Who is out of memory or files at this moment keeps the data where it is, and looks again.
+    #[test]
+    fn only_what_says_something_of_the_data_is_a_reason_to_give_it_up() {
+        let ended = |raw| Error::ended("pg_waldump", ExitStatus::from_raw(raw), b"said");
+        assert!(ended(9).passes() && matches!(ended(9), Error::Killed { .. }));
+        assert!(!ended(256).passes() && matches!(ended(256), Error::Program { .. }));
+        let file = |raw| Error::file("read it")(std::io::Error::from_raw_os_error(raw));
+        let (missing, broken, files, space) = (2, 5, 24, 28);
+        assert!(!file(missing).passes() && !file(broken).passes());
+        assert!(file(files).passes() && file(space).passes());
+        assert!(matches!(ActError::from(ended(9)), ActError::Transient(_)));
     }
 }

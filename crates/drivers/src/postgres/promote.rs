@@ -59,6 +59,9 @@ impl Server {
             watch.lap("promote");
         }
         let wrote = self.begin_epoch(epoch, watch).await?;
+        if let Err(e) = self.config.forget_given_up() {
+            tracing::warn!(site = %self.config.site, "a later report will name an old export: {e}");
+        }
         self.prove_heeded();
         tokio::spawn(allow_rewinds(self.config.clone()));
         Ok(if standby { Act::Done(wrote) } else { Act::AlreadyDone(wrote) })

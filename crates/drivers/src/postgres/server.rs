@@ -153,9 +153,7 @@ impl Server {
         if output.status.success() {
             return Ok(output);
         }
-        let said = [output.stdout, output.stderr].concat();
-        let failed = |status: String| Error::Program { program: program.into(), status, said: last_lines(&said) };
-        Err(failed(output.status.to_string()))
+        Err(Error::ended(program, output.status, &[output.stdout, output.stderr].concat()))
     }
 
     pub(super) async fn control(&self, pass: Pass) -> Result<Control, Error> {
@@ -170,6 +168,10 @@ impl Server {
         }
         if config.unfinished().exists() {
             return Err(Error::Refused("a copy of the upstream was left unfinished, follow it again".into()));
+        }
+        if let Some(found) = config.left_over() {
+            let why = found.whole.unwrap_or_default();
+            return Err(Error::Refused(format!("there is a data directory, and no server starts from it: {why}")));
         }
         let pass = self.pass();
         remove_directory(&config.data())?; // an earlier try that did not end

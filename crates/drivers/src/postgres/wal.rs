@@ -222,12 +222,12 @@ impl Files {
 
 /// `pg_waldump` always fails where the log ends. That the next record is not valid is that end.
 fn ended(status: ExitStatus, said: &[u8]) -> Result<(), Error> {
-    let said = server::last_lines(said);
+    let text = server::last_lines(said);
     let end = ["could not find a valid record after", "error in WAL record at"];
-    if status.success() || (end.iter().any(|text| said.contains(text)) && !said.contains("could not find file")) {
+    if status.success() || (end.iter().any(|end| text.contains(end)) && !text.contains("could not find file")) {
         return Ok(());
     }
-    Err(Error::Program { program: "pg_waldump".into(), status: status.to_string(), said })
+    Err(Error::ended("pg_waldump", status, said))
 }
 
 /// The file that holds a position.

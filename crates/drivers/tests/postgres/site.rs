@@ -32,7 +32,7 @@ impl Drop for Site {
     }
 }
 
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     let mut random = rand::rng();
     let ports = std::iter::repeat_with(|| random.random_range(20_000..32_000u16));
     ports.take(1_000).find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).expect("a free port")

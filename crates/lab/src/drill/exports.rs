@@ -103,7 +103,9 @@ fn told(lines: &[(Line, Record)]) -> Vec<(SiteId, Export)> {
             _ => {}
         }
     }
-    told.dedup();
+    // Each order to follow names it again until that site writes.
+    let mut known = BTreeSet::new();
+    told.retain(|(site, export)| known.insert((site.clone(), export.place.clone())));
     told
 }
 
