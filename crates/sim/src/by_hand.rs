@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use engine::Inquiry;
 use engine::writer::{Effect, Event};
+use model::backup::RestoreTo;
 use model::{
     Action, Attempt, AttemptId, Epoch, LeaseReply, LeaseRequest, Lsn, Outcome, RunId, SiteId, SiteReport, Time,
     Topology, Verb,
@@ -43,6 +44,11 @@ pub enum Harm {
     /// Nothing passes between the two regions.
     Cut,
     Mend,
+    /// No room is left on its disk; and there is again.
+    Fill,
+    Empty,
+    /// No server starts from its files. Of a server that does not run.
+    Damage,
 }
 
 /// A region's server, as one look shows it.
@@ -255,10 +261,22 @@ impl ByHand {
             Harm::Thaw => vec![Fault::ThawServer(region)],
             Harm::Cut => vec![Fault::Cut(0, 1), Fault::Cut(1, 0)],
             Harm::Mend => vec![Fault::Mend(0, 1), Fault::Mend(1, 0)],
+            Harm::Fill => vec![Fault::FillDisk(region)],
+            Harm::Empty => vec![Fault::FreeDisk(region)],
+            Harm::Damage => {
+                let database = &mut self.world.sites[region].database;
+                (database.damaged, database.clean_end) = (true, None);
+                Vec::new()
+            }
         };
         for fault in faults {
             self.world.strike(fault);
         }
+    }
+
+    /// Where its log ends now, as a restore is told.
+    pub fn moment(&self, region: usize) -> RestoreTo {
+        RestoreTo::Lsn(Lsn(self.world.sites[region].database.end() as u64))
     }
 
     pub fn see(&self, region: usize) -> Seen {

@@ -81,7 +81,9 @@ impl World {
         let refused = match database.server {
             Server::Absent => Some("there is no data"),
             Server::Stopped if database.copy => Some("this is a standby's data directory"),
-            _ if database.full => Some("no space is left on the device"),
+            _ if database.damaged => Some("its files are damaged"),
+            // Room is kept for a start, and none for a new timeline.
+            Server::Standby if database.full => Some("no space is left on the device"),
             _ => None,
         };
         if let Some(why) = refused {
@@ -201,13 +203,13 @@ impl World {
         }
         let fork = self.sites[site].database.fork(&source.database);
         let (source_log, timeline) = (&source.database.log, source.database.timeline);
-        let copy = self.sites[site].database.server == Server::Absent;
+        // From damaged files nobody can tell what only they have: all of them are kept.
+        let whole = self.sites[site].database.damaged;
+        let copy = whole || self.sites[site].database.server == Server::Absent;
         let log = if copy { source_log.clone() } else { Vec::new() };
         let database = &mut self.sites[site].database;
-        let diverged = if copy { Vec::new() } else { database.log.split_off(fork) };
-        if copy {
-            database.log = log;
-        }
+        let diverged = if copy { std::mem::replace(&mut database.log, log) } else { database.log.split_off(fork) };
+        database.damaged = false;
         database.kill();
         database.server = Server::Standby;
         (database.copy, database.timeline) = (true, timeline);
@@ -221,7 +223,8 @@ impl World {
         let only_here = diverged.iter().filter(|entry| entry.write.is_some()).count() as u64;
         let export = (!diverged.is_empty()).then(|| {
             let rows = ExportedRows { only_here, ..ExportedRows::default() };
-            Box::new(Export { place: "model".into(), transactions: Some(diverged.len() as u64), rows: Some(rows) })
+            let transactions = (!whole).then_some(diverged.len() as u64);
+            Box::new(Export { place: "model".into(), transactions, rows: (!whole).then_some(rows) })
         });
         self.attempt_ended(site, attempt, Outcome::Done(Evidence { export, ..Evidence::note(note) }));
     }

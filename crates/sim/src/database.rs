@@ -81,6 +81,8 @@ pub struct Database {
     pub frozen: bool,
     /// There is no room on its disk.
     pub full: bool,
+    /// No server starts from its files.
+    pub damaged: bool,
     /// Put aside by restores.
     pub aside: Vec<Aside>,
     /// What came for them meanwhile.
@@ -113,6 +115,7 @@ impl Database {
             work: 0,
             frozen: false,
             full: false,
+            damaged: false,
             aside: Vec::new(),
             held: Vec::new(),
             stopping: false,

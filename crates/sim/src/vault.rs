@@ -24,6 +24,7 @@ pub struct Aside {
     pub run: RunId,
     pub log: Vec<Entry>,
     copy: bool,
+    damaged: bool,
     timeline: u32,
 }
 
@@ -85,7 +86,9 @@ impl World {
 
     fn archived(&mut self, site: usize) -> Outcome {
         let place = &self.sites[site];
-        if place.mode() != Some(&Mode::Writing) || place.database.server != Server::Writing {
+        // By hand there is no lease.
+        let lease = self.heard.is_some() || place.mode() == Some(&Mode::Writing);
+        if !lease || place.database.server != Server::Writing {
             return Outcome::Refused { why: "this region does not write: it has nothing to add".into() };
         }
         if !self.reaches_vault(site) || place.database.frozen {
@@ -120,8 +123,9 @@ impl World {
         let database = &mut self.sites[site].database;
         database.kill();
         let log = std::mem::replace(&mut database.log, vault.log[..end].to_vec());
-        let (copy, timeline) = (std::mem::take(&mut database.copy), database.timeline);
-        database.aside.push(Aside { run, log, copy, timeline });
+        let (copy, damaged) = (std::mem::take(&mut database.copy), std::mem::take(&mut database.damaged));
+        let timeline = database.timeline;
+        database.aside.push(Aside { run, log, copy, damaged, timeline });
         database.clean_end = None;
         (database.server, database.timeline) = (Server::Stopped, timeline + 1);
         self.say(|| format!("site {site}: restored to {to}"));
@@ -142,8 +146,8 @@ impl World {
         }
         database.kill();
         database.clean_end = None;
-        let Aside { log, copy, timeline, .. } = database.aside.remove(place);
-        (database.log, database.copy, database.timeline) = (log, copy, timeline);
+        let Aside { log, copy, damaged, timeline, .. } = database.aside.remove(place);
+        (database.log, database.copy, database.damaged, database.timeline) = (log, copy, damaged, timeline);
         self.say(|| format!("site {site}: the data of before is in its place"));
         Outcome::Done(Evidence::note("the data of before is in its place"))
     }

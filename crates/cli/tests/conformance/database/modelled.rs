@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use engine::writer::{Effect, Event};
-use model::{ActError, Epoch, Outcome, Verb};
+use model::action::ExportedRows;
+use model::backup::RestoreTo;
+use model::{ActError, Epoch, Outcome, RunId, Verb};
 use sim::Shape;
 use sim::by_hand::{ByHand, Harm, State, Written};
 
@@ -16,7 +18,11 @@ pub struct Modelled {
     world: ByHand,
     /// Virtual time spent on one question.
     waited: Duration,
+    remembered: Option<RestoreTo>,
 }
+
+/// Of the only run that restores anything.
+pub const RUN: RunId = RunId(7);
 
 /// Between two looks, and for all looks at one question.
 const LOOK: Duration = Duration::from_millis(50);
@@ -24,7 +30,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 impl Modelled {
     pub fn given(given: Given, seed: u64) -> Self {
-        let mut modelled = Self { world: ByHand::new(Shape::Automatic, seed), waited: Duration::ZERO };
+        let world = ByHand::new(Shape::Automatic, seed);
+        let mut modelled = Self { world, waited: Duration::ZERO, remembered: None };
         if !matches!(given, Given::Single | Given::Pair) {
             return modelled;
         }
@@ -74,17 +81,22 @@ impl Modelled {
 
 /// An outcome as a case says it.
 pub fn ended(outcome: &Outcome) -> String {
-    let rows = outcome.evidence().and_then(|evidence| evidence.export.as_ref()?.rows);
     match outcome {
-        Outcome::Done(_) => match rows {
-            Some(rows) => format!("done, {} writes were only here", rows.only_here),
-            None => "done".into(),
-        },
+        Outcome::Done(evidence) => "done".to_owned() + &kept(evidence.export.as_ref().map(|export| export.rows)),
         Outcome::AlreadyDone(_) => "already done".into(),
         Outcome::Refused { .. } => "refused".into(),
         Outcome::Failed(ActError::Transient(_)) => "failed for now".into(),
         Outcome::Failed(ActError::Permanent(_)) => "failed for good".into(),
         Outcome::Failed(ActError::Unknown(_)) => "unknown".into(),
+    }
+}
+
+/// What was kept of the data that is given up, by its rows where they could be compared.
+pub fn kept(export: Option<Option<ExportedRows>>) -> String {
+    match export {
+        None => String::new(),
+        Some(Some(rows)) => format!(", {} writes were only here", rows.only_here),
+        Some(None) => ", all of it was kept".into(),
     }
 }
 
@@ -124,7 +136,7 @@ impl World<Order> for Modelled {
                 self.world.effect(at.number(), Effect::Synchronous { standby });
                 String::new()
             }
-            Order::Write { number, at } => {
+            Order::Write { number, at, .. } => {
                 assert_eq!(self.world.write(at.number()), *number, "writes are numbered in turn");
                 answered(self.world.written(*number))
             }
@@ -138,6 +150,19 @@ impl World<Order> for Modelled {
             Order::Thaw(at) => self.harm(*at, Harm::Thaw),
             Order::Cut => self.harm(Where::A, Harm::Cut),
             Order::Mend => self.harm(Where::A, Harm::Mend),
+            Order::Archive(at) => self.order(*at, Verb::Archive),
+            Order::Remember(at) => {
+                self.remembered = Some(self.world.moment(at.number()));
+                String::new()
+            }
+            Order::Restore(at) => {
+                let to = self.remembered.expect("a moment is remembered first");
+                self.order(*at, Verb::Restore { run: RUN, to })
+            }
+            Order::PutBack(at) => self.order(*at, Verb::PutBack { run: RUN }),
+            Order::Fill(at) => self.harm(*at, Harm::Fill),
+            Order::Empty(at) => self.harm(*at, Harm::Empty),
+            Order::Damage(at) => self.harm(*at, Harm::Damage),
             Order::See(_) => unreachable!("a look is no order"),
         }
     }

@@ -28,6 +28,8 @@ pub enum Order {
     Write {
         number: u64,
         at: Where,
+        /// It comes with so much that it needs room of its own on the disk.
+        large: bool,
     },
     Await(u64),
     Crash(Where),
@@ -35,6 +37,17 @@ pub enum Order {
     Thaw(Where),
     Cut,
     Mend,
+    /// All that is committed is in the vault, which has a full backup.
+    Archive(Where),
+    /// The moment to which a restore will go.
+    Remember(Where),
+    Restore(Where),
+    PutBack(Where),
+    /// The disk, to the last page.
+    Fill(Where),
+    Empty(Where),
+    /// A file without which no server starts is gone.
+    Damage(Where),
     See(Where),
 }
 
@@ -61,13 +74,21 @@ impl Told for Order {
             ["let", "commits", "at", a, "wait", "for", b] if at(b) == at(a).other() => {
                 Order::Wait { at: at(a), standby: true }
             }
-            ["write", n, "at", a] => Order::Write { number: number(n), at: at(a) },
+            ["write", n, "at", a] => Order::Write { number: number(n), at: at(a), large: false },
+            ["write", n, "of", "a", "megabyte", "at", a] => Order::Write { number: number(n), at: at(a), large: true },
             ["await", "write", n] => Order::Await(number(n)),
             ["crash", a] => Order::Crash(at(a)),
             ["freeze", a] => Order::Freeze(at(a)),
             ["thaw", a] => Order::Thaw(at(a)),
             ["cut"] => Order::Cut,
             ["mend"] => Order::Mend,
+            ["archive", a] => Order::Archive(at(a)),
+            ["remember", a] => Order::Remember(at(a)),
+            ["restore", a] => Order::Restore(at(a)),
+            ["put", a, "back"] => Order::PutBack(at(a)),
+            ["fill", a] => Order::Fill(at(a)),
+            ["make", "room", "at", a] => Order::Empty(at(a)),
+            ["damage", a] => Order::Damage(at(a)),
             ["see", a] => Order::See(at(a)),
             _ => panic!("`{text}` is no order"),
         }

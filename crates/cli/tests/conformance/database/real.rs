@@ -8,15 +8,18 @@ use controller::agent::obey;
 use drivers::postgres::{Database, Followed, ServerState, Upstream};
 use drivers::{Act, Acted, process};
 use lab::proxy::{Link, Network, Protocol};
+use model::backup::RestoreTo;
 use model::{ActError, Epoch};
 use rustix::process::Signal;
 use sim::by_hand::Written;
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
-use super::modelled::{answered, told};
+use super::disk::Disk;
+use super::modelled::{RUN, answered, kept, told};
 use super::order::Order;
 use super::server::{self, Region, site};
+use super::vault::Vault;
 use crate::case::{Given, Where};
 use crate::{PATIENCE, World};
 
@@ -38,9 +41,11 @@ impl Template {
         let mut pair = Real::new(folder.path(), 0, server::SILENT).await;
         pair.must(Order::Initialise(Where::A), "done").await;
         pair.must(Order::Open { at: Where::A, epoch: 1, waiting: false }, "opened").await;
-        pair.regions[0].sql("create table rows (id int primary key)").await;
+        let tables = "create table rows (id int primary key); create table ballast (v text);
+            alter table ballast alter v set storage external";
+        pair.regions[0].sql(tables).await;
         for number in 1..=3 {
-            pair.must(Order::Write { number, at: Where::A }, "acknowledged").await;
+            pair.must(Order::Write { number, at: Where::A, large: false }, "acknowledged").await;
         }
         pair.must(Order::Follow(Where::B), "done").await;
         for at in Where::BOTH {
@@ -57,13 +62,24 @@ pub struct Real {
     links: [Link; 2],
     frozen: [bool; 2],
     writes: BTreeMap<u64, JoinHandle<bool>>,
+    vault: Vault,
+    remembered: Option<RestoreTo>,
+    /// In this order: what is mounted in the folder goes before it, and both after the servers.
+    disk: Option<Disk>,
     _folder: Option<TempDir>,
 }
 
 impl Real {
-    /// `lane` tells the addresses of cases that are played at once apart. With `cut` a silent link is soon noticed.
-    pub async fn given(template: &Template, given: Given, lane: usize, cut: bool) -> Self {
+    /// `lane` tells the addresses of cases that are played at once apart. What the case does decides over its world: where a
+    /// link is cut, silence is soon noticed; where a disk is filled, it is one of its own, or the case cannot be played.
+    pub async fn given(template: &Template, given: Given, lane: usize, does: &[&Order]) -> Option<Self> {
         let folder = server::folder();
+        let disk = if does.iter().any(|order| matches!(order, Order::Fill(_))) {
+            Some(Disk::mounted(folder.path())?)
+        } else {
+            None
+        };
+        let cut = does.contains(&&Order::Cut);
         if given != Given::Nothing {
             let regions = if given == Given::Pair { &Where::BOTH[..] } else { &[Where::A] };
             for region in regions {
@@ -79,8 +95,8 @@ impl Real {
         if given == Given::Pair {
             real.must(Order::Follow(Where::B), "done").await;
         }
-        real._folder = Some(folder);
-        real
+        (real.disk, real._folder) = (disk, Some(folder));
+        Some(real)
     }
 
     async fn new(folder: &std::path::Path, lane: usize, silent: Duration) -> Self {
@@ -90,7 +106,8 @@ impl Real {
             let (near, far) = (regions[at.number()].seen_from_afar, regions[at.number()].server.config().listen);
             network.listen(link, Protocol::Tcp, near, far).await.expect("a free port");
         }
-        Self { regions, network, links, frozen: [false; 2], writes: BTreeMap::new(), _folder: None }
+        let (vault, writes) = (Vault::default(), BTreeMap::new());
+        Self { regions, network, links, frozen: [false; 2], writes, vault, remembered: None, disk: None, _folder: None }
     }
 
     /// What is given must come about.
@@ -108,10 +125,11 @@ impl Real {
         Upstream { site: site(at), host: address.ip().to_string(), port: address.port() }
     }
 
-    async fn write(&mut self, number: u64, at: Where) -> String {
+    async fn write(&mut self, number: u64, at: Where, large: bool) -> String {
         let region = self.region(at);
         let to = region.application();
-        let sql = format!("insert into rows values ({number})");
+        let ballast = if large { "; insert into ballast values (repeat('x', 1048576))" } else { "" };
+        let sql = format!("insert into rows values ({number}){ballast}");
         let write = tokio::spawn(async move {
             let Ok(client) = server::connect(to).await else { return false };
             client.batch_execute(&sql).await.is_ok()
@@ -175,16 +193,19 @@ fn ended(acted: Acted) -> String {
 
 fn followed(acted: Acted<Followed>) -> String {
     let kept = match &acted {
-        Ok(Act::Done(followed)) => followed.divergence.as_ref().and_then(|divergence| divergence.rows),
-        _ => None,
+        Ok(Act::Done(followed)) => kept(followed.divergence.as_ref().map(|divergence| divergence.rows)),
+        _ => String::new(),
     };
-    let kept = kept.map(|rows| format!(", {} writes were only here", rows.only_here)).unwrap_or_default();
-    let plain = |act| match act {
+    ended(acted.map(plain)) + &kept
+}
+
+/// Only how it ended.
+fn plain<T>(act: Act<T>) -> Act<()> {
+    match act {
         Act::Done(_) => Act::Done(()),
         Act::AlreadyDone(_) => Act::AlreadyDone(()),
         Act::Refused(why) => Act::Refused(why),
-    };
-    ended(acted.map(plain)) + &kept
+    }
 }
 
 impl World<Order> for Real {
@@ -212,7 +233,7 @@ impl World<Order> for Real {
                     other => ended(other),
                 }
             }
-            Order::Write { number, at } => self.write(*number, *at).await,
+            Order::Write { number, at, large } => self.write(*number, *at, *large).await,
             Order::Await(number) => self.settled(*number).await,
             Order::Crash(at) => {
                 self.crash(*at).await;
@@ -230,6 +251,34 @@ impl World<Order> for Real {
             }
             Order::Mend => {
                 self.network.heal(&self.links);
+                String::new()
+            }
+            Order::Archive(at) => {
+                self.vault.archive(driver(*at)).await;
+                "done".into()
+            }
+            Order::Remember(at) => {
+                self.remembered = Some(self.region(*at).moment().await);
+                String::new()
+            }
+            Order::Restore(at) => {
+                let to = self.remembered.expect("a moment is remembered first");
+                let Some(needed) = self.vault.needed(&to) else { return "refused".into() };
+                ended(driver(*at).recover(RUN, &to, &needed, &self.vault, PATIENCE).await.map(plain))
+            }
+            Order::PutBack(at) => ended(driver(*at).put_back(RUN).await),
+            Order::Fill(_) | Order::Empty(_) => {
+                let disk = self.disk.as_ref().expect("a disk of its own");
+                if matches!(order, Order::Fill(_)) {
+                    disk.fill()
+                } else {
+                    disk.empty()
+                }
+                String::new()
+            }
+            Order::Damage(at) => {
+                let file = self.region(*at).server.config().data().join("global/pg_control");
+                std::fs::remove_file(file).expect("it is there");
                 String::new()
             }
             Order::See(_) => unreachable!("a look is no order"),

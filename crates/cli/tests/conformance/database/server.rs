@@ -9,6 +9,7 @@ use std::time::Duration;
 use drivers::postgres::{Application, Config, Limits, Login, Server, find, unprivileged};
 use drivers::process;
 use model::SiteId;
+use model::backup::{RestoreTo, WallTime};
 use tempfile::TempDir;
 use tokio_postgres::{Client, NoTls};
 
@@ -88,6 +89,13 @@ impl Region {
         let rows = client.query("select id from rows order by id", &[]).await.ok()?;
         let ids = rows.iter().map(|row| row.get::<_, i32>(0));
         Some(ids.fold("rows".into(), |text, id| format!("{text} {id}")))
+    }
+
+    /// Now, by its own clock.
+    pub async fn moment(&self) -> RestoreTo {
+        let client = connect(self.application()).await.expect("it answers");
+        let sql = "select (extract(epoch from clock_timestamp()) * 1000000)::bigint";
+        RestoreTo::Time(WallTime(client.query_one(sql, &[]).await.expect("the time").get(0)))
     }
 
     pub fn pids(&self) -> Vec<i32> {
