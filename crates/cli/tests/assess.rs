@@ -1,6 +1,8 @@
 //! What `assess`, `explain` and `init` say: golden transcripts, the assessments of the five examples, and what every form of
 //! an assessment must have.
 
+mod support;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -31,16 +33,7 @@ fn unwrapped(output: &Output) -> String {
 }
 
 fn transcript(folder: &Path, args: &[&str]) -> String {
-    let output = run(folder, args);
-    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-    let section = |name: &str, text: String| if text.is_empty() { text } else { format!("--- {name}\n{text}") };
-    format!(
-        "$ antipode {}\n{}{}--- exit status {}\n",
-        args.join(" "),
-        section("stdout", text(&output.stdout)),
-        section("stderr", text(&output.stderr)),
-        output.status.code().unwrap()
-    )
+    support::shown(args, &run(folder, args))
 }
 
 /// An empty folder with one example's spec in it.

@@ -1,5 +1,7 @@
 //! Golden transcripts of the real binary: what is typed, what is printed where, and the exit status.
 
+mod support;
+
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -38,16 +40,7 @@ impl Shell {
         command.output().unwrap()
     }
     fn transcript(&self, args: &[&str]) -> String {
-        let output = self.output(args);
-        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-        let section = |name: &str, text: String| if text.is_empty() { text } else { format!("--- {name}\n{text}") };
-        format!(
-            "$ antipode {}\n{}{}--- exit status {}\n",
-            args.join(" "),
-            section("stdout", text(&output.stdout)),
-            section("stderr", text(&output.stderr)),
-            output.status.code().unwrap()
-        )
+        support::shown(args, &self.output(args))
     }
 }
 

@@ -224,8 +224,8 @@ impl Site {
     pub fn runs(&self) -> bool {
         self.alive && self.agent_up && !self.agent_frozen && !self.frozen
     }
-    /// Makes durable what the voter promised; one that has yet to hear the others has nothing to keep.
-    /// Until when the voter's answers wait: for its disk, where a promise changed, and for one before that still does.
+    /// Makes durable what the voter promised; one that has yet to hear the others has nothing to keep. The end is until
+    /// when its answers wait: for the disk where a promise changed, now or in an answer before that still waits.
     pub fn keep_promises(&mut self, now: Time) -> Time {
         if let Some(kept) = self.disk.promises.as_mut().filter(|kept| **kept != *self.voter.promises()) {
             *kept = self.voter.promises().clone();

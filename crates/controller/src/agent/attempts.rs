@@ -63,6 +63,7 @@ impl Attempts {
         }
     }
 
+    /// Whoever is told that an attempt was never seen may rely on it: should it come later, it does not begin.
     pub fn ask(&self, id: AttemptId) -> Inquiry {
         let mut inner = self.inner();
         match inner.known.get(&id).map(|sender| sender.borrow().clone()) {
@@ -107,6 +108,7 @@ mod tests {
         attempts.end(id, Outcome::Refused { why: "second".into() });
         assert_eq!(attempts.ask(id), Inquiry::Ended(Outcome::Done(Evidence::note("first"))));
     }
+
     #[tokio::test]
     async fn what_was_said_to_be_never_seen_does_not_begin_when_it_comes_late() {
         let attempts = Attempts::default();

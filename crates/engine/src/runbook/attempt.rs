@@ -54,17 +54,15 @@ impl Turn<'_> {
                 }
             }
             Outcome::Failed(ActError::Unknown(why)) => self.doubt(attempt, why),
-            Outcome::Failed(ActError::Transient(_)) => {
-                let retry_at = self.retry_at(&run, step);
+            Outcome::Failed(_) | Outcome::Refused { .. } => {
+                let again = match outcome {
+                    // What must be taken back is refused while reports lag behind what its agent knows.
+                    Outcome::Refused { .. } => step >= run.runbook.steps.len(),
+                    Outcome::Failed(error) => matches!(error, ActError::Transient(_)),
+                    Outcome::Done(_) | Outcome::AlreadyDone(_) => false,
+                };
+                let retry_at = if again { self.retry_at(&run, step) } else { None };
                 self.emit(Record::AttemptEnded { attempt, outcome: outcome.clone(), retry_at, at });
-            }
-            // What must be taken back is refused while reports lag behind what its agent knows.
-            Outcome::Refused { .. } if step >= run.runbook.steps.len() => {
-                let retry_at = self.retry_at(&run, step);
-                self.emit(Record::AttemptEnded { attempt, outcome: outcome.clone(), retry_at, at });
-            }
-            Outcome::Refused { .. } | Outcome::Failed(ActError::Permanent(_)) => {
-                self.emit(Record::AttemptEnded { attempt, outcome: outcome.clone(), retry_at: None, at });
             }
         }
     }

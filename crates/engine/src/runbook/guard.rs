@@ -112,7 +112,8 @@ pub fn may_promote(state: &Workload, run: &Run, now: Time) -> Gate {
 
 /// How long an order to promote may wait for its epoch, where what it loses was only estimated. The estimate holds while the
 /// old writer does not renew; were it to renew after the order, no majority could grant the epoch for another lease. So
-/// an order that lapses before then cannot win what nobody has estimated, and the next one is given on new evidence.
+/// an order that lapses before then cannot win what nobody has estimated, and the next one is given on new evidence. It
+/// needs the time of one answer after the last promise ends, by which it may outlive the lease (`renew_timeout`).
 /// `None` where nothing more can be acknowledged, or people accepted what is lost, or the voters' record decides.
 pub fn promotion_holds_for(state: &Workload, run: &Run, now: Time) -> Option<Duration> {
     let Request::Failover { .. } = run.runbook.request else { return None };

@@ -180,17 +180,23 @@ fn the_old_writers_return_is_not_taken_for_the_restore() {
     assert!(world.acts().iter().filter(|act| act.starts_with("restore")).count() == 1, "{:?}", world.acts());
 }
 
-/// The old writer's next epoch is at the very site that the run was going to promote: it is not the run's commit point.
-#[test]
-fn a_restore_that_is_aborted_at_its_promotion_puts_the_old_data_back_and_ends() {
+/// The data are restored in place, and the order to promote them is out.
+fn restored() -> World {
     let mut world = world();
-    let before = world.epoch.clone();
     world.script("promote", A, Script::Silence);
     assert_eq!(world.ask(restore(15, None, true), "ada"), None);
     world.run_for(ms(300));
     assert_eq!(world.approve("bob", true), None);
     world.run_for(ms(300));
     assert!(world.acts().iter().any(|act| act.starts_with("promote")), "{}", world.transcript());
+    world
+}
+
+/// The old writer's next epoch is at the very site that the run was going to promote: it is not the run's commit point.
+#[test]
+fn a_restore_that_is_aborted_at_its_promotion_puts_the_old_data_back_and_ends() {
+    let mut world = restored();
+    let before = world.epoch.clone();
     assert_eq!(world.abort("ada"), None);
     world.run_for(Duration::from_secs(60));
     world.settle();
@@ -207,12 +213,7 @@ fn a_restore_that_is_aborted_at_its_promotion_puts_the_old_data_back_and_ends() 
 /// It had been promoted after all: what was restored is live, and is not restored again over what was written since.
 #[test]
 fn a_restore_whose_abort_comes_too_late_is_not_done_twice() {
-    let mut world = world();
-    world.script("promote", A, Script::Silence);
-    assert_eq!(world.ask(restore(15, None, true), "ada"), None);
-    world.run_for(ms(300));
-    assert_eq!(world.approve("bob", true), None);
-    world.run_for(ms(300));
+    let mut world = restored();
     assert_eq!(world.abort("ada"), None);
     let epoch = world.epoch.next(&site(A));
     world.epoch = epoch.clone();
@@ -227,12 +228,7 @@ fn a_restore_whose_abort_comes_too_late_is_not_done_twice() {
 
 #[test]
 fn nothing_is_promoted_that_was_not_restored() {
-    let mut world = world();
-    world.script("promote", A, Script::Silence);
-    assert_eq!(world.ask(restore(15, None, true), "ada"), None);
-    world.run_for(ms(300));
-    assert_eq!(world.approve("bob", true), None);
-    world.run_for(ms(300));
+    let world = restored();
     let mut run = world.run().clone();
     assert_eq!(crate::runbook::guard::may_promote(&world.state, &run, world.now), crate::runbook::guard::Gate::Open);
     let step =

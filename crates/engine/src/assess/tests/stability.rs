@@ -102,8 +102,7 @@ fn every_call_is_listed_in_the_order_of_a_runbook() {
 /// What we run ourselves needs neither a global control plane nor the region that is left.
 #[test]
 fn our_own_kinds_are_statically_stable() {
-    let text =
-        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/case-api/antipode.yaml")).unwrap();
-    let calls = review(&model::spec::design(&text).unwrap(), today()).calls;
+    let text = include_str!("../../../../../examples/case-api/antipode.yaml");
+    let calls = review(&model::spec::design(text).unwrap(), today()).calls;
     assert!(!calls.is_empty() && calls.iter().all(|call| !call.verdict.refused()), "{calls:?}");
 }
