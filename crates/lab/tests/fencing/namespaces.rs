@@ -317,14 +317,16 @@ impl<'a> Watched<'a> {
         table::row("kernel", &format!("{a} {name}"), &format!("{lost} packets"), None, &outcome);
     }
 
-    /// The writer goes on in its epoch, nobody waited for longer than a lease, and no failover was begun.
+    /// The writer goes on in its epoch, no session was cut, and no failover was begun.
     async fn unmoved(&self, name: &str, began: model::Time) {
         let (lab, lost) = (self.lab, self.lost());
         let (now, margin) = lab.writes(&lab.sites[0]).await.unwrap_or_else(|| panic!("{name}: nobody writes"));
+        self.writers.wait_for(10).await;
+        assert!(!self.writers.were_cut(began), "{name}: a session was cut");
         let gap = self.writers.longest_gap(began);
         table::row("kernel", name, &format!("{lost} packets"), Some((margin, gap)), "the writer goes on");
         assert_eq!(now, self.epoch, "{name}: another epoch");
-        assert!(margin > Duration::ZERO && gap < lab.lease(), "{name}: margin {margin:?}, gap {gap:?}");
+        assert!(margin > Duration::ZERO, "{name}: the lease ran out");
         let journal = lab.api.journal(1, 1_000).await.unwrap();
         let records = journal.iter().filter_map(antipode_lab::world::record);
         let runs = records.filter(|record| matches!(record, engine::Record::RunStarted { .. })).count();

@@ -71,6 +71,11 @@ impl Writers {
         assert!(late.is_none(), "{late:?} was acknowledged after {right}, frozen at {stopped}");
     }
 
+    /// Whether an acknowledgement came over a connection that was opened since `from`: no healthy gate cuts one.
+    pub fn were_cut(&self, from: Time) -> bool {
+        self.acks().iter().any(|ack| ack.connected > from)
+    }
+
     /// The longest time between two acknowledgements since `from`, and until now.
     pub fn longest_gap(&self, from: Time) -> Duration {
         let times = self.acks().into_iter().map(|ack| ack.at).filter(|at| *at > from).chain([clock::now()]);
