@@ -102,7 +102,7 @@ impl Server {
                 }
                 failed.is_none()
             };
-            self.scan(timeline, from, control.segment_bytes, pass, each).await?;
+            self.scan_after(timeline, from, control.segment_bytes, pass, each).await?;
             failed.map_or(Ok(()), Err).map_err(Error::file("write commits.jsonl"))?;
             segments.extend(self.copy_segments(&directory, timeline, from, end, control.segment_bytes)?);
             ends.push((timeline, end));

@@ -158,7 +158,7 @@ impl Server {
             ahead = true;
             false
         };
-        self.scan(fork.timeline, fork.lsn, control.segment_bytes, pass, any).await?;
+        self.scan_after(fork.timeline, fork.lsn, control.segment_bytes, pass, any).await?;
         Ok(ahead)
     }
 
@@ -227,9 +227,11 @@ impl Server {
     async fn rewind(&self, upstream: &Upstream, sealed: &Sealed, pass: Pass) -> Result<(), Error> {
         let config = &self.config;
         // It may have to finish a crash recovery, for which it runs the server on this configuration: alone, with no
-        // connections, and without the lease file that does not exist now.
+        // connections, and without the lease file that does not exist now. That recovery's own checkpoint may recycle
+        // nothing: the rewind reads the log back to the last checkpoint that both have.
         let alone = config.home.join("recovery.conf");
-        config.write(&alone, "listen_addresses = ''\ndynamic_shared_memory_type = 'mmap'\n")?;
+        let settings = "listen_addresses = ''\ndynamic_shared_memory_type = 'mmap'\nwal_keep_size = '1000TB'\n";
+        config.write(&alone, settings)?;
         config.give_up("rewind", Some(&sealed.0))?;
         let (data, conninfo, alone) = (text(&config.data()), config.conninfo(upstream), text(&alone));
         let args = ["-D", &data, "--source-server", &conninfo, "--config-file", &alone];

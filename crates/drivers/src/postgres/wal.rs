@@ -108,14 +108,23 @@ impl Record {
     }
 }
 
+const PAGE: u64 = 8192;
+
+/// Where a record can stand that begins at `at` or after it: a page begins with a header, a segment's first with a longer
+/// one.
+fn past_header(at: u64, segment_bytes: u64) -> u64 {
+    match at {
+        at if at.is_multiple_of(segment_bytes) => at + 40,
+        at if at.is_multiple_of(PAGE) => at + 24,
+        at => at,
+    }
+}
+
 /// One past a record: pages that it crosses add their headers, and the next record is aligned.
 fn record_end(start: Lsn, length: u64, segment_bytes: u64) -> Lsn {
-    const PAGE: u64 = 8192;
     let (mut at, mut left) = (start.0, length);
     while left > 0 {
-        if at.is_multiple_of(PAGE) {
-            at += if at.is_multiple_of(segment_bytes) { 40 } else { 24 };
-        }
+        at = past_header(at, segment_bytes);
         let fits = left.min(PAGE - at % PAGE);
         at += fits;
         left -= fits;
@@ -168,6 +177,33 @@ impl Server {
         ended(status, &said)
     }
 
+    /// Calls `each` with every record of a timeline that ends after `fork`, as [`Server::scan`] does.
+    ///
+    /// # Errors
+    /// Those of `scan`, and [`Error::Incomparable`] when the record at `fork` cannot be told: nothing may be left out.
+    pub(super) async fn scan_after(
+        &self,
+        timeline: u32,
+        fork: Lsn,
+        segment_bytes: u64,
+        pass: Pass,
+        mut each: impl FnMut(Record) -> bool,
+    ) -> Result<(), Error> {
+        let mut beyond = Beyond { fork, segment_bytes, gap: None, any: false };
+        let before = Lsn(fork.0.saturating_sub(1) / segment_bytes * segment_bytes);
+        let wal = self.config.data().join("pg_wal");
+        let exists = wal.join(segment(timeline, before.0 / segment_bytes, segment_bytes)).exists();
+        let from = if fork.0.is_multiple_of(PAGE) && exists { before } else { fork };
+        self.scan(timeline, from, segment_bytes, pass, |record| match beyond.holds(&record) {
+            Some(true) => each(record),
+            Some(false) => true,
+            None => false,
+        })
+        .await?;
+        let said = |next| format!("the log does not go on at {fork}: the next record there is at {next}");
+        beyond.gap.map_or(Ok(()), |next| Err(Error::Incomparable(said(next))))
+    }
+
     /// One past the last record of a server that was stopped cleanly: its checkpoint.
     pub(super) async fn record_end(&self, control: &Control, pass: Pass) -> Result<Lsn, Error> {
         let mut checkpoint = None;
@@ -179,6 +215,31 @@ impl Server {
         self.scan(timeline, from, control.segment_bytes, pass, first).await?;
         checkpoint
             .ok_or_else(|| Error::parse("the log, which lacks its last checkpoint", control.checkpoint.to_string()))
+    }
+}
+
+/// Which records end after a fork. A fork is the end of a record, or, where a promoted standby had received only the
+/// first pages of one, the end of those pages: that record lies across the fork, and only the other side has it whole.
+struct Beyond {
+    fork: Lsn,
+    segment_bytes: u64,
+    any: bool,
+    /// The first record after the fork, if log is missing before it.
+    gap: Option<Lsn>,
+}
+
+impl Beyond {
+    /// `None` when the record at the fork is missing.
+    fn holds(&mut self, record: &Record) -> Option<bool> {
+        if record.end(self.segment_bytes) <= self.fork {
+            return Some(false);
+        }
+        if !self.any && record.lsn.0 > past_header(self.fork.0, self.segment_bytes) {
+            self.gap = Some(record.lsn);
+            return None;
+        }
+        self.any = true;
+        Some(true)
     }
 }
 
@@ -283,6 +344,26 @@ mod tests {
         assert_eq!(end(8192 - 64, 114), 8192 + 24 + 50 + 6, "a page header lies between");
         assert_eq!(end(8192 - 64, 64), 8192, "it ends with the page");
         assert_eq!(end((16 << 20) - 8, 40), (16 << 20) + 40 + 32, "a segment's first header is longer");
+    }
+
+    #[test]
+    fn a_record_that_lies_across_a_fork_comes_after_it() {
+        let beyond = |fork| Beyond { fork: Lsn(fork), segment_bytes: 16 << 20, any: false, gap: None };
+        let at = |lsn, length| Record { lsn: Lsn(lsn), length, ..record("Heap", "INSERT") };
+        let (page, segment) = (3 * PAGE, 16 << 20);
+        let mut across = beyond(page);
+        assert_eq!(across.holds(&at(page - 128, 64)), Some(false));
+        assert_eq!(across.holds(&at(page - 64, 200)), Some(true), "its first page only was received");
+        assert_eq!(across.holds(&at(page + 24 + 136, 40)), Some(true));
+        let mut ends = beyond(page);
+        assert_eq!(ends.holds(&at(page - 64, 64)), Some(false), "it ends with the page");
+        assert_eq!(ends.holds(&at(page + 24, 64)), Some(true));
+        let mut first = beyond(segment);
+        assert_eq!(first.holds(&at(segment + 40, 64)), Some(true), "the file before is gone, and needed by nobody");
+        let mut gone = beyond(segment);
+        assert_eq!(gone.holds(&at(segment + 40 + 136, 64)), None, "what lies across began in the file that is gone");
+        assert_eq!(gone.gap, Some(Lsn(segment + 40 + 136)));
+        assert_eq!(beyond(4711).holds(&at(4712, 64)), None);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::path::Path;
 use antipode_drivers::postgres::{Database, Divergence, Followed, ServerState, Way};
 use antipode_drivers::{Act, process};
 use model::action::ExportedRows;
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use super::site::{Site, done, epoch, eventually};
@@ -292,6 +293,51 @@ async fn killed_in_the_middle_of_the_export_nothing_is_rewound_and_it_is_done_an
     assert_eq!((followed.way, followed.divergence.clone().unwrap().rows.unwrap().only_here), (Way::Rewind, 2));
     assert_eq!(lines(&followed.divergence.unwrap().export).len(), 2);
     nothing_of_the_copy(&a);
+}
+
+/// A page of the log begins with a header, so that a fork at its end is not where the next record stands.
+#[tokio::test]
+async fn a_divergence_that_begins_with_a_page_of_the_log_is_compared_and_rewound() {
+    let (a, b) = pair().await;
+    let admin = a.admin().await;
+    // It writes to the log now and then.
+    let writer = "select pid from pg_stat_activity where backend_type = 'background writer'";
+    process::signal(admin.query_one(writer, &[]).await.unwrap().get(0), Signal::STOP);
+    let in_page = "select ((pg_current_wal_insert_lsn() - '0/0') % 8192)::int";
+    let mut at: i32 = 0;
+    for _ in 0..100 {
+        at = admin.query_one(in_page, &[]).await.unwrap().get(0);
+        if at == 24 {
+            break; // the next record stands after the header of a page that is new
+        }
+        // A message longer than 255 bytes takes 54 bytes more, and any takes a multiple of eight.
+        let fills = if 8192 - at > 400 { 8192 - at - 54 } else { 8000 };
+        admin.execute("select pg_logical_emit_message(false, '', repeat('x', $1))", &[&fills]).await.unwrap();
+    }
+    assert_eq!(at, 24, "no record ended with a page");
+    eventually("the log is on the disk", async || {
+        let flushed = "select pg_current_wal_insert_lsn() - 24 = pg_current_wal_flush_lsn()";
+        admin.query_one(flushed, &[]).await.unwrap().get(0)
+    })
+    .await;
+    b.catches_up(&a).await;
+    part(&b).await;
+    insert_cases(&a, 10..13).await;
+    let followed = follow(&a, &b).await;
+    let divergence = followed.divergence.unwrap();
+    assert_eq!(divergence.lsn.0 % 8192, 0, "{divergence:?}");
+    assert_eq!((followed.way, divergence.commits, divergence.rows.unwrap().only_here), (Way::Rewind, Some(1), 3));
+    a.catches_up(&b).await;
+}
+
+/// The recovery that comes before a rewind ends with a checkpoint, which may not recycle the log that the rewind reads.
+#[tokio::test]
+async fn a_rewind_finds_its_log_after_the_recovery_that_it_needs() {
+    let (a, b) = parted_far_from_a_checkpoint().await;
+    a.server.kill_all().await.unwrap();
+    let followed = follow(&a, &b).await;
+    assert_eq!((followed.way, followed.divergence.unwrap().rows.unwrap().only_here), (Way::Rewind, 3));
+    a.catches_up(&b).await;
 }
 
 #[tokio::test]
