@@ -9,6 +9,8 @@ pub(super) struct Control {
     pub system: String,
     pub state: String,
     pub checkpoint: Lsn,
+    /// Where a recovery begins to read the log.
+    pub redo: Lsn,
     pub checkpoint_timeline: u32,
     pub recovery_end: Lsn,
     pub recovery_timeline: u32,
@@ -29,6 +31,7 @@ impl Control {
             system: field("Database system identifier")?.to_owned(),
             state: field("Database cluster state")?.to_owned(),
             checkpoint: lsn("Latest checkpoint location")?,
+            redo: lsn("Latest checkpoint's REDO location")?,
             checkpoint_timeline: number("Latest checkpoint's TimeLineID")?,
             recovery_end: lsn("Minimum recovery ending location")?,
             recovery_timeline: number("Min recovery ending loc's timeline")?,
@@ -53,11 +56,13 @@ mod tests {
     #[test]
     fn reads_the_fields_and_names_a_missing_one() {
         let text = "Database system identifier:           7442\nDatabase cluster state:               shut down\n\
-                    Latest checkpoint location:           0/15C7A10\nLatest checkpoint's TimeLineID:       1\n\
+                    Latest checkpoint location:           0/15C7A10\n\
+                    Latest checkpoint's REDO location:    0/15C79D8\nLatest checkpoint's TimeLineID:       1\n\
                     Minimum recovery ending location:     0/16C7A10\nMin recovery ending loc's timeline:   2\n\
                     Bytes per WAL segment:                16777216\n";
         let control = Control::parse(text).unwrap();
         assert_eq!((control.timeline(), control.reached()), (2, Lsn(0x16C_7A10)));
+        assert_eq!(control.redo, Lsn(0x15C_79D8));
         assert_eq!(control.state, "shut down");
         let error = Control::parse(&text.replace("Latest checkpoint location", "x")).unwrap_err();
         assert!(error.to_string().contains("Latest checkpoint location"), "{error}");

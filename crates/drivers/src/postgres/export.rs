@@ -20,13 +20,14 @@ use sha2::{Digest, Sha256};
 use super::control::Control;
 use super::files::{own, remove_directory, sync_parent};
 use super::history::{Fork, History};
+use super::isolated::{Isolated, Needed};
 use super::rows::{Compared, Comparison};
 use super::server::{Pass, Server};
 use super::tables::Side;
 use super::touched::Touched;
 use super::upstream::Source;
 use super::wal::segment;
-use super::{Divergence, Error};
+use super::{Divergence, Error, Stopwatch};
 
 /// `manifest.json` of an export. Written last: an export without one is unfinished.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -76,6 +77,7 @@ impl Server {
         history: &History,
         fork: &Fork,
         pass: Pass,
+        watch: &mut Stopwatch,
     ) -> Result<Sealed, Error> {
         let name = format!("diverged-{}-{:016X}", fork.timeline, fork.lsn.0);
         let directory = self.config.home.join("export").join(name);
@@ -109,8 +111,14 @@ impl Server {
         }
         let list = list.into_inner().map_err(|e| Error::file("write commits.jsonl")(e.into_error()))?;
         list.sync_all().map_err(Error::file("sync commits.jsonl"))?;
+        watch.lap("read the log");
+        let end = ends.last().map_or(fork.lsn, |(_, end)| *end).max(control.reached());
+        let isolated = self
+            .isolate(&Needed { redo: control.redo, end, segment_bytes: control.segment_bytes }, pass, watch)
+            .await?;
         let path = directory.join("rows.jsonl");
-        let compared = self.compare_rows(source, control, history, fork, touched, create(&path)?, pass).await?;
+        let compared =
+            self.compare_rows(source, control, history, fork, touched, create(&path)?, pass, isolated).await?;
         let rows = digest(&path, "rows.jsonl".into())?;
         let (site, system) = (self.config.site.to_string(), control.system.clone());
         let (timeline, divergence) = (fork.timeline, fork.lsn);
@@ -120,7 +128,7 @@ impl Server {
         sealed(&directory).ok_or_else(|| Error::parse("the export's manifest", directory.display().to_string()))
     }
 
-    /// Starts a copy of the data to its end and compares it with the new writer.
+    /// Compares a copy of the data, recovered to its end, with the new writer.
     #[allow(clippy::too_many_arguments)] // what the export knows, passed on whole
     async fn compare_rows(
         &self,
@@ -131,8 +139,8 @@ impl Server {
         mut touched: Touched,
         out: File,
         pass: Pass,
+        isolated: Isolated,
     ) -> Result<Compared, Error> {
-        let isolated = self.isolate(pass).await?;
         let work = async {
             let mut here = Side::open(self.copy_session().await?, &self.config).await?;
             let mut there = Side::open(source.reader(&self.config).await?, &self.config).await?;

@@ -192,7 +192,7 @@ impl Server {
     ) -> Result<Followed, Error> {
         source.checkpointed(&self.config).await?;
         watch.lap("checkpoint");
-        let sealed = match self.export(source, control, history, fork, pass).await {
+        let sealed = match self.export(source, control, history, fork, pass, &mut watch).await {
             Ok(sealed) => sealed,
             Err(Error::Program { said, .. } | Error::DiedStarting { said } | Error::Incomparable(said)) => {
                 tracing::warn!(site = %self.config.site, "the data cannot be read, keeping all: {said}");
@@ -200,7 +200,7 @@ impl Server {
             }
             Err(e) => return Err(e),
         };
-        watch.lap("export");
+        watch.lap("compare rows");
         let failed = match self.rewind(upstream, &sealed, pass).await {
             Ok(()) => {
                 watch.lap("rewind");

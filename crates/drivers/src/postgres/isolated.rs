@@ -2,17 +2,21 @@
 //! sent (SAFETY.md item 13).
 //!
 //! A copy, because starting a server writes: it replays its log to the end. It needs as much space as the data
-//! directory, unless the file system can share blocks between files (XFS, Btrfs), where it needs almost none.
+//! directory, less the log that this start does not read, unless the file system can share blocks between files (XFS,
+//! Btrfs), where it needs almost none.
 
 use std::fs::{self, Metadata, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use model::Lsn;
 use tokio::process::Child;
 use tokio::time::sleep;
 
 use super::Error;
+use super::Stopwatch;
+use super::backup_chain::parse_log_name;
 use super::config::{Config, quoted, setting, text};
 use super::files::{own, remove_directory};
 use super::server::{Pass, Server, last_lines};
@@ -23,8 +27,9 @@ use crate::process;
 /// is shorter.
 const RECOVERY: Duration = Duration::from_secs(600);
 
-/// Not needed to read rows, or harmful: slots would keep log, signals would make it a standby.
-const LEFT_OUT: [&str; 7] = [
+/// Not needed to read rows, or harmful: slots would keep log, signals would make it a standby. Of the log only
+/// [`Needed`].
+const LEFT_OUT: [&str; 8] = [
     "pg_replslot",
     "pg_stat_tmp",
     "postmaster.pid",
@@ -32,7 +37,24 @@ const LEFT_OUT: [&str; 7] = [
     "standby.signal",
     "recovery.signal",
     "postgresql.auto.conf",
+    "pg_wal",
 ];
+
+/// The log that a start reads: from where the last checkpoint began to the end. Older files are kept for others, and those
+/// made ahead hold nothing.
+pub(super) struct Needed {
+    pub redo: Lsn,
+    pub end: Lsn,
+    pub segment_bytes: u64,
+}
+
+impl Needed {
+    /// Timelines' histories are needed too, and whatever else lies there takes no room.
+    fn holds(&self, name: &str) -> bool {
+        let numbers = self.redo.0 / self.segment_bytes..=self.end.0 / self.segment_bytes;
+        parse_log_name(name, self.segment_bytes).is_none_or(|(_, number)| numbers.contains(&number))
+    }
+}
 
 /// A running copy. Dropped, its first process is killed and the others follow; [`Server::clear_copy`] removes the rest.
 pub(super) struct Isolated {
@@ -87,25 +109,20 @@ impl Server {
     ///
     /// # Errors
     /// [`Error::Refused`] when there is no room for it; [`Error::DiedStarting`] when the data cannot be recovered.
-    pub(super) async fn isolate(&self, pass: Pass) -> Result<Isolated, Error> {
+    pub(super) async fn isolate(&self, needed: &Needed, pass: Pass, watch: &mut Stopwatch) -> Result<Isolated, Error> {
         let config = &self.config;
         self.clear_copy()?;
-        self.check_room()?;
-        let (home, data) = (config.copy(), config.copy().join("data"));
-        for directory in [&home, &data, &config.copy_run_dir()] {
+        let entries = entries(&config.data(), |name| !LEFT_OUT.contains(&name))?;
+        let log = entries_of_log(&config.data(), needed)?;
+        self.check_room(entries_size(&entries)? + entries_size(&log)?)?;
+        let (home, data, wal) = (config.copy(), config.copy().join("data"), config.copy().join("data/pg_wal"));
+        for directory in [&home, &data, &wal, &config.copy_run_dir()] {
             fs::create_dir_all(directory).map_err(Error::file(format!("make {}", directory.display())))?;
             own(directory, config.run_as, 0o700)?;
         }
-        let entries = copied(&config.data())?;
-        let (flags, target) = (["-rLp".to_owned(), "--reflink=auto".to_owned()], text(&data));
-        let args = flags.into_iter().chain(entries.iter().map(|entry| text(entry))).chain([target]);
-        // An absolute path: it is not one of PostgreSQL's programs.
-        match self.run("/bin/cp", args, pass).await {
-            Err(Error::Program { said, .. }) => {
-                return Err(Error::file("copy the data directory to read it")(std::io::Error::other(said)));
-            }
-            copied => copied?,
-        };
+        self.copy_entries(&entries, &data, pass).await?;
+        self.copy_entries(&log, &wal, pass).await?;
+        watch.lap("copy to read");
         let slots = data.join("pg_replslot");
         fs::create_dir(&slots).map_err(Error::file(format!("make {}", slots.display())))?;
         own(&slots, config.run_as, 0o700)?;
@@ -113,7 +130,21 @@ impl Server {
         config.write(&home.join("pg_hba.conf"), &config.hba_local())?;
         config.write(&data.join("postgresql.conf"), &format!("include {}\n", quoted("../postgresql.conf")))?;
         config.write(&data.join("postgresql.auto.conf"), "")?;
-        self.start_copy(&data, pass).await
+        let isolated = self.start_copy(&data, pass).await?;
+        watch.lap("recover the copy");
+        Ok(isolated)
+    }
+
+    async fn copy_entries(&self, entries: &[PathBuf], to: &Path, pass: Pass) -> Result<(), Error> {
+        let flags = ["-rLp".to_owned(), "--reflink=auto".to_owned(), "-t".to_owned(), text(to)];
+        let args = flags.into_iter().chain(entries.iter().map(|entry| text(entry)));
+        // An absolute path: it is not one of PostgreSQL's programs.
+        match self.run("/bin/cp", args, pass).await {
+            Err(Error::Program { said, .. }) => {
+                Err(Error::file("copy the data directory to read it")(std::io::Error::other(said)))
+            }
+            copied => copied.map(|_| ()),
+        }
     }
 
     async fn start_copy(&self, data: &Path, pass: Pass) -> Result<Isolated, Error> {
@@ -160,9 +191,9 @@ impl Server {
         Session::at_socket(&directory, &self.config, database, self.config.limits.start).await
     }
 
-    fn check_room(&self) -> Result<(), Error> {
+    fn check_room(&self, bytes: u64) -> Result<(), Error> {
         let config = &self.config;
-        let need = entries_size(&copied(&config.data())?)? + config.limits.spare_bytes;
+        let need = bytes + config.limits.spare_bytes;
         let disk = rustix::fs::statvfs(&config.home)
             .map_err(|e| Error::file(format!("look for room at {}", config.home.display()))(e.into()))?;
         let free = disk.f_bavail * disk.f_frsize;
@@ -180,17 +211,21 @@ impl Server {
     }
 }
 
-/// What of a data directory is copied.
-fn copied(data: &Path) -> Result<Vec<PathBuf>, Error> {
-    let what = || Error::file(format!("list {}", data.display()));
+/// What lies in a directory, by name.
+fn entries(directory: &Path, wanted: impl Fn(&str) -> bool) -> Result<Vec<PathBuf>, Error> {
+    let what = || Error::file(format!("list {}", directory.display()));
     let mut found = Vec::new();
-    for entry in fs::read_dir(data).map_err(what())? {
+    for entry in fs::read_dir(directory).map_err(what())? {
         let entry = entry.map_err(what())?;
-        if !LEFT_OUT.iter().any(|name| entry.file_name() == *name) {
+        if wanted(&entry.file_name().to_string_lossy()) {
             found.push(entry.path());
         }
     }
     Ok(found)
+}
+
+fn entries_of_log(data: &Path, needed: &Needed) -> Result<Vec<PathBuf>, Error> {
+    entries(&data.join("pg_wal"), |name| needed.holds(name))
 }
 
 fn entries_size(paths: &[PathBuf]) -> Result<u64, Error> {
@@ -214,6 +249,17 @@ fn entries_size(paths: &[PathBuf]) -> Result<u64, Error> {
 mod tests {
     use super::*;
 
+    const SEGMENT: u64 = 16 << 20;
+
+    #[test]
+    fn the_log_that_a_start_does_not_read_is_left_out() {
+        let needed = Needed { redo: Lsn(3 * SEGMENT + 5), end: Lsn(5 * SEGMENT + 1), segment_bytes: SEGMENT };
+        let name = |number| super::super::wal::segment(1, number, SEGMENT);
+        let held: Vec<u64> = (0..10).filter(|number| needed.holds(&name(*number))).collect();
+        assert_eq!(held, [3, 4, 5]);
+        assert!(needed.holds("00000002.history") && needed.holds("archive_status"));
+    }
+
     #[test]
     fn the_size_follows_links_and_leaves_out_what_is_not_copied() {
         let root = tempfile::tempdir().unwrap();
@@ -226,7 +272,7 @@ mod tests {
         fs::write(data.join("pg_replslot/state"), [0; 200]).unwrap();
         fs::write(data.join("standby.signal"), [0; 100]).unwrap();
         std::os::unix::fs::symlink(&elsewhere, data.join("link")).unwrap();
-        let entries = copied(&data).unwrap();
+        let entries = entries(&data, |name| !LEFT_OUT.contains(&name)).unwrap();
         assert_eq!(entries.len(), 2);
         assert_eq!(entries_size(&entries).unwrap(), 1500);
     }
