@@ -82,7 +82,7 @@ fn fuzzed_evidence_never_verifies_with_the_seal_of_another_file() {
 
 #[test]
 fn fuzzed_journals_are_whole_or_refused() {
-    fuzz("journal", vec![], targets::journal::check);
+    fuzz("journal", targets::journal::other_numbers(), targets::journal::check);
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! The evidence verifier: two different files never have the same seal, and what verifies is counted rightly.
 //!
 //! Mutations of a whole file almost never get past the first hash. So an input that begins with [`CHAIN`] is a file
-//! without hashes, which is chained before it is checked: a forger who knows how the chain is made.
+//! without hashes, which is chained before it is checked: a forger who knows how the chain is made. Where that verifies, it
+//! is checked again with each of its bytes changed.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -34,8 +35,23 @@ pub fn check(bytes: &[u8]) {
     assert_eq!((summary.seal.lines, summary.kinds.values().sum::<u64>()), (lines, lines));
     assert_eq!((summary.kinds[&Kind::Drill], summary.kinds[&Kind::End]), (1, 1), "one beginning, one end");
     let mut sealed = SEALED.lock().unwrap();
-    let first = sealed.entry(summary.seal.hash).or_insert_with(|| bytes.to_vec());
+    let hash = summary.seal.hash;
+    let first = sealed.entry(hash.clone()).or_insert_with(|| bytes.to_vec());
     assert!(first == bytes, "two files have one seal");
+    if chained.is_some() {
+        no_byte_may_change(bytes, &hash);
+    }
+}
+
+/// What mutations of a whole file seldom are: an edit after which it is still evidence, if nobody looks at the hashes.
+fn no_byte_may_change(whole: &[u8], hash: &str) {
+    for at in 0..whole.len() {
+        let mut edited = whole.to_vec();
+        edited[at] ^= 1;
+        std::fs::write(&*FILE, &edited).expect("memory has room");
+        let verified = evidence::verify(&FILE).is_ok_and(|summary| summary.seal.hash == hash);
+        assert!(!verified, "byte {at} was changed, and the seal is the same");
+    }
 }
 
 /// Gives each line the hash of its bytes, and where it says `"prev":""` the hash of the line before.

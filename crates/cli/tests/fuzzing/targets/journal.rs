@@ -2,7 +2,7 @@
 //! and never a shorter journal without a word.
 //!
 //! An input is an edit of a whole journal, as a failing disk or a clumsy hand makes it: the number of the file in
-//! [`PARTS`], then any number of changes of [`CHANGE`] bytes (kind, place in three bytes, length, value).
+//! [`PARTS`], or [`SETTLED`], then any number of changes of [`CHANGE`] bytes (kind, place in three bytes, length, value).
 
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
@@ -13,6 +13,8 @@ use model::Time;
 
 /// What a journal consists of after a crash: the write-ahead log is not yet taken over.
 pub const PARTS: [&str; 3] = ["journal.sqlite", "journal.sqlite-wal", "journal.sqlite.head"];
+/// The main file of a journal that was closed: what stands in it is not written over by the log when it is read.
+pub const SETTLED: u8 = PARTS.len() as u8;
 pub const CHANGE: usize = 6;
 const WORKLOAD: &str = "case-api";
 const LINES: u64 = 6;
@@ -20,6 +22,7 @@ const LINES: u64 = 6;
 struct Base {
     folder: PathBuf,
     files: [Vec<u8>; 3],
+    settled: Vec<u8>,
     lines: Vec<Line>,
 }
 
@@ -44,8 +47,9 @@ static BASE: LazyLock<Base> = LazyLock::new(|| {
     let lines = journal.read(1, usize::MAX).unwrap();
     let files = PARTS.map(|part| std::fs::read(made.join(part)).unwrap());
     drop(journal);
+    let settled = std::fs::read(&path).unwrap();
     std::fs::remove_dir_all(made).unwrap();
-    Base { folder, files, lines }
+    Base { folder, files, settled, lines }
 });
 
 pub fn check(bytes: &[u8]) {
@@ -53,9 +57,14 @@ pub fn check(bytes: &[u8]) {
     let base = &*BASE;
     let _ = std::fs::remove_file(base.folder.join("journal.sqlite-shm"));
     let _ = std::fs::remove_file(base.folder.join("journal.sqlite-journal"));
-    for (n, (name, whole)) in PARTS.iter().zip(&base.files).enumerate() {
-        let mut content = whole.clone();
-        if n == usize::from(*part) % PARTS.len() {
+    let part = *part % (SETTLED + 1);
+    for (n, (name, whole)) in (0u8..).zip(PARTS.iter().zip(&base.files)) {
+        let mut content = match (part, n) {
+            (SETTLED, 0) => base.settled.clone(),
+            (SETTLED, 1) => Vec::new(),
+            _ => whole.clone(),
+        };
+        if n == part || (part == SETTLED && n == 0) {
             changes.chunks_exact(CHANGE).for_each(|change| edit(&mut content, change));
         }
         std::fs::write(base.folder.join(name), content).expect("memory has room");
@@ -69,6 +78,20 @@ pub fn check(bytes: &[u8]) {
         Err(JournalError::Newer { .. } | JournalError::OtherWorkload { .. } | JournalError::Database { .. }) => {}
         Err(error) => panic!("{error}: that is not what is wrong"),
     }
+}
+
+/// Every number that a line of the journal holds, made another one: the text stays JSON, and only its hash can tell.
+pub fn other_numbers() -> Vec<Vec<u8>> {
+    const BEFORE: &[u8] = b"\"generation\":";
+    let mut edits = vec![vec![SETTLED]];
+    for (part, content) in [(0, &BASE.files[0]), (1, &BASE.files[1]), (SETTLED, &BASE.settled)] {
+        for (at, _) in content.windows(BEFORE.len()).enumerate().filter(|(_, window)| *window == BEFORE) {
+            let [_, a, b, c] = ((at + BEFORE.len()) as u32).to_be_bytes();
+            edits.push(vec![part, 2, a, b, c, 1, 1]);
+        }
+    }
+    assert!(edits.iter().filter(|edit| edit[0] == SETTLED).count() > 1, "no line holds a number");
+    edits
 }
 
 fn edit(content: &mut Vec<u8>, change: &[u8]) {
