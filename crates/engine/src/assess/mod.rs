@@ -13,6 +13,7 @@ mod readiness;
 mod review;
 mod rules;
 mod standing;
+pub mod strategy;
 mod view;
 
 use std::collections::BTreeSet;

@@ -6,8 +6,10 @@
 //! ```
 //! Money is decimal and is rounded only where it is shown. A quantity that the spec does not give is missing too.
 
+mod bill;
 pub mod loss;
 pub mod quantity;
+mod save;
 
 use std::collections::BTreeMap;
 
@@ -17,7 +19,9 @@ use model::{ComponentId, Usd};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
+pub use bill::bill;
 pub use loss::{BreakEven, Losses, break_even};
+pub use save::{Saving, Way, savings};
 
 /// How often a cost comes.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Serialize, Deserialize)]
@@ -87,6 +91,15 @@ pub struct Cost {
 impl Cost {
     pub fn is_whole(&self) -> bool {
         self.missing.is_empty()
+    }
+    /// What is paid each month.
+    pub fn months(&self) -> impl Iterator<Item = &Priced> {
+        self.lines.iter().filter(|line| line.when == When::Month)
+    }
+
+    /// Categories of which nothing is priced: nothing is known of them, which is not the same as nothing.
+    pub fn unpriced(&self) -> Vec<Category> {
+        Category::ALL.into_iter().filter(|category| !self.by_category.contains_key(category)).collect()
     }
 }
 

@@ -1,8 +1,8 @@
-//! Availability in a year: what a region without disasters gives, less what its losses take.
+//! Availability in a year: what losses of zones and of the region take, and what providers promise beside it.
 //!
 //! Intuition: a loss of the region costs what the recovery takes, or the outage itself where nobody moves; losses come so
-//! many times a year. Within the region, what its providers promise is what can be counted on: components that a request
-//! needs multiply.
+//! many times a year. A promise of a provider is what it refunds, no measurement of what it does; so it is shown, and is not
+//! in the sum. Faults of the workload's own, such as a bad deployment, are in neither.
 
 use std::time::Duration;
 
@@ -13,15 +13,20 @@ use super::summary::Secs;
 
 const YEAR: Duration = Duration::from_secs(365 * 86_400 + 86_400 / 4);
 
+/// Something that is lost so many times a year, and how long service is away each time.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Losses {
+    pub a_year: f64,
+    pub away: Duration,
+}
+
 /// What the figure is made of.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Yearly {
-    /// Promised availability of each component that a request needs, 0 to 1.
-    pub within: Vec<f64>,
-    /// How often a year the region is lost.
-    pub losses: f64,
-    /// How long service is away in each loss: the forecast's mean RTO, or how long the region stays away.
-    pub away: Duration,
+    pub region: Losses,
+    pub zone: Losses,
+    /// Promised availability of each kind that a request needs, 0 to 1.
+    pub promised: Vec<f64>,
 }
 
 #[derive(Clone, PartialEq, Debug, Serialize)]
@@ -30,27 +35,34 @@ pub struct Availability {
     pub percent: f64,
     /// Without service in a year.
     pub unserved: Secs,
-    /// Of that, within the region.
-    pub within: Secs,
-    /// Of that, in losses of the region.
-    pub losses: Secs,
+    /// Of that, in losses of the region, and of a zone.
+    pub by_region: Secs,
+    pub by_zone: Secs,
     pub losses_a_year: f64,
+    /// What providers promise, multiplied; `None` when none of the kinds has a promise.
+    pub promised: Option<f64>,
+}
+
+impl Losses {
+    fn unserved(self) -> Duration {
+        let seconds = self.away.as_secs_f64() * self.a_year.max(0.0);
+        Duration::try_from_secs_f64(seconds).unwrap_or(YEAR).min(YEAR)
+    }
 }
 
 impl Yearly {
     pub fn availability(&self) -> Availability {
-        let served: f64 = self.within.iter().map(|part| part.clamp(0.0, 1.0)).product();
-        let within = YEAR.mul_f64(1.0 - served);
-        let losses =
-            Duration::try_from_secs_f64(self.away.as_secs_f64() * self.losses.max(0.0)).unwrap_or(YEAR).min(YEAR);
-        let unserved = (within + losses).min(YEAR);
-        let percent = 100.0 * (1.0 - unserved.as_secs_f64() / YEAR.as_secs_f64());
+        let (by_region, by_zone) = (self.region.unserved(), self.zone.unserved());
+        let unserved = (by_region + by_zone).min(YEAR);
+        let rounded = |share: f64| (share * 1e6).round() / 1e4;
+        let promised: f64 = self.promised.iter().map(|part| part.clamp(0.0, 1.0)).product();
         Availability {
-            percent: (percent * 10_000.0).round() / 10_000.0,
+            percent: rounded(1.0 - unserved.as_secs_f64() / YEAR.as_secs_f64()),
             unserved: Secs(unserved),
-            within: Secs(within),
-            losses: Secs(losses),
-            losses_a_year: self.losses,
+            by_region: Secs(by_region),
+            by_zone: Secs(by_zone),
+            losses_a_year: self.region.a_year,
+            promised: (!self.promised.is_empty()).then(|| rounded(promised)),
         }
     }
 }
@@ -84,15 +96,17 @@ mod tests {
     }
 
     #[test]
-    fn losses_and_the_region_itself_add_up() {
-        let quiet = Yearly { within: vec![0.9999], losses: 0.0, away: hours(7) }.availability();
-        assert_eq!(quiet.percent, 99.99);
-        let stays = Yearly { within: vec![0.9999], losses: 0.3, away: hours(7) }.availability();
-        let moves = Yearly { within: vec![0.9999], losses: 0.3, away: Duration::from_secs(300) }.availability();
-        assert!(stays.percent < 99.97 && moves.percent > 99.989, "{stays:?} {moves:?}");
-        assert_eq!(moves.losses, Secs(Duration::from_secs(90)));
-        let two = Yearly { within: vec![0.9999, 0.9995], losses: 0.0, away: hours(0) }.availability();
-        assert!(two.percent < 99.9401 && two.percent > 99.9399, "a request needs both: {two:?}");
+    fn losses_of_regions_and_zones_add_up_and_promises_stand_beside() {
+        let losses = |a_year, away| Losses { a_year, away };
+        let of = |region, zone| Yearly { region, zone, promised: vec![0.9999, 0.9995] }.availability();
+        let none = losses(0.0, hours(9));
+        let stays = of(losses(0.3, hours(7)), none);
+        let moves = of(losses(0.3, Duration::from_secs(300)), none);
+        assert!((99.975..99.977).contains(&stays.percent) && moves.percent > 99.999, "{stays:?} {moves:?}");
+        assert_eq!(moves.by_region, Secs(Duration::from_secs(90)));
+        let zone = of(none, losses(0.5, hours(7)));
+        assert!(zone.percent < stays.percent && zone.by_region == Secs(Duration::ZERO), "{zone:?}");
+        assert_eq!(stays.promised, Some(99.94), "a request needs both");
     }
 
     #[test]

@@ -15,21 +15,38 @@ impl SplitMix {
 }
 
 #[derive(Clone, Debug)]
-pub struct Dice(SplitMix);
+pub struct Dice {
+    words: SplitMix,
+    /// Where it began.
+    origin: u64,
+}
 
 impl Dice {
     /// The dice of one sample. Each sample has its own, so that what one draws moves no other.
     pub fn of(seed: u64, sample: u32) -> Self {
-        let mut words = SplitMix(seed ^ 0x243f_6a88_85a3_08d3);
-        let first = words.word();
-        let mut own = SplitMix(first ^ (u64::from(sample) << 20 | u64::from(sample)));
-        own.word();
-        Self(own)
+        let first = SplitMix(seed ^ 0x243f_6a88_85a3_08d3).word();
+        let mut own = Self::at(first ^ (u64::from(sample) << 20 | u64::from(sample)));
+        own.words.word();
+        own
+    }
+
+    fn at(origin: u64) -> Self {
+        Self { words: SplitMix(origin), origin }
+    }
+
+    /// The share of what has a name. It is the same however many others are drawn: a component takes as long in one strategy
+    /// as in the next, where it does the same.
+    pub fn of_name(&self, purpose: &str, name: &str) -> f64 {
+        let bytes = purpose.bytes().chain([0]).chain(name.bytes());
+        // FNV-1a, for ever the same.
+        let hash =
+            bytes.fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+        Self::at(self.origin ^ hash).share()
     }
 
     /// Even between 0 and 1, never either of them: 53 bits and a half.
     pub fn share(&mut self) -> f64 {
-        ((self.0.word() >> 11) as f64 + 0.5) / (1u64 << 53) as f64
+        ((self.words.word() >> 11) as f64 + 0.5) / (1u64 << 53) as f64
     }
 }
 
@@ -91,6 +108,11 @@ mod tests {
         assert_eq!(drawn(1, 1), drawn(1, 1));
         assert_ne!(drawn(1, 1), drawn(1, 2));
         assert_ne!(drawn(1, 1), drawn(2, 1));
+        let (named, other) = (Dice::of(1, 1).of_name("promote", "db"), Dice::of(1, 1).of_name("promote", "files"));
+        let mut later = Dice::of(1, 1);
+        later.share();
+        assert_eq!(later.of_name("promote", "db"), named, "whatever was drawn before");
+        assert_ne!(named, other);
     }
 
     #[test]

@@ -10,6 +10,7 @@
 //! ready yet) is waited for here too. How each number is made: docs/forecast.md.
 
 pub mod availability;
+mod design;
 mod dice;
 mod roles;
 mod scene;
@@ -19,7 +20,8 @@ mod summary;
 mod tests;
 mod world;
 
-pub use availability::{Availability, Yearly};
+pub use availability::Availability;
+pub use design::{UNNAMED, Variant, is_record, model as model_of, own_losses};
 pub use dice::SplitMix;
 pub use roles::{Acts, Clients, Group, History, Loss, Model, People, Signal, Together};
 pub use spread::{Sourced, Spread};

@@ -90,10 +90,10 @@ impl Together {
     }
 
     /// How long, and which group was the slowest.
-    pub fn draw(&self, mut share: impl FnMut() -> f64) -> (Duration, usize) {
+    pub fn draw(&self, share: impl Fn(&str) -> f64) -> (Duration, usize) {
         let mut slowest = (Duration::ZERO, 0);
         for (number, group) in self.0.iter().enumerate() {
-            let takes = group.takes.spread.longest_of(group.count, share());
+            let takes = group.takes.spread.longest_of(group.count, share(&group.of));
             if takes > slowest.0 {
                 slowest = (takes, number);
             }
@@ -259,9 +259,9 @@ mod tests {
         }
         together.add("slow", Sourced::known(Spread::Always(s(9)), "slow"));
         assert_eq!(together.0.iter().map(|group| group.count).collect::<Vec<_>>(), [1_000, 1]);
-        assert_eq!(together.draw(|| 0.5), (s(9), 1));
+        assert_eq!(together.draw(|_| 0.5), (s(9), 1));
         together.0.pop();
-        let (longest, _) = together.draw(|| 0.5);
+        let (longest, _) = together.draw(|_| 0.5);
         assert!(longest > Duration::from_millis(1_999), "{longest:?}");
     }
 

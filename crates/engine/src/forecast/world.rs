@@ -118,6 +118,9 @@ impl<'a> World<'a> {
     /// `calm` is the workload as it was before the loss; see [`Scene::calm`].
     pub fn new(model: &'a Model, calm: &Workload, mut dice: Dice, pace: Pace) -> Self {
         let timing = &model.topology.timing;
+        let named = dice.clone();
+        let named = &named;
+        let of = |purpose: &'static str| move |name: &str| named.of_name(purpose, name);
         let mut share = || dice.share();
         let first_poll = LOST - timing.probe_every.mul_f64(share());
         let terms = Terms::new(timing);
@@ -127,15 +130,15 @@ impl<'a> World<'a> {
         };
         let phases = [share(), share()];
         let told = model.signals.iter().filter_map(Signal::spread).map(|spread| spread.at(share())).min();
-        let (lag, _) = model.loss.lag.draw(&mut share);
+        let (lag, _) = model.loss.lag.draw(of("lag"));
         let (bid, ready) = (model.acts.bid.at(share()), model.acts.ready.at(share()));
         let (exercise, keep, again) = (model.acts.exercise.at(share()), share(), model.clients.again.at(share()));
         let people = model.topology.approvals.approvers.len();
         let approve = (0..people).map(|_| model.people.approve.at(share())).collect();
         let accept = (0..people).map(|_| model.people.accept.at(share())).collect();
-        let (scale, slow_scale) = model.acts.scale.draw(&mut share);
-        let (promote, slow_promote) = model.acts.promote.draw(&mut share);
-        let route = [model.acts.route.draw(&mut share).0, model.acts.route.draw(&mut share).0];
+        let (scale, slow_scale) = model.acts.scale.draw(of("scale"));
+        let (promote, slow_promote) = model.acts.promote.draw(of("promote"));
+        let route = [model.acts.route.draw(of("route")).0, model.acts.route.draw(of("route at the witness")).0];
         let probes = model.signals.contains(&Signal::Probes);
         let scene = Scene::new(model, lapse, probes.then_some(phases), told.map(|told| LOST + told), lag);
         let slowest = [slow_scale, slow_promote];

@@ -295,7 +295,7 @@ pub struct Price {
     pub charged: Charged,
 }
 
-/// The cost categories of seed 003 section 17.1; `running` is what a single region costs anyway.
+/// The cost categories of seed 003 section 17.1, in its order.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Category {
@@ -314,6 +314,47 @@ pub enum Category {
     Engineering,
     Training,
     Evidence,
+}
+
+impl Category {
+    pub const ALL: [Category; 15] = [
+        Category::Compute,
+        Category::Endpoints,
+        Category::ReplicationTransfer,
+        Category::RegionTransfer,
+        Category::Storage,
+        Category::Database,
+        Category::Monitoring,
+        Category::Security,
+        Category::Backup,
+        Category::HealthChecks,
+        Category::RoutingControl,
+        Category::Drills,
+        Category::Engineering,
+        Category::Training,
+        Category::Evidence,
+    ];
+
+    /// As seed 003 names it.
+    pub fn title(self) -> &'static str {
+        match self {
+            Category::Compute => "compute, duplicate or standby",
+            Category::Endpoints => "load balancers and API endpoints",
+            Category::ReplicationTransfer => "data replication transfer",
+            Category::RegionTransfer => "inter-region data transfer",
+            Category::Storage => "replicated storage",
+            Category::Database => "database replicas and global databases",
+            Category::Monitoring => "monitoring and logging",
+            Category::Security => "security tooling per region",
+            Category::Backup => "backup copies",
+            Category::HealthChecks => "Route 53 health checks",
+            Category::RoutingControl => "ARC features",
+            Category::Drills => "operational drills",
+            Category::Engineering => "engineering complexity",
+            Category::Training => "incident response training",
+            Category::Evidence => "compliance evidence",
+        }
+    }
 }
 
 /// Where a price is paid.

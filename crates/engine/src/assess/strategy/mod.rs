@@ -1,0 +1,298 @@
+//! Should this be multi-region at all, and how: each strategy forecast and priced for this design, and the simplest one
+//! that meets every objective (seed 003 sections 5, 6 and 20).
+
+mod choose;
+mod matrix;
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use model::design::{Strategy, Survives, Writes};
+use model::value::Rate;
+use model::{Design, Rates, Usd};
+use serde::Serialize;
+
+pub use choose::{Candidate, Choice, Forbidden, Miss, Objective, Rejected, Relax, Wanted, choose};
+pub use matrix::{Answer, row, title};
+
+use crate::cost::{BreakEven, Cost, Losses, bill, break_even, price};
+use crate::forecast::availability::{self, Availability, Yearly, sooner};
+use crate::forecast::{Forecast, History, Secs, Sourced, Variant, forecast, is_record, model_of, own_losses};
+
+/// How each strategy would do.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct Considered {
+    pub candidate: Candidate,
+    /// `None` where nothing moves.
+    pub forecast: Option<Forecast>,
+    pub availability: Availability,
+    pub cost: Cost,
+    /// What losses of a region cost in a year, by the spec's own figures.
+    pub losses_a_year: Option<Usd>,
+    /// Against the strategy before it.
+    pub break_even: Option<BreakEven>,
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct StrategyAssessment {
+    pub declared: Option<Strategy>,
+    #[serde(flatten)]
+    pub choice: Choice,
+    /// What there is to say about the declared one beside the choice.
+    pub verdict: String,
+    /// Where the time goes in the one that was chosen, or is the nearest: `of 34m, decide takes 20m and detect 11m`.
+    pub slowest: Option<String>,
+    pub considered: Vec<Considered>,
+    /// The questions of seed 003 section 20, from the spec.
+    pub answers: Vec<Answer>,
+}
+
+/// How much is simulated, from which seed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Effort {
+    /// Losses of the region for each strategy.
+    pub samples: u32,
+    pub seed: u64,
+}
+
+/// Every strategy for this design, beside each other.
+pub fn strategies(design: &Design, rates: &Rates, history: &History, effort: Effort) -> StrategyAssessment {
+    let wanted = wanted(design);
+    let mut considered: Vec<Considered> = Vec::new();
+    for strategy in Strategy::ALL {
+        let mut next = consider(design, strategy, rates, history, effort);
+        if let (Some(before), Some(loss)) = (considered.last(), next.loss(design)) {
+            let weaker = before.loss(design).map(|weaker| (before.cost.month, weaker));
+            let even = weaker.map(|weaker| break_even(weaker, (next.cost.month, loss)));
+            // As long as prices are missing, nobody knows that it costs no more.
+            let whole = before.cost.is_whole() && next.cost.is_whole();
+            next.break_even = even.filter(|even| whole || *even != BreakEven::Always);
+        }
+        considered.push(next);
+    }
+    let candidates: Vec<Candidate> = considered.iter().map(|one| one.candidate.clone()).collect();
+    let choice = choose(&candidates, &wanted);
+    let verdict = verdict(design.strategy, &choice, &candidates, &wanted);
+    let best = choice.chosen.or(choice.nearest);
+    let forecast =
+        considered.iter().find(|one| Some(one.candidate.strategy) == best).and_then(|one| one.forecast.as_ref());
+    let slowest = forecast.and_then(slowest);
+    let answers = matrix::answers(design);
+    StrategyAssessment { declared: design.strategy, choice, verdict, slowest, considered, answers }
+}
+
+/// The two longest parts of a recovery at the 95th percentile.
+fn slowest(forecast: &Forecast) -> Option<String> {
+    let whole = forecast.rto.p95?;
+    let mut parts: Vec<_> = forecast.phases.iter().collect();
+    parts.sort_by_key(|part| std::cmp::Reverse(part.at_p95));
+    let [first, second, ..] = parts[..] else { return None };
+    Some(format!(
+        "of {whole} at the 95th percentile, {} takes {} and {} {}",
+        first.phase, first.at_p95, second.phase, second.at_p95
+    ))
+}
+
+/// The forecast of the design as it is declared; `None` when it has one region only.
+pub fn as_declared(design: &Design, history: &History, effort: Effort) -> Option<Forecast> {
+    let variant = Variant::new(design, None)?;
+    Some(forecast(&model_of(&variant, history), effort.samples, effort.seed))
+}
+
+/// What the spec's own figures say a disaster costs.
+pub fn losses(design: &Design) -> Losses {
+    let per = |rate: Option<Rate>, time| rate.map(|rate: Rate| Usd(rate.during(time)));
+    Losses {
+        downtime_per_hour: per(design.losses.downtime, Duration::from_secs(3_600)),
+        data_per_minute: per(design.losses.data, Duration::from_secs(60)),
+        inconsistency: design.losses.inconsistency,
+    }
+}
+
+fn wanted(design: &Design) -> Wanted {
+    let objectives = &design.objectives;
+    Wanted {
+        rto: objectives.rto,
+        rpo: objectives.rpo,
+        availability: objectives.availability,
+        added_latency: objectives.added_latency,
+        latency: objectives.latency,
+        budget: objectives.budget,
+    }
+}
+
+impl Considered {
+    /// What one loss of the region costs with this strategy.
+    fn loss(&self, design: &Design) -> Option<Usd> {
+        let lost = self.forecast.as_ref().and_then(|forecast| forecast.rpo.mean).unwrap_or_default();
+        losses(design).of_one(self.away(), lost.0)
+    }
+
+    /// How long service is away in one loss, on average.
+    fn away(&self) -> Duration {
+        let outage = Sourced::stated("region.outage").spread;
+        sooner(self.forecast.as_ref().and_then(|forecast| forecast.rto.mean).map(|mean: Secs| mean.0), &outage)
+    }
+}
+
+fn consider(design: &Design, strategy: Strategy, rates: &Rates, history: &History, effort: Effort) -> Considered {
+    let variant = Variant::new(design, Some(strategy));
+    let moves = strategy != Strategy::SingleRegion;
+    let forecast = variant
+        .as_ref()
+        .filter(|_| moves)
+        .map(|variant| forecast(&model_of(variant, history), effort.samples, effort.seed));
+    let cost = price(&bill(design, Some(strategy)), rates);
+    let (rto, rpo) = match &forecast {
+        Some(forecast) => (forecast.rto.p95, forecast.rpo.p95.unwrap_or_default()),
+        None => (Some(Secs(stays(design))), Secs::default()),
+    };
+    let mut considered = Considered {
+        candidate: Candidate {
+            strategy,
+            rto: rto.map(|secs| secs.0),
+            rpo: rpo.0,
+            own: variant.as_ref().filter(|_| moves).map_or_else(Vec::new, |variant| own_losses(variant, history)),
+            availability: 0.0,
+            added_latency: variant.as_ref().and_then(added_latency),
+            latency: latency(design, strategy),
+            month: cost.month,
+            priced: cost.is_whole(),
+            forbidden: forbidden(design, strategy, variant.as_ref()),
+        },
+        forecast,
+        availability: yearly(design, Duration::ZERO),
+        cost,
+        losses_a_year: None,
+        break_even: None,
+    };
+    let availability = yearly(design, considered.away());
+    let losses = availability.losses_a_year;
+    let a_year = rust_decimal::Decimal::try_from(losses).unwrap_or_default();
+    considered.losses_a_year = considered.loss(design).map(|loss| loss * a_year);
+    considered.candidate.availability = availability.percent;
+    considered.availability = availability;
+    considered
+}
+
+/// How long a workload that stays is away: a zone's failover where only zones must be survived, else the outage itself.
+fn stays(design: &Design) -> Duration {
+    let what = if design.objectives.survives == Some(Survives::Zone) { "zone.failover" } else { "region.outage" };
+    Sourced::stated(what).spread.p95()
+}
+
+/// A year with this recovery. In one zone, its loss is a loss of everything.
+fn yearly(design: &Design, away: Duration) -> Availability {
+    let number = |name| model::priors::number(name).value;
+    let zones = design.preferred().map_or(1, |site| site.zones.len());
+    let in_zone = if zones > 1 { Sourced::stated("zone.failover").spread.mean() } else { away };
+    let losses = |a_year, away| availability::Losses { a_year, away };
+    let region = losses(number("region.losses-a-year"), away);
+    let zone = losses(number("zone.losses-a-year"), in_zone);
+    Yearly { region, zone, promised: promised(design, zones) }.availability()
+}
+
+/// What providers promise of the kinds that a request needs, one of each kind: their components fail together more than
+/// apart.
+fn promised(design: &Design, zones: usize) -> Vec<f64> {
+    let mut kinds: Vec<&str> = Vec::new();
+    let mut promised = Vec::new();
+    let needed =
+        |part: &&model::Part| part.plane() != model::topology::Plane::Control && part.bool("critical") != Some(false);
+    for part in design.components.iter().filter(needed) {
+        if kinds.contains(&part.kind.name.as_str()) {
+            continue;
+        }
+        kinds.push(&part.kind.name);
+        let several = zones > 1 && part.bool("zones_spread") != Some(false);
+        let wanted = if several { model::catalogue::Zones::Several } else { model::catalogue::Zones::One };
+        let found = part.kind.availability.iter().find(|promise| promise.zones == wanted);
+        promised.extend(found.or(part.kind.availability.first()).map(|promise| promise.percent / 100.0));
+    }
+    promised
+}
+
+/// How much longer a request takes from the place that is worst off; `None` when the spec names no distances.
+fn added_latency(variant: &Variant<'_>) -> Option<Duration> {
+    let (home, away) = (&variant.home.latency, &variant.away.latency);
+    let added = home.iter().filter_map(|(place, near)| Some(away.get(place)?.saturating_sub(*near)));
+    added.max()
+}
+
+/// How long a request takes from the place that is worst off, when all is well.
+fn latency(design: &Design, strategy: Strategy) -> Option<Duration> {
+    let home = design.preferred()?;
+    let serving: Vec<_> = match strategy {
+        Strategy::ActiveActive => design.regions().collect(),
+        _ => vec![home],
+    };
+    let nearest = |place: &String| serving.iter().filter_map(|site| site.latency.get(place)).min().copied();
+    home.latency.keys().filter_map(nearest).max()
+}
+
+fn forbidden(design: &Design, strategy: Strategy, variant: Option<&Variant<'_>>) -> Vec<Forbidden> {
+    let mut why = Vec::new();
+    let mut no = |objective, text: String| why.push(Forbidden { objective, why: text, mends: false });
+    if strategy == Strategy::SingleRegion {
+        if matrix::survives_region(design) {
+            no(Objective::Design, "the loss of a region is to be survived".to_owned());
+        }
+    } else if let (Some(variant), Some(class)) = (variant, design.objectives.data_class.as_deref())
+        && !design.approved(class, &variant.away.id)
+    {
+        no(Objective::Residency, format!("{} is not approved for {class} data", variant.away.id));
+    }
+    if strategy != Strategy::ActiveActive {
+        if design.objectives.writes == Some(Writes::EveryRegion) {
+            no(Objective::Design, "writes must be taken in every region".to_owned());
+        }
+        return why;
+    }
+    if design.objectives.conflicts == Some(false) {
+        no(Objective::Design, "the business cannot live with conflicting writes".to_owned());
+    }
+    if design.practice.word("team.maturity") == Some("new") {
+        no(Objective::Design, "the team is new to operating even one region".to_owned());
+    }
+    let open = design.components.iter().filter(|part| is_record(part)).filter(|part| {
+        let single = part.word("writers") == Some("single") || part.word("conflicts") == Some("single-writer");
+        !single && !part.answered("conflicts")
+    });
+    let open: Vec<&str> = open.map(|part| part.id.as_str()).collect();
+    if !open.is_empty() {
+        let text = format!("several regions would write {}, and no conflict strategy is declared", open.join(", "));
+        why.push(Forbidden { objective: Objective::Design, why: text, mends: true });
+    }
+    why
+}
+
+fn verdict(declared: Option<Strategy>, choice: &Choice, candidates: &[Candidate], wanted: &Wanted) -> String {
+    let best = choice.chosen.or(choice.nearest);
+    let misses = |strategy: Strategy| {
+        let candidate = candidates.iter().find(|candidate| candidate.strategy == strategy);
+        candidate.map_or_else(Vec::new, |candidate| candidate.misses(wanted))
+    };
+    match (declared, choice.chosen, best) {
+        (None, Some(chosen), _) => {
+            format!("no strategy is declared; {} is the simplest that meets every objective", title(chosen))
+        }
+        (Some(declared), Some(chosen), _) if declared == chosen => {
+            format!("{}, as declared, is the simplest that meets every objective", title(chosen))
+        }
+        (Some(declared), Some(chosen), _) if misses(declared).is_empty() => {
+            format!("{} is declared; {} meets every objective too, and is simpler", title(declared), title(chosen))
+        }
+        (Some(declared), Some(chosen), _) => {
+            let why: Vec<String> = misses(declared).into_iter().map(|miss| miss.why).collect();
+            format!(
+                "{} is declared and misses its objectives ({}); {} meets them",
+                title(declared),
+                why.join("; "),
+                title(chosen)
+            )
+        }
+        (_, None, Some(nearest)) => format!("no strategy meets every objective; {} is the nearest", title(nearest)),
+        (_, None, None) => "there is no strategy to choose from".to_owned(),
+    }
+}

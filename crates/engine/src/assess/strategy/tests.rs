@@ -1,0 +1,164 @@
+//! The seeds' own designs, and what must hold of every design.
+
+use std::time::Duration;
+
+use model::SiteId;
+
+use super::*;
+
+const FEW: Effort = Effort { samples: 100, seed: 1 };
+
+fn example(name: &str) -> Design {
+    let text = match name {
+        "xyz-webserver" => include_str!("../../../../../examples/xyz-webserver/antipode.yaml"),
+        "storefront" => include_str!("../../../../../examples/storefront/antipode.yaml"),
+        "regulated-cases" => include_str!("../../../../../examples/regulated-cases/antipode.yaml"),
+        "ha-webapp" => include_str!("../../../../../examples/ha-webapp/antipode.yaml"),
+        "twenty-mistakes" => include_str!("../../../../../examples/twenty-mistakes/antipode.yaml"),
+        other => panic!("no example {other}"),
+    };
+    model::spec::design(text).unwrap_or_else(|problems| panic!("{name}: {problems:#?}"))
+}
+
+const EXAMPLES: [&str; 5] = ["xyz-webserver", "storefront", "regulated-cases", "ha-webapp", "twenty-mistakes"];
+
+fn of(design: &Design) -> StrategyAssessment {
+    strategies(design, model::rates::bundled(), &History::default(), FEW)
+}
+
+fn minutes(n: u64) -> Duration {
+    Duration::from_secs(n * 60)
+}
+
+fn misses(assessed: &StrategyAssessment, strategy: Strategy) -> String {
+    let found = assessed.choice.rejected.iter().find(|rejected| rejected.strategy == strategy);
+    found.map_or_else(String::new, |rejected| rejected.why.clone())
+}
+
+#[test]
+fn seed_001_misses_its_own_objectives() {
+    let forecast = as_declared(&example("xyz-webserver"), &History::default(), FEW).unwrap();
+    assert!(forecast.phases[0].p50.0 >= minutes(10), "two periods of five minutes: {:?}", forecast.phases[0]);
+    assert!(forecast.rto.p50.unwrap().0 > minutes(10), "and not five");
+    assert!(forecast.rpo.p95.unwrap().0 > minutes(15), "snapshots are taken once a day");
+    let assessed = of(&example("xyz-webserver"));
+    assert!(
+        misses(&assessed, Strategy::BackupRestore).contains("> 15m"),
+        "{}",
+        misses(&assessed, Strategy::BackupRestore)
+    );
+}
+
+#[test]
+fn seed_004_is_not_recovered_in_two_minutes_and_traffic_promotes_nothing() {
+    let forecast = as_declared(&example("ha-webapp"), &History::default(), FEW).unwrap();
+    assert!(forecast.rto.p50.unwrap().0 > minutes(10), "{:?}", forecast.rto);
+    let by_people = |cited: &crate::forecast::Cited| cited.act == "promote · db" && cited.source.contains("by hand");
+    assert!(forecast.sources.iter().any(by_people), "{:#?}", forecast.sources);
+    assert!(forecast.rpo.p95.unwrap().0 > minutes(60), "files are backed up once a day");
+}
+
+#[test]
+fn no_strategy_costs_less_than_a_simpler_one() {
+    for name in EXAMPLES {
+        let assessed = of(&example(name));
+        let months: Vec<_> = assessed.considered.iter().map(|one| one.cost.month).collect();
+        assert!(months.is_sorted(), "{name}: {months:?}");
+        assert_eq!(assessed.considered.len(), 6);
+        assert!(assessed.choice.rejected.iter().all(|rejected| !rejected.why.is_empty()));
+    }
+}
+
+#[test]
+fn a_looser_objective_of_a_design_never_makes_it_dearer() {
+    let price = |design: &Design| {
+        let assessed = of(design);
+        let chosen = assessed.choice.chosen?;
+        let found = assessed.considered.iter().find(|one| one.candidate.strategy == chosen)?;
+        Some((found.cost.month, chosen))
+    };
+    let mut design = example("regulated-cases");
+    design.objectives.rpo = None;
+    design.objectives.budget = None;
+    design.objectives.availability = None;
+    let mut before = None;
+    for rto in [1, 15, 30, 60, 240, 10_000] {
+        design.objectives.rto = Some(minutes(rto));
+        let now = price(&design);
+        if let (Some((dear, complex)), Some((month, chosen))) = (before, now) {
+            assert!(month <= dear && chosen <= complex, "{rto}: {now:?} after {before:?}");
+        }
+        assert!(before.is_none() || now.is_some(), "{rto}: what was met is met");
+        before = now;
+    }
+    assert!(before.is_some(), "a week is enough for something");
+}
+
+#[test]
+fn a_region_that_is_not_approved_takes_nobody_in() {
+    let mut design = example("regulated-cases");
+    let home = design.preferred().unwrap().id.clone();
+    design.residency.insert("enforcement-records".into(), vec![home, SiteId::new("elsewhere")]);
+    let assessed = of(&design);
+    for strategy in &Strategy::ALL[1..] {
+        assert!(misses(&assessed, *strategy).contains("is not approved for enforcement-records data"), "{strategy:?}");
+    }
+    assert_eq!(assessed.choice.chosen, None);
+}
+
+#[test]
+fn a_stronger_strategy_is_never_slower_where_it_does_the_same() {
+    for name in ["regulated-cases", "ha-webapp"] {
+        let assessed = of(&example(name));
+        let rto = |strategy: Strategy| {
+            let found = assessed.considered.iter().find(|one| one.candidate.strategy == strategy);
+            found.and_then(|one| one.candidate.rto).expect("it recovers")
+        };
+        let ladder = [Strategy::BackupRestore, Strategy::PilotLight, Strategy::WarmStandby, Strategy::HotStandby];
+        let times = ladder.map(rto);
+        assert!(times.is_sorted_by(|weaker, stronger| weaker >= stronger), "{name}: {times:?}");
+    }
+}
+
+#[test]
+fn the_blueprint_of_seed_003_is_warm_standby() {
+    let mut design = example("regulated-cases");
+    // Evidence is copied within a quarter of an hour, as its service promises; that is an objective of its own.
+    let documents = design.components.iter_mut().find(|part| part.id.as_str() == "documents").unwrap();
+    documents.values.set("objectives.rpo", model::Value::Duration(minutes(15)));
+    let assessed = of(&design);
+    assert_eq!(assessed.choice.chosen, Some(Strategy::WarmStandby), "{}: {:#?}", assessed.verdict, assessed.choice);
+    assert!(
+        misses(&assessed, Strategy::BackupRestore).contains("> 30m"),
+        "{}",
+        misses(&assessed, Strategy::BackupRestore)
+    );
+    assert!(misses(&assessed, Strategy::ActiveActive).contains("conflicting writes"));
+}
+
+#[test]
+fn seed_002_writes_in_every_region_and_says_nothing_of_conflicts() {
+    let assessed = of(&example("storefront"));
+    assert!(misses(&assessed, Strategy::ActiveActive).contains("no conflict strategy is declared"));
+    assert!(misses(&assessed, Strategy::HotStandby).contains("writes must be taken in every region"));
+    assert_eq!((assessed.choice.chosen, assessed.choice.nearest), (None, Some(Strategy::ActiveActive)));
+}
+
+#[test]
+fn only_a_zone_to_survive_is_survived_in_one_region() {
+    let mut design = example("ha-webapp");
+    design.objectives.survives = Some(Survives::Zone);
+    design.objectives.budget = None;
+    let assessed = of(&design);
+    assert_eq!(assessed.choice.chosen, Some(Strategy::SingleRegion), "{}", assessed.verdict);
+}
+
+#[test]
+fn a_component_with_its_own_recovery_point_is_held_against_that() {
+    let mut design = example("ha-webapp");
+    let files = design.components.iter_mut().find(|part| part.id.as_str() == "files").unwrap();
+    files.values.set("objectives.rpo", model::Value::Duration(minutes(60)));
+    let assessed = of(&design);
+    let warm = misses(&assessed, Strategy::BackupRestore);
+    assert!(warm.contains("files: forecast RPO p95"), "{warm}");
+}
