@@ -40,11 +40,12 @@ pub enum Code {
     BaselineUnreadable,
     FileExists,
     CannotWrite,
+    RatesUnreadable,
 }
 
 impl Code {
     #[cfg(test)]
-    pub const ALL: [Code; 30] = [
+    pub const ALL: [Code; 31] = [
         Code::Usage,
         Code::SpecNotFound,
         Code::SpecUnreadable,
@@ -75,6 +76,7 @@ impl Code {
         Code::BaselineUnreadable,
         Code::FileExists,
         Code::CannotWrite,
+        Code::RatesUnreadable,
     ];
 
     #[cfg(test)]
@@ -113,6 +115,7 @@ impl Code {
             Code::BaselineUnreadable => ("baseline-unreadable", Exit::Usage),
             Code::FileExists => ("file-exists", Exit::Refused),
             Code::CannotWrite => ("cannot-write", Exit::Environment),
+            Code::RatesUnreadable => ("rates-unreadable", Exit::Usage),
         }
     }
 }

@@ -3,6 +3,7 @@ pub mod bench;
 pub mod clients;
 pub mod drill;
 pub mod evidence;
+pub mod experience;
 pub mod ledger;
 pub mod proxy;
 pub mod rehearsals;

@@ -44,6 +44,10 @@ impl<'a> Page<'a> {
     fn coded(&self, text: &str) -> String {
         coded(text)
     }
+    fn picture(&self) -> Option<String> {
+        let (rto, budget) = self.a.limits;
+        self.a.numbers.picture(rto, budget)
+    }
     fn review(&self) -> Asked<'a> {
         self.a.asked(GROUPS[0])
     }

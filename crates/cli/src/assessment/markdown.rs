@@ -12,6 +12,7 @@ use crate::prose::counted;
 pub fn page(a: &Assessment) -> String {
     let mut out = String::new();
     head(&mut out, a);
+    strategies(&mut out, a);
     for (severity, title) in [(Severity::Error, "Errors"), (Severity::Warning, "Warnings"), (Severity::Note, "Notes")] {
         findings(&mut out, a, severity, title);
     }
@@ -20,6 +21,7 @@ pub fn page(a: &Assessment) -> String {
     readiness(&mut out, a);
     calls(&mut out, a);
     residency(&mut out, a);
+    figures(&mut out, a);
     writeln!(out, "\n<sub>antipode {}, as of {}. `antipode explain ID` explains a finding.</sub>", a.antipode, a.today)
         .ok();
     out
@@ -39,6 +41,46 @@ fn head(out: &mut String, a: &Assessment) {
     let found = found.map(|(count, noun)| counted(count, noun)).join(", ");
     writeln!(out, "| found | {found}, {} accepted |", counts.accepted).ok();
     writeln!(out, "| answered | {} of {} questions of a design review |", review.answered, review.of.len()).ok();
+}
+
+fn strategies(out: &mut String, a: &Assessment) {
+    let verdict = capital(&a.numbers.strategy.verdict);
+    writeln!(out, "\n## Strategy\n\n{verdict}.\n").ok();
+    writeln!(out, "| strategy | RTO p95 | RPO p95 | availability | USD a month | |\n|---|--:|--:|--:|--:|---|").ok();
+    for row in a.numbers.rows() {
+        let bold = if row.chosen { "**" } else { "" };
+        let why = cell(&row.why);
+        writeln!(
+            out,
+            "| {bold}{}{bold} | {} | {} | {} | {} | {why} |",
+            row.title, row.p95, row.rpo, row.availability, row.month
+        )
+        .ok();
+    }
+}
+
+fn figures(out: &mut String, a: &Assessment) {
+    if let Some(forecast) = &a.numbers.forecast {
+        folded(out, &format!("Forecast: RTO {}; RPO {}", a.numbers.rto(), a.numbers.rpo()), |out| {
+            writeln!(out, "| part | p50 | p95 | p99 | of the RTO's p95 |\n|---|--:|--:|--:|--:|").ok();
+            for phase in &forecast.phases {
+                let (p50, p95, p99, of) = (phase.p50, phase.p95, phase.p99, phase.at_p95);
+                writeln!(out, "| {} | {p50} | {p95} | {p99} | {of} |", phase.phase).ok();
+            }
+        });
+    }
+    folded(out, &format!("Cost: {} USD a month", a.numbers.month()), |out| {
+        writeln!(out, "| | USD |\n|---|--:|").ok();
+        for (name, sum) in a.numbers.sums() {
+            writeln!(out, "| {} | {sum} |", cell(&name)).ok();
+        }
+        for (name, sum) in a.numbers.each() {
+            writeln!(out, "| {name} | {sum} |").ok();
+        }
+        for missing in &a.numbers.cost.cost.missing {
+            writeln!(out, "| no price: {} | {} |", cell(&missing.item), cell(&missing.why)).ok();
+        }
+    });
 }
 
 fn folded(out: &mut String, summary: &str, inside: impl FnOnce(&mut String)) {

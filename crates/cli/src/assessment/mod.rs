@@ -2,16 +2,22 @@
 //! pull request, [`html`] to keep. None of them derives anything; they show what the engine found.
 
 pub mod baseline;
+pub mod effort;
 pub mod html;
 pub mod markdown;
+pub mod numbers;
+pub mod picture;
 pub mod sarif;
 pub mod text;
+
+use std::time::Duration;
 
 use engine::assess::{Acceptance, Answer, Blocker, Call, Finding, Ready, Residence, Review, Standing, State};
 use model::baseline::Accepted;
 use model::findings::{Group, Severity};
 use model::time::human;
-use model::{Date, Design, SiteId};
+use model::{Date, Design, SiteId, Usd};
+use numbers::Numbers;
 use serde::{Serialize, Serializer};
 
 /// Everything that is said of one spec.
@@ -34,6 +40,12 @@ pub struct Assessment {
     pub recovery: Option<(SiteId, SiteId)>,
     pub calls: Vec<Call>,
     pub residency: Vec<Residence>,
+    /// `strategy`, `forecast` and `cost`.
+    #[serde(flatten)]
+    pub numbers: Numbers,
+    /// The objectives that the picture draws.
+    #[serde(skip)]
+    pub limits: (Option<Duration>, Option<Usd>),
     /// Of a baseline: the entries that accept nothing.
     pub baseline: Option<Acceptance>,
 }
@@ -60,7 +72,14 @@ pub struct Told {
 }
 
 impl Assessment {
-    pub fn new(file: String, design: &Design, today: Date, review: Review, acceptance: Option<Acceptance>) -> Self {
+    pub fn new(
+        file: String,
+        design: &Design,
+        today: Date,
+        review: Review,
+        numbers: Numbers,
+        acceptance: Option<Acceptance>,
+    ) -> Self {
         let standing = review.standing();
         let mut accepted = acceptance.as_ref().map_or_else(Vec::new, |acceptance| acceptance.of.clone());
         accepted.resize(review.findings.len(), None);
@@ -82,6 +101,8 @@ impl Assessment {
             recovery: ways.map(|(from, to)| (from.id.clone(), to.id.clone())),
             calls: review.calls,
             residency: review.residency,
+            numbers,
+            limits: (design.objectives.rto, design.objectives.budget),
             baseline: acceptance,
         }
     }

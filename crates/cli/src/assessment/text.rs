@@ -4,7 +4,7 @@
 use engine::assess::{Answer, Call, Endangered, Presence, Ready, Residence, Standing, State, Why};
 use model::findings::Severity;
 
-use super::{Assessment, GROUPS, Kind, group_words, place, standing_words};
+use super::{Assessment, GROUPS, Kind, group_words, numbers, place, standing_words};
 use crate::prose::{Ink, Prose, counted};
 use crate::table;
 
@@ -19,6 +19,7 @@ pub fn whole(assessment: &Assessment, prose: Prose, all: bool) -> String {
     let report = Report { a: assessment, prose, all };
     let parts = [
         report.headline(),
+        assessment.numbers.strategies(prose),
         report.errors(),
         report.warnings(),
         report.notes(),
@@ -27,6 +28,8 @@ pub fn whole(assessment: &Assessment, prose: Prose, all: bool) -> String {
         report.readiness(),
         report.calls(),
         report.residency(),
+        assessment.numbers.forecast.as_ref().map_or_else(String::new, |forecast| numbers::failover(forecast, prose)),
+        assessment.numbers.cost(prose, all),
         report.next(),
     ];
     parts.concat()

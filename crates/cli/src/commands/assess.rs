@@ -6,6 +6,8 @@ use model::findings::Severity;
 use model::{Baseline, Date};
 
 use crate::args::Globals;
+use crate::assessment::effort::Figures;
+use crate::assessment::numbers::Numbers;
 use crate::assessment::{Assessment, baseline, html, markdown, sarif, text};
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -53,6 +55,8 @@ pub struct Assess {
     /// The last day of the acceptance [default: 90 days from --today]
     #[arg(long, value_name = "YYYY-MM-DD", requires = "write_baseline")]
     until: Option<Date>,
+    #[command(flatten)]
+    figures: Figures,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
@@ -101,11 +105,14 @@ impl Assess {
     fn assess(&self, form: Form, globals: &Globals, output: &Output) -> Result<Exit, Failure> {
         let path = self.spec.as_ref().unwrap_or(&globals.file);
         let spec = spec_file::for_assessment(path, output)?;
+        let rates = self.figures.rates()?;
         let today = self.today.unwrap_or_else(today);
         let review = review(&spec.design, today);
         let accepted = self.baseline.as_deref().map(baseline::read).transpose()?;
         let acceptance = accepted.as_ref().map(|accepted: &Baseline| accept(&review.findings, accepted, today));
-        let assessment = Assessment::new(path.display().to_string(), &spec.design, today, review, acceptance);
+        let numbers = Numbers::of(&spec.design, &rates, &self.figures.history()?, self.figures.effort());
+        let file = path.display().to_string();
+        let assessment = Assessment::new(file, &spec.design, today, review, numbers, acceptance);
         match form {
             Form::Text => output.text(&text::whole(&assessment, Prose::here(), self.all)),
             Form::Json => output.value(&assessment),

@@ -12,6 +12,7 @@ mod evidence;
 mod explain;
 mod failback;
 mod failover;
+mod forecast;
 mod glass;
 mod init;
 mod journal;
@@ -52,6 +53,7 @@ pub enum Command {
     Validate(validate::Validate),
     Assess(assess::Assess),
     Explain(explain::Explain),
+    Forecast(forecast::Forecast),
     Evidence(evidence::Evidence),
     Completions(completions::Completions),
     Man(man::Man),
@@ -81,6 +83,7 @@ pub fn run(command: Command, globals: &Globals, output: &Output) -> Result<Exit,
         Command::Validate(args) => args.run(globals, output),
         Command::Assess(args) => args.run(globals, output),
         Command::Explain(args) => args.run(output),
+        Command::Forecast(args) => args.run(globals, output),
         Command::Completions(args) => args.run(output),
         Command::Man(args) => args.run(output),
         Command::Evidence(args) => args.run(output),

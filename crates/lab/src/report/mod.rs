@@ -13,7 +13,7 @@ mod seconds;
 mod table;
 
 #[cfg(test)]
-mod sample;
+pub(crate) mod sample;
 #[cfg(test)]
 mod tests;
 

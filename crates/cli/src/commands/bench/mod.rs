@@ -1,3 +1,5 @@
+mod forecast;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +17,7 @@ use crate::failure::{Code, Failure, causes};
 use crate::interrupt::cancelled_on_interrupt;
 use crate::output::Output;
 use crate::{logs, spec_file};
+use forecast::Forecast;
 
 /// Measure on this machine what the documentation claims
 ///
@@ -63,10 +66,15 @@ enum What {
         #[arg(long, value_name = "MB", default_value_t = 1024)]
         megabytes: u64,
     },
+    /// Whether the recoveries that `failover` measured lie where the forecast says. Nothing is started
+    Forecast(Forecast),
 }
 
 impl Bench {
     pub fn run(self, output: &Output) -> Result<Exit, Failure> {
+        if let What::Forecast(forecast) = &self.what {
+            return forecast.run(output);
+        }
         logs::quiet();
         let runtime = tokio::runtime::Runtime::new().map_err(|e| Failure::new(Code::CannotStart, causes(&e)))?;
         if self.out.join("bench.json").exists() {
@@ -88,6 +96,7 @@ impl Bench {
         stop: &CancellationToken,
     ) -> Result<Exit, Failure> {
         let played = match &self.what {
+            What::Forecast(forecast) => return forecast.run(output),
             What::Failover { specs, rounds } => {
                 let samples = self.failovers(specs, *rounds, output, say, stop).await?;
                 return self.report(&samples, output);
