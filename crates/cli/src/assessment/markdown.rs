@@ -62,6 +62,9 @@ fn strategies(out: &mut String, a: &Assessment) {
 fn figures(out: &mut String, a: &Assessment) {
     if let Some(forecast) = &a.numbers.forecast {
         folded(out, &format!("Forecast: RTO {}; RPO {}", a.numbers.rto(), a.numbers.rpo()), |out| {
+            if let Some(why) = forecast.did_not_end() {
+                writeln!(out, "**Error:** {why}\n").ok();
+            }
             writeln!(out, "| part | p50 | p95 | p99 | of the RTO's p95 |\n|---|--:|--:|--:|--:|").ok();
             for phase in &forecast.phases {
                 let (p50, p95, p99, of) = (phase.p50, phase.p95, phase.p99, phase.at_p95);

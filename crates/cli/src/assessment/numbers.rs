@@ -138,6 +138,10 @@ impl Numbers {
     pub fn rto(&self) -> String {
         self.forecast.as_ref().map_or_else(String::new, |forecast| quantiles(&forecast.rto))
     }
+    /// Of a forecast with samples that did not end.
+    pub fn did_not_end(&self) -> Option<String> {
+        self.forecast.as_ref().and_then(Forecast::did_not_end)
+    }
     pub fn rpo(&self) -> String {
         self.forecast.as_ref().map_or_else(String::new, |forecast| quantiles(&forecast.rpo))
     }
@@ -213,8 +217,11 @@ pub fn failover(forecast: &Forecast, prose: Prose) -> String {
     let writes =
         forecast.lost_writes.map_or(String::new(), |[p50, p95, p99]| format!(" (writes: {p50}, {p95}, {p99})"));
     out += &prose.hanging(7, "  RPO", &format!("{}{writes}", quantiles(&forecast.rpo)));
-    if forecast.recovered < forecast.samples {
-        let never = forecast.samples - forecast.recovered;
+    if let Some(why) = forecast.did_not_end() {
+        out += &prose.marked(9, Ink::Red, "  error", &why);
+    }
+    let never = forecast.samples - forecast.recovered - forecast.unended - forecast.circling;
+    if never > 0 {
         out += &prose.hanging(2, "", &format!("{never} of {} losses were never recovered from", forecast.samples));
     }
     if forecast.asked > 0 {

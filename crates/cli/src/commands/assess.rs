@@ -2,6 +2,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use engine::assess::{accept, review};
+use engine::forecast::Forecast;
 use model::findings::Severity;
 use model::{Baseline, Date};
 
@@ -138,6 +139,12 @@ impl Assess {
     }
 
     fn gate(&self, assessment: &Assessment, output: &Output) -> Exit {
+        let forecast = assessment.numbers.forecast.as_ref().filter(|forecast| forecast.circling > 0);
+        // What is never recovered from has findings of its own, which somebody may accept. A circle is nobody's to accept.
+        if let (Some(fail_on), Some(why)) = (self.fail_on, forecast.and_then(Forecast::did_not_end)) {
+            output.notice(&format!("--fail-on {}: {why}\n", fail_on.severity()));
+            return Exit::Findings;
+        }
         let Some(fail_on) = self.fail_on.filter(|fail_on| assessment.has(fail_on.severity())) else { return Exit::Ok };
         let grave = assessment.open().filter(|told| told.finding.severity >= fail_on.severity()).count();
         let what = match fail_on {

@@ -39,7 +39,9 @@ impl Forecast {
             value["strategy"] = json!(numbers.strategy);
         }
         output.result(&value, || text(&numbers, self.compare));
-        Ok(Exit::Ok)
+        let Some(why) = numbers.did_not_end() else { return Ok(Exit::Ok) };
+        output.notice(&format!("the forecast has no end: {why}\n"));
+        Ok(Exit::Failed)
     }
 }
 

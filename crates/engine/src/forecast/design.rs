@@ -512,8 +512,14 @@ fn timing(variant: &Variant<'_>) -> Timing {
     let [standard, _] = profiles();
     Timing {
         profile: "forecast".into(),
+        // Nobody promises anything here. As short as can be: a voter that was not heard of may have promised just now, and what
+        // could be acknowledged for that long is in the estimate of what is lost.
         lease: ms(1),
         renew_every: ms(1),
+        // An order to promote on an estimate lapses after about a lease, so that it cannot win after an old writer that
+        // has renewed (`guard::promotion_holds_for`). What nobody renews cannot be renewed unseen, and a service that restores
+        // for hours is not ordered again every half second: the order may stand as long as the answer that it waits for.
+        renew_timeout: LONG,
         probe_every: every,
         probe_timeout: SECOND,
         suspect_after: ms(1),

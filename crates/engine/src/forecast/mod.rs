@@ -26,7 +26,7 @@ pub use dice::SplitMix;
 pub use roles::{Acts, Clients, Group, History, Loss, Model, People, Signal, Together};
 pub use spread::{Sourced, Spread};
 pub use summary::{Cited, Forecast, PhaseForecast, Quantiles, Secs, Slowest};
-pub use world::Sample;
+pub use world::{Ended, HORIZON, Sample};
 
 use dice::Dice;
 use world::{Pace, World, calm};
@@ -42,10 +42,21 @@ pub const PHASES: [(&str, &str); 7] = [
     ("clients", "from then until a client that honours TTLs is served"),
 ];
 
-/// So many losses of the region, each drawn from the dice of its own number: the same seed, the same forecast.
+/// After so many samples that turn in a circle no more are drawn: the next would too.
+const CIRCLES: usize = 3;
+
+/// So many losses of the region, each drawn from the dice of its own number: the same seed, the same forecast. Fewer, when
+/// [`Ended::Circling`] is how they end: a forecast always comes to an end.
 pub fn forecast(model: &Model, samples: u32, seed: u64) -> Forecast {
     let calm = calm(model);
-    let losses =
-        (0..samples.max(1)).map(|number| World::new(model, &calm, Dice::of(seed, number), Pace::Changes).run());
-    summary::summarise(model, losses.collect(), seed)
+    let (mut losses, mut circles) = (Vec::with_capacity(samples as usize), 0);
+    for number in 0..samples.max(1) {
+        let loss = World::new(model, &calm, Dice::of(seed, number), Pace::Changes).run();
+        circles += usize::from(loss.ended == Ended::Circling);
+        losses.push(loss);
+        if circles == CIRCLES {
+            break;
+        }
+    }
+    summary::summarise(model, losses, seed)
 }

@@ -9,7 +9,7 @@ use serde::{Serialize, Serializer};
 use super::PHASES;
 use super::roles::{Model, Signal, Together};
 use super::spread::{Sourced, Spread};
-use super::world::Sample;
+use super::world::{Ended, HORIZON, Sample};
 
 /// Shown as people write durations, serialised as seconds with three decimals.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Debug)]
@@ -76,6 +76,12 @@ pub struct Forecast {
     pub seed: u64,
     /// Samples in which traffic moved in the end.
     pub recovered: u32,
+    /// Samples that had not ended when virtual time was up: nobody was served by then, and nothing had been given up.
+    pub unended: u32,
+    /// How much virtual time there was.
+    pub horizon: Secs,
+    /// Samples in which the engine decided the same again and again. Any but 0 is a fault of this program.
+    pub circling: u32,
     /// Samples in which people had to accept the loss first.
     pub asked: u32,
     pub rto: Quantiles,
@@ -91,6 +97,18 @@ pub struct Forecast {
 }
 
 impl Forecast {
+    /// What is said of samples that did not end; `None` when each did.
+    pub fn did_not_end(&self) -> Option<String> {
+        let Forecast { unended, circling, samples, horizon, .. } = self;
+        match (unended, circling) {
+            (0, 0) => None,
+            (_, 0) => Some(format!("{unended} of {samples} losses had not ended after {horizon} of virtual time")),
+            (_, _) => Some(format!(
+                "{circling} of {samples} losses went round in a circle, and no more were drawn: please report it with this spec"
+            )),
+        }
+    }
+
     /// Whether a measured time lies between the 5th and the 95th percentile.
     pub fn expects(&self, rto: Duration) -> bool {
         let below = |edge: Option<Secs>| edge.is_some_and(|edge| rto >= edge.0);
@@ -120,10 +138,14 @@ pub(super) fn summarise(model: &Model, mut samples: Vec<Sample>, seed: u64) -> F
             (loss.as_secs_f64() * rate).ceil() as u64
         })
     };
+    let ended = |how: Ended| samples.iter().filter(|sample| sample.ended == how).count() as u32;
     Forecast {
         samples: count as u32,
         seed,
-        recovered: samples.iter().filter(|sample| sample.rto.is_some()).count() as u32,
+        recovered: ended(Ended::Served),
+        unended: ended(Ended::Late),
+        horizon: Secs(HORIZON),
+        circling: ended(Ended::Circling),
         asked: samples.iter().filter(|sample| sample.asked).count() as u32,
         rto: quantiles(&samples.iter().map(|sample| sample.rto).collect::<Vec<_>>()),
         phases,

@@ -146,6 +146,47 @@ fn a_target_that_may_not_hold_the_data_never_takes_over() {
     assert_eq!((forecast.recovered, forecast.rto.p50), (0, None));
 }
 
+/// An agent waits for its epoch as long as the order says; what it was granted in time it carries out to its end. An order
+/// that is given on an estimate lapses after about a lease, and a promotion that takes minutes is no reason to give it again.
+#[test]
+fn a_slow_promotion_is_ordered_once_however_short_the_order_holds() {
+    for takes in [1u64, 10, 60, 600] {
+        let mut model = Model::of(&example("standard"), &History::default());
+        let slow = Sourced::known(Spread::Always(Duration::from_secs(takes)), "a large database");
+        model.acts.promote = Together::one("cases", slow);
+        let forecast = forecast(&model, 50, 1);
+        assert_eq!((forecast.recovered, forecast.did_not_end()), (50, None), "{takes}");
+        assert_eq!(forecast.phases[3].p50, Secs(Duration::from_secs(takes)), "{takes}: {:?}", forecast.phases);
+        assert!(forecast.decisions < 40, "{takes}: {}", forecast.decisions);
+    }
+}
+
+#[test]
+fn what_takes_longer_than_virtual_time_lasts_did_not_end() {
+    let mut model = Model::of(&example("standard"), &History::default());
+    let never = Sourced::known(Spread::Always(HORIZON), "it has neither a copy nor a backup");
+    model.acts.promote = Together::one("cases", never);
+    let forecast = forecast(&model, 20, 1);
+    assert_eq!((forecast.recovered, forecast.unended, forecast.circling, forecast.rto.p50), (0, 20, 0, None));
+    assert_eq!(
+        forecast.did_not_end().as_deref(),
+        Some("20 of 20 losses had not ended after 720h of virtual time")
+    );
+}
+
+/// An epoch that is never granted within an order, which is given again for as long as its step may take.
+#[test]
+fn an_order_that_lapses_for_ever_ends_as_a_circle() {
+    let mut topology = (*example("standard")).clone();
+    topology.timing.step_deadlines.promote = Duration::from_secs(365 * 86_400);
+    let mut model = of(topology);
+    model.acts.bid = Sourced::known(Spread::Always(HORIZON * 2), "voters that never answer");
+    let forecast = forecast(&model, 1_000, 1);
+    assert_eq!((forecast.samples, forecast.circling, forecast.recovered), (3, 3, 0));
+    assert!(forecast.did_not_end().is_some_and(|why| why.contains("3 of 3 losses went round in a circle")));
+    assert!(forecast.decisions <= 5_000, "{}", forecast.decisions);
+}
+
 #[test]
 fn ten_thousand_failovers_need_few_decisions_each() {
     let model = Model::of(&example("standard"), &History::default());

@@ -25,10 +25,16 @@ use crate::workload::Workload;
 
 /// When the region is lost.
 pub const LOST: Time = Time(10_000_000_000);
-/// What has not recovered by then is not going to.
-const GIVE_UP: Duration = Duration::from_secs(30 * 86_400);
-/// A failover needs some dozens. What needs this many turns in a circle.
-const MOST: u32 = 100_000;
+/// In virtual time. What has not recovered by then is not going to.
+pub const HORIZON: Duration = Duration::from_secs(30 * 86_400);
+/// Decisions of one sample. A failover needs some dozens; with so many it turns in a circle, such as an order that lapses and
+/// is given again for ever. Where every poll is carried out, people who think for an hour take tens of thousands.
+const fn most(pace: Pace) -> u32 {
+    match pace {
+        Pace::Changes => 5_000,
+        Pace::Every => 1_000_000,
+    }
+}
 /// A report is this old when it arrives, and a call takes this long: as far as regions are apart.
 const NEAR: Duration = Duration::from_millis(2);
 
@@ -40,9 +46,23 @@ pub enum Pace {
     Every,
 }
 
+/// How a sample ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Ended {
+    /// Traffic moved.
+    Served,
+    /// The run was given up, or waits for what nobody does: nothing is left that could happen.
+    Stopped,
+    /// Not within [`HORIZON`].
+    Late,
+    /// The engine decided the same again and again: a fault of the model, or of the engine.
+    Circling,
+}
+
 /// What one loss came to.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Sample {
+    pub ended: Ended,
     /// In the order of [`super::PHASES`]; they add up to the RTO.
     pub phases: [Duration; 7],
     /// `None` when traffic never moved.
@@ -111,6 +131,8 @@ pub struct World<'a> {
     asked: [bool; 2],
     loss: Duration,
     lapse: Time,
+    /// When the voters grant the epoch, from the first order on.
+    grants: Option<Time>,
     decisions: u32,
 }
 
@@ -160,6 +182,7 @@ impl<'a> World<'a> {
             asked: [false; 2],
             loss: lag,
             lapse,
+            grants: None,
             decisions: 0,
         };
         world.begin();
@@ -207,17 +230,25 @@ impl<'a> World<'a> {
     }
 
     pub fn run(mut self) -> Sample {
+        let ended = self.until_it_ends();
+        self.sample(ended)
+    }
+
+    fn until_it_ends(&mut self) -> Ended {
         while let Some(Reverse((at, _, next))) = self.queue.pop() {
-            if at.since(LOST) > GIVE_UP || self.decisions > MOST {
-                break;
+            if at.since(LOST) > HORIZON {
+                return Ended::Late;
+            }
+            if self.decisions >= most(self.pace) {
+                return Ended::Circling;
             }
             self.now = at;
             self.happen(next);
             if self.marks.routed.iter().all(Option::is_some) {
-                break;
+                return Ended::Served;
             }
         }
-        self.sample()
+        Ended::Stopped
     }
 
     fn happen(&mut self, next: Next) {
@@ -344,6 +375,8 @@ impl<'a> World<'a> {
 
     fn act(&mut self, attempt: &Attempt, action: &Action) {
         let done = || Outcome::Done(Evidence::default());
+        let failed = |why: &str| Outcome::Failed(ActError::Transient(why.into()));
+        let late = self.now + attempt.deadline;
         let site = self.scene.number(&action.site);
         if site == HOME {
             // Nobody waits for it; that there is no answer is known when the patience ends.
@@ -356,8 +389,13 @@ impl<'a> World<'a> {
                 self.scene.scaled = Some((until, *instances));
                 (until, done())
             }
+            // Its deadline is for the wait for the epoch. What is granted in time is carried out to its end, as an agent does.
             Verb::Promote { .. } => {
-                let granted = self.now.max(self.lapse) + self.drawn.bid;
+                let free = self.now.max(self.lapse) + self.drawn.bid;
+                let granted = self.now.max(*self.grants.get_or_insert(free));
+                if granted > late {
+                    return self.end(late, attempt.id, failed("no majority granted an epoch"));
+                }
                 let until = granted + self.drawn.promote;
                 (self.marks.granted, self.marks.writing) = (Some(granted), Some(until));
                 let epoch = self.state.epoch().next(&action.site);
@@ -384,10 +422,8 @@ impl<'a> World<'a> {
             }
             _ => return,
         };
-        let late = self.now + attempt.deadline;
-        if until > late {
-            let why = ActError::Transient("its deadline has passed".into());
-            return self.end(late, attempt.id, Outcome::Failed(why));
+        if until > late && !matches!(action.verb, Verb::Promote { .. }) {
+            return self.end(late, attempt.id, failed("its deadline has passed"));
         }
         if self.pace == Pace::Changes {
             self.poll_after(until);
@@ -445,19 +481,27 @@ impl<'a> World<'a> {
 
     fn must_wake(&self, asked: Option<Time>) -> Option<Time> {
         let run = self.state.run.as_ref()?;
+        let grace = self.model.topology.timing.step_deadlines.check;
         let late = |number: usize, state: &StepState| state.since.map(|since| since + run.step(number).deadline);
+        let ahead = |at: &Time| *at > self.now;
         let of = |(number, state): (usize, &StepState)| match &state.progress {
-            Progress::RetryAt(at) | Progress::Out { inquire_at: Some(at), .. } => Some(*at),
+            Progress::RetryAt(at) if ahead(at) => Some(*at),
+            // An order that may not go out yet.
+            Progress::RetryAt(_) => asked,
+            // In doubt: every answer would be that it still runs, until its end comes by itself or the engine gives up.
+            Progress::Out { inquire_at: Some(at), .. } => {
+                Some(*at).filter(ahead).or_else(|| late(number, state).map(|late| late + grace).filter(ahead))
+            }
             Progress::Checking if run.step(number).action().is_some() => asked,
             // A check that people must speak to goes on after its deadline: there is nothing to wake for.
-            Progress::Checking => late(number, state).filter(|late| *late > self.now),
+            Progress::Checking => late(number, state).filter(ahead),
             Progress::Out { .. } => late(number, state),
             _ => None,
         };
         run.steps.iter().enumerate().filter_map(of).min()
     }
 
-    fn sample(self) -> Sample {
+    fn sample(self, ended: Ended) -> Sample {
         let marks = &self.marks;
         let routed = marks.routed.iter().flatten().max().copied().filter(|_| marks.routed.iter().all(Option::is_some));
         let steps = [marks.detected, marks.ordered, marks.granted, marks.writing, marks.verified, routed];
@@ -474,6 +518,7 @@ impl<'a> World<'a> {
             served.since(LOST)
         });
         Sample {
+            ended,
             phases,
             rto,
             loss: self.loss,
