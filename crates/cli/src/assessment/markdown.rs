@@ -62,6 +62,7 @@ fn strategies(out: &mut String, a: &Assessment) {
 fn figures(out: &mut String, a: &Assessment) {
     if let Some(forecast) = &a.numbers.forecast {
         folded(out, &format!("Forecast: RTO {}; RPO {}", a.numbers.rto(), a.numbers.rpo()), |out| {
+            writeln!(out, "Availability: {}.\n", a.numbers.year()).ok();
             if let Some(why) = forecast.did_not_end() {
                 writeln!(out, "**Error:** {why}\n").ok();
             }

@@ -3,9 +3,12 @@
 
 use std::time::Duration;
 
-use engine::assess::strategy::{Considered, Effort, StrategyAssessment, as_declared, losses, strategies, title};
+use engine::assess::strategy::{
+    Considered, Effort, StrategyAssessment, as_declared, availability_of, losses, strategies, title,
+};
 use engine::cost::{BreakEven, Cost, Losses, Saving, bill, price, savings};
-use engine::forecast::{Forecast, History, Quantiles, Secs};
+use engine::forecast::availability::allowed;
+use engine::forecast::{Availability, Forecast, History, Quantiles, Secs};
 use model::time::human;
 use model::{Design, Rates, Usd};
 use serde::Serialize;
@@ -20,6 +23,11 @@ pub struct Numbers {
     pub strategy: StrategyAssessment,
     /// Of the design as it is declared; `None` when it has one region.
     pub forecast: Option<Forecast>,
+    /// In a year, of the design as it is declared.
+    pub availability: Availability,
+    /// Percent, by the objectives.
+    #[serde(skip)]
+    pub available: Option<f64>,
     pub cost: Bill,
 }
 
@@ -49,9 +57,12 @@ pub struct Bill {
 impl Numbers {
     pub fn of(design: &Design, rates: &Rates, history: &History, effort: Effort) -> Self {
         let cost = price(&bill(design, None), rates);
+        let forecast = as_declared(design, history, effort);
         Self {
             strategy: strategies(design, rates, history, effort),
-            forecast: as_declared(design, history, effort),
+            availability: availability_of(design, forecast.as_ref()),
+            available: design.objectives.availability,
+            forecast,
             cost: Bill {
                 savings: savings(design, &cost, rates),
                 cost,
@@ -137,6 +148,27 @@ impl Numbers {
 
     pub fn rto(&self) -> String {
         self.forecast.as_ref().map_or_else(String::new, |forecast| quantiles(&forecast.rto))
+    }
+    /// In a year, beside the objective.
+    pub fn year(&self) -> String {
+        let Availability { percent, unserved, by_region, by_zone, losses_a_year, .. } = &self.availability;
+        let says = format!(
+            "{percent}% of a year: {unserved} without service ({by_region} in {losses_a_year} losses of the region, {by_zone} in losses of a zone)"
+        );
+        match self.available {
+            Some(wanted) if *percent < wanted => {
+                format!("{says}; {wanted}% is wanted, which leaves {}", human(allowed(wanted)))
+            }
+            Some(wanted) => format!("{says}; {wanted}% is wanted"),
+            None => says,
+        }
+    }
+    pub fn available(&self) -> bool {
+        self.available.is_none_or(|wanted| self.availability.percent >= wanted)
+    }
+    pub fn yearly(&self, prose: Prose) -> String {
+        let ink = if self.available() { Ink::Soft } else { Ink::Red };
+        prose.marked(16, ink, "  availability", &self.year())
     }
     /// Of a forecast with samples that did not end.
     pub fn did_not_end(&self) -> Option<String> {

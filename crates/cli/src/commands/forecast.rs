@@ -34,7 +34,12 @@ impl Forecast {
         let spec = spec_file::for_assessment(path, output)?;
         let rates = self.figures.rates()?;
         let numbers = Numbers::of(&spec.design, &rates, &self.figures.history()?, self.figures.effort());
-        let mut value = json!({ "file": path, "workload": spec.design.workload, "forecast": numbers.forecast });
+        let mut value = json!({
+            "file": path,
+            "workload": spec.design.workload,
+            "forecast": numbers.forecast,
+            "availability": numbers.availability,
+        });
         if self.compare {
             value["strategy"] = json!(numbers.strategy);
         }
@@ -51,6 +56,7 @@ fn text(numbers: &Numbers, compare: bool) -> String {
     match &numbers.forecast {
         Some(forecast) => {
             out += &numbers::failover(forecast, prose);
+            out += &numbers.yearly(prose);
             out += &numbers::sources(forecast, prose);
         }
         None => out += "there is one region: nothing can fail over; --compare shows what other strategies would do\n",

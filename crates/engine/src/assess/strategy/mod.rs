@@ -100,6 +100,17 @@ pub fn as_declared(design: &Design, history: &History, effort: Effort) -> Option
     Some(forecast(&model_of(&variant, history), effort.samples, effort.seed))
 }
 
+/// A year of the design as it is declared, with its forecast.
+pub fn availability_of(design: &Design, forecast: Option<&Forecast>) -> Availability {
+    yearly(design, away(forecast))
+}
+
+/// How long service is away in one loss, on average.
+fn away(forecast: Option<&Forecast>) -> Duration {
+    let outage = Sourced::stated("region.outage").spread;
+    sooner(forecast.and_then(|forecast| forecast.rto.mean).map(|mean: Secs| mean.0), &outage)
+}
+
 /// What the spec's own figures say a disaster costs.
 pub fn losses(design: &Design) -> Losses {
     let per = |rate: Option<Rate>, time| rate.map(|rate: Rate| Usd(rate.during(time)));
@@ -129,10 +140,8 @@ impl Considered {
         losses(design).of_one(self.away(), lost.0)
     }
 
-    /// How long service is away in one loss, on average.
     fn away(&self) -> Duration {
-        let outage = Sourced::stated("region.outage").spread;
-        sooner(self.forecast.as_ref().and_then(|forecast| forecast.rto.mean).map(|mean: Secs| mean.0), &outage)
+        away(self.forecast.as_ref())
     }
 }
 
