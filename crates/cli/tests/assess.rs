@@ -110,7 +110,8 @@ fn the_json_has_what_the_page_promises() {
         for key in ["findings", "questions", "readiness", "calls", "residency"] {
             assert!(a[key].is_array(), "{name}: {key} is no list");
         }
-        assert_eq!(a["strategy"]["rejected"].as_array().unwrap().len() + usize::from(!a["strategy"]["chosen"].is_null()), 6);
+        let rejected = a["strategy"]["rejected"].as_array().unwrap().len();
+        assert_eq!(rejected + usize::from(!a["strategy"]["chosen"].is_null()), 6, "{name}");
         assert!(a["forecast"]["rto"]["p95"].is_number() && a["cost"]["month"].is_string(), "{name}: {a}");
         let lines = std::fs::read_to_string(example(name).join("antipode.yaml")).unwrap().lines().count() as u64;
         for finding in a["findings"].as_array().unwrap() {
@@ -249,7 +250,7 @@ fn forecasting() {
     insta::assert_snapshot!("forecast_no_rates", transcript(cases.path(), &["forecast", "--rates", "none.yaml"]));
 
     let told = |folder: &Path, args: &[&str]| {
-        let output = few(folder, &[&["forecast", "--json"], args].concat());
+        let output = few(folder, &[&["forecast", "--json"][..], args].concat());
         (output.status.code().unwrap(), serde_json::from_str::<Value>(&stdout(&output)).unwrap())
     };
     let (status, one) = told(cases.path(), &["--seed", "7"]);

@@ -407,7 +407,7 @@ impl<'a> World<'a> {
             Verb::Exercise { .. } => (self.now + self.drawn.exercise, done()),
             Verb::Route { zone } => {
                 let until = self.now + self.drawn.route[site - 1];
-                if attempt.id.run.0 != 0 {
+                if attempt.id.run.0 != 0 && until <= late {
                     self.marks.routed[site - 1].get_or_insert(until);
                 }
                 self.scene.zone[site] = (until, zone.epoch.clone(), zone.serial);

@@ -6,7 +6,10 @@ use model::SiteId;
 
 use super::*;
 
-const FEW: Effort = Effort { samples: 100, seed: 1 };
+/// A debug build draws some hundred losses a second.
+const FEW: Effort = Effort { samples: 40, seed: 1 };
+/// Where only costs and reasons are looked at.
+const FEWEST: Effort = Effort { samples: 2, seed: 1 };
 
 fn example(name: &str) -> Design {
     let text = match name {
@@ -23,7 +26,11 @@ fn example(name: &str) -> Design {
 const EXAMPLES: [&str; 5] = ["xyz-webserver", "storefront", "regulated-cases", "ha-webapp", "twenty-mistakes"];
 
 fn of(design: &Design) -> StrategyAssessment {
-    strategies(design, model::rates::bundled(), &History::default(), FEW)
+    with(design, FEW)
+}
+
+fn with(design: &Design, effort: Effort) -> StrategyAssessment {
+    strategies(design, model::rates::bundled(), &History::default(), effort)
 }
 
 fn minutes(n: u64) -> Duration {
@@ -61,7 +68,7 @@ fn seed_004_is_not_recovered_in_two_minutes_and_traffic_promotes_nothing() {
 #[test]
 fn no_strategy_costs_less_than_a_simpler_one() {
     for name in EXAMPLES {
-        let assessed = of(&example(name));
+        let assessed = with(&example(name), FEWEST);
         let months: Vec<_> = assessed.considered.iter().map(|one| one.cost.month).collect();
         assert!(months.is_sorted(), "{name}: {months:?}");
         assert_eq!(assessed.considered.len(), 6);
@@ -99,7 +106,7 @@ fn a_region_that_is_not_approved_takes_nobody_in() {
     let mut design = example("regulated-cases");
     let home = design.preferred().unwrap().id.clone();
     design.residency.insert("enforcement-records".into(), vec![home, SiteId::new("elsewhere")]);
-    let assessed = of(&design);
+    let assessed = with(&design, FEWEST);
     for strategy in &Strategy::ALL[1..] {
         assert!(misses(&assessed, *strategy).contains("is not approved for enforcement-records data"), "{strategy:?}");
     }
@@ -138,7 +145,7 @@ fn the_blueprint_of_seed_003_is_warm_standby() {
 
 #[test]
 fn seed_002_writes_in_every_region_and_says_nothing_of_conflicts() {
-    let assessed = of(&example("storefront"));
+    let assessed = with(&example("storefront"), FEWEST);
     assert!(misses(&assessed, Strategy::ActiveActive).contains("no conflict strategy is declared"));
     assert!(misses(&assessed, Strategy::HotStandby).contains("writes must be taken in every region"));
     assert_eq!((assessed.choice.chosen, assessed.choice.nearest), (None, Some(Strategy::ActiveActive)));
@@ -158,7 +165,7 @@ fn a_component_with_its_own_recovery_point_is_held_against_that() {
     let mut design = example("ha-webapp");
     let files = design.components.iter_mut().find(|part| part.id.as_str() == "files").unwrap();
     files.values.set("objectives.rpo", model::Value::Duration(minutes(60)));
-    let assessed = of(&design);
+    let assessed = with(&design, FEWEST);
     let warm = misses(&assessed, Strategy::BackupRestore);
     assert!(warm.contains("files: forecast RPO p95"), "{warm}");
 }
