@@ -28,7 +28,9 @@ pub fn whole(assessment: &Assessment, prose: Prose, all: bool) -> String {
         report.readiness(),
         report.calls(),
         report.residency(),
-        assessment.numbers.forecast.as_ref().map_or_else(String::new, |forecast| numbers::failover(forecast, prose) + &assessment.numbers.yearly(prose)),
+        assessment.numbers.forecast.as_ref().map_or_else(String::new, |forecast| {
+            numbers::failover(forecast, prose) + &assessment.numbers.yearly(prose)
+        }),
         assessment.numbers.cost(prose, all),
         report.next(),
     ];

@@ -168,10 +168,7 @@ fn what_takes_longer_than_virtual_time_lasts_did_not_end() {
     model.acts.promote = Together::one("cases", never);
     let forecast = forecast(&model, 20, 1);
     assert_eq!((forecast.recovered, forecast.unended, forecast.circling, forecast.rto.p50), (0, 20, 0, None));
-    assert_eq!(
-        forecast.did_not_end().as_deref(),
-        Some("20 of 20 losses had not ended after 720h of virtual time")
-    );
+    assert_eq!(forecast.did_not_end().as_deref(), Some("20 of 20 losses had not ended after 720h of virtual time"));
 }
 
 /// An epoch that is never granted within an order, which is given again for as long as its step may take.
