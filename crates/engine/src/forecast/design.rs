@@ -520,6 +520,8 @@ fn timing(variant: &Variant<'_>) -> Timing {
         // has renewed (`guard::promotion_holds_for`). What nobody renews cannot be renewed unseen, and a service that restores
         // for hours is not ordered again every half second: the order may stand as long as the answer that it waits for.
         renew_timeout: LONG,
+        // The prior of a real request is all of it, cold caches and repetitions included.
+        request_timeout: LONG,
         probe_every: every,
         probe_timeout: SECOND,
         suspect_after: ms(1),

@@ -162,6 +162,17 @@ fn a_slow_promotion_is_ordered_once_however_short_the_order_holds() {
 }
 
 #[test]
+fn a_request_that_hung_is_sent_anew() {
+    let mut model = Model::of(&example("standard"), &History::default());
+    let often = model.topology.timing.request_timeout * 2;
+    model.acts.exercise = Sourced::known(Spread::even(Duration::ZERO, often), "half of them hang");
+    let forecast = forecast(&model, 100, 1);
+    assert_eq!(forecast.did_not_end(), None);
+    // A step gives up after four that hung in a row: one recovery of sixteen.
+    assert!((85..100).contains(&forecast.recovered), "{}", forecast.recovered);
+}
+
+#[test]
 fn what_takes_longer_than_virtual_time_lasts_did_not_end() {
     let mut model = Model::of(&example("standard"), &History::default());
     let never = Sourced::known(Spread::Always(HORIZON), "it has neither a copy nor a backup");
@@ -171,13 +182,14 @@ fn what_takes_longer_than_virtual_time_lasts_did_not_end() {
     assert_eq!(forecast.did_not_end().as_deref(), Some("20 of 20 losses had not ended after 720h of virtual time"));
 }
 
-/// An epoch that is never granted within an order, which is given again for as long as its step may take.
+/// A request that always hangs, and is sent again for as long as its step may take.
 #[test]
 fn an_order_that_lapses_for_ever_ends_as_a_circle() {
     let mut topology = (*example("standard")).clone();
-    topology.timing.step_deadlines.promote = Duration::from_secs(365 * 86_400);
+    topology.timing.step_deadlines.exercise = Duration::from_secs(365 * 86_400);
     let mut model = of(topology);
-    model.acts.bid = Sourced::known(Spread::Always(HORIZON * 2), "voters that never answer");
+    let hangs = model.topology.timing.request_timeout * 2;
+    model.acts.exercise = Sourced::known(Spread::Always(hangs), "an instance that never answers");
     let forecast = forecast(&model, 1_000, 1);
     assert_eq!((forecast.samples, forecast.circling, forecast.recovered), (3, 3, 0));
     assert!(forecast.did_not_end().is_some_and(|why| why.contains("3 of 3 losses went round in a circle")));

@@ -126,6 +126,7 @@ pub struct World<'a> {
     /// Polls that are, or were, to be carried out.
     polls: Vec<Time>,
     drawn: Drawn,
+    dice: Dice,
     marks: Marks,
     ends: Vec<(AttemptId, Outcome)>,
     asked: [bool; 2],
@@ -140,8 +141,8 @@ impl<'a> World<'a> {
     /// `calm` is the workload as it was before the loss; see [`Scene::calm`].
     pub fn new(model: &'a Model, calm: &Workload, mut dice: Dice, pace: Pace) -> Self {
         let timing = &model.topology.timing;
-        let named = dice.clone();
-        let named = &named;
+        let origin = dice.clone();
+        let named = &origin;
         let of = |purpose: &'static str| move |name: &str| named.of_name(purpose, name);
         let mut share = || dice.share();
         let first_poll = LOST - timing.probe_every.mul_f64(share());
@@ -177,6 +178,7 @@ impl<'a> World<'a> {
             looks: None,
             polls: Vec::with_capacity(16),
             drawn: Drawn { bid, promote, ready, exercise, scale, route, keep, again, approve, accept, slowest },
+            dice: origin,
             marks: Marks::default(),
             ends: Vec::with_capacity(16),
             asked: [false; 2],
@@ -404,7 +406,14 @@ impl<'a> World<'a> {
                 self.scene.ready = Some(runs + self.drawn.ready);
                 (until, Outcome::Done(Evidence { epoch: Some(epoch), ..Evidence::default() }))
             }
-            Verb::Exercise { .. } => (self.now + self.drawn.exercise, done()),
+            // A request that hung is sent anew, and the next one takes what it takes.
+            Verb::Exercise { .. } => {
+                let takes = match attempt.id.number {
+                    0 | 1 => self.drawn.exercise,
+                    again => self.model.acts.exercise.at(self.dice.of_name("exercise", &again.to_string())),
+                };
+                (self.now + takes, done())
+            }
             Verb::Route { zone } => {
                 let until = self.now + self.drawn.route[site - 1];
                 if attempt.id.run.0 != 0 && until <= late {

@@ -169,3 +169,19 @@ fn a_component_with_its_own_recovery_point_is_held_against_that() {
     let warm = misses(&assessed, Strategy::BackupRestore);
     assert!(warm.contains("files: forecast RPO p95"), "{warm}");
 }
+
+/// Orders that lapsed sooner than their act can end were given again for ever: promotions of minutes, requests with cold
+/// caches.
+#[test]
+fn no_forecast_of_an_example_turns_in_a_circle() {
+    for name in EXAMPLES {
+        let design = example(name);
+        let assessed = with(&design, Effort { samples: 20, seed: 1 });
+        let declared = as_declared(&design, &History::default(), FEW);
+        let made = assessed.considered.iter().filter_map(|one| one.forecast.as_ref()).chain(&declared);
+        for forecast in made {
+            assert_eq!(forecast.circling, 0, "{name}: {forecast:#?}");
+            assert!(forecast.decisions < 60, "{name}: {}", forecast.decisions);
+        }
+    }
+}
