@@ -17,7 +17,7 @@ const LARGEST: u64 = 4 << 20;
 #[derive(Debug, Args)]
 pub struct Figures {
     /// Losses of the region to simulate, for each strategy
-    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(20..=1_000_000))]
+    #[arg(long, value_name = "N", default_value_t = 500, value_parser = clap::value_parser!(u32).range(20..=1_000_000))]
     samples: u32,
     /// Where chance begins; the same seed gives the same figures
     #[arg(long, value_name = "S", default_value_t = 1)]

@@ -1,6 +1,7 @@
 //! The figures of an assessment as people read them: strategies beside each other, how long a failover takes and what it
 //! loses, what readiness costs.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use engine::assess::strategy::{
@@ -8,9 +9,9 @@ use engine::assess::strategy::{
 };
 use engine::cost::{BreakEven, Cost, Losses, Saving, bill, price, savings};
 use engine::forecast::availability::allowed;
-use engine::forecast::{Availability, Forecast, History, Quantiles, Secs};
+use engine::forecast::{self, Availability, Forecast, History, Model, Quantiles, Secs};
 use model::time::human;
-use model::{Design, Rates, Usd};
+use model::{Design, Rates, Topology, Usd};
 use serde::Serialize;
 
 use super::picture::{Point, Tone, svg, thousands};
@@ -55,9 +56,16 @@ pub struct Bill {
 }
 
 impl Numbers {
-    pub fn of(design: &Design, rates: &Rates, history: &History, effort: Effort) -> Self {
+    /// With the `topology` of a spec that can be run: its forecast is that of the drills' own workload.
+    pub fn of(design: &Design, topology: Option<&Topology>, rates: &Rates, history: &History, effort: Effort) -> Self {
         let cost = price(&bill(design, None), rates);
-        let forecast = as_declared(design, history, effort);
+        let forecast = match topology {
+            Some(topology) => {
+                let model = Model::of(&Arc::new(topology.clone()), history);
+                Some(forecast::forecast(&model, effort.samples, effort.seed))
+            }
+            None => as_declared(design, history, effort),
+        };
         Self {
             strategy: strategies(design, rates, history, effort),
             availability: availability_of(design, forecast.as_ref()),

@@ -111,7 +111,8 @@ impl Assess {
         let review = review(&spec.design, today);
         let accepted = self.baseline.as_deref().map(baseline::read).transpose()?;
         let acceptance = accepted.as_ref().map(|accepted: &Baseline| accept(&review.findings, accepted, today));
-        let numbers = Numbers::of(&spec.design, &rates, &self.figures.history()?, self.figures.effort());
+        let (history, effort) = (self.figures.history()?, self.figures.effort());
+        let numbers = Numbers::of(&spec.design, spec.topology.as_ref(), &rates, &history, effort);
         let file = path.display().to_string();
         let assessment = Assessment::new(file, &spec.design, today, review, numbers, acceptance);
         match form {

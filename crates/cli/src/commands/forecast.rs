@@ -33,7 +33,8 @@ impl Forecast {
         let path = self.spec.as_ref().unwrap_or(&globals.file);
         let spec = spec_file::for_assessment(path, output)?;
         let rates = self.figures.rates()?;
-        let numbers = Numbers::of(&spec.design, &rates, &self.figures.history()?, self.figures.effort());
+        let (history, effort) = (self.figures.history()?, self.figures.effort());
+        let numbers = Numbers::of(&spec.design, spec.topology.as_ref(), &rates, &history, effort);
         let mut value = json!({
             "file": path,
             "workload": spec.design.workload,

@@ -387,7 +387,9 @@ impl<'a> World<'a> {
         }
         let (until, outcome) = match &action.verb {
             Verb::Scale { instances } => {
-                let until = self.now + self.drawn.scale;
+                // An order that is given again finds what the one before has begun.
+                let begun = self.scene.scaled.as_ref().map(|(until, _)| *until);
+                let until = begun.unwrap_or(self.now + self.drawn.scale).max(self.now);
                 self.scene.scaled = Some((until, *instances));
                 (until, done())
             }
@@ -415,7 +417,11 @@ impl<'a> World<'a> {
                 (self.now + takes, done())
             }
             Verb::Route { zone } => {
-                let until = self.now + self.drawn.route[site - 1];
+                let (begun, epoch, serial) = &self.scene.zone[site];
+                let until = match *epoch == zone.epoch && *serial == zone.serial {
+                    true => (*begun).max(self.now),
+                    false => self.now + self.drawn.route[site - 1],
+                };
                 if attempt.id.run.0 != 0 && until <= late {
                     self.marks.routed[site - 1].get_or_insert(until);
                 }
