@@ -184,7 +184,7 @@ struct Mark<'a> {
     anchor: &'static str,
 }
 
-/// Names stand right of their points, left where there is no room, and below each other where they would cover one another.
+/// Names stand right of their points, left where there is no room, and below or above each other where they would cover one another.
 fn marks<'a>(points: &'a [Point], times: &Times, money: &Money) -> Vec<Mark<'a>> {
     let mut marks: Vec<Mark<'a>> = Vec::new();
     let mut order: Vec<&Point> = points.iter().collect();
@@ -198,7 +198,6 @@ fn marks<'a>(points: &'a [Point], times: &Times, money: &Money) -> Vec<Mark<'a>>
         let (label_x, anchor) = if x + 12.0 + wide > NEVER + 40.0 { (x - 12.0, "end") } else { (x + 12.0, "start") };
         let span = |x: f64, anchor: &str| if anchor == "end" { (x - wide, x) } else { (x, x + wide) };
         let (from, to) = span(label_x, anchor);
-        let mut label_y = y + 4.0;
         let covers = |other: &Mark<'_>, label_y: f64| {
             let wide = other.label.chars().count() as f64 * LETTER;
             let (a, b) = if other.anchor == "end" {
@@ -208,9 +207,11 @@ fn marks<'a>(points: &'a [Point], times: &Times, money: &Money) -> Vec<Mark<'a>>
             };
             a < to && from < b && (other.label_y - label_y).abs() < LINE
         };
-        while marks.iter().any(|other| covers(other, label_y)) && label_y < BOTTOM + LINE {
-            label_y += LINE;
-        }
+        // At its point, a line below, one above, two below, …, and never on the axis.
+        let lines = (0..20).flat_map(|n| [f64::from(n), -f64::from(n)]);
+        let mut heights = lines.map(|n| y + 4.0 + n * LINE).filter(|height| (TOP..BOTTOM).contains(height));
+        let free = heights.find(|height| !marks.iter().any(|other| covers(other, *height)));
+        let label_y = free.unwrap_or(y + 4.0);
         marks.push(Mark { point, x, y, label, label_x, label_y, anchor });
     }
     marks

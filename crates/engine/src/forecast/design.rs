@@ -436,7 +436,11 @@ fn topology(variant: &Variant<'_>, ours: bool) -> Topology {
             component("compute", Plane::Compute, ComponentKind::Fleet(fleet())),
             component("data", Plane::Data, ComponentKind::Postgres(database())),
         ],
-        timing: if ours { design.timing.clone() } else { timing(variant) },
+        timing: match (ours, variant.strategy) {
+            (true, None) => design.timing.clone(),
+            (true, Some(_)) => patient(design.timing.clone()),
+            (false, _) => timing(variant),
+        },
         drills: Vec::new(),
     }
 }
@@ -503,6 +507,16 @@ fn database() -> Postgres {
     }
 }
 
+/// The deadlines of a spec are for the strategy that it has. Who restores, or deploys first, sets longer ones.
+fn patient(timing: Timing) -> Timing {
+    let fence = timing.step_deadlines.fence;
+    Timing { request_timeout: LONG, step_deadlines: long(fence), ..timing }
+}
+
+fn long(fence: Duration) -> StepDeadlines {
+    StepDeadlines { check: LONG, fence, promote: LONG, follow: LONG, scale: LONG, route: LONG, exercise: LONG }
+}
+
 /// A controller that asks the provider's interfaces as often as the quickest check does; what has been found out by a check
 /// or an alarm needs no further waiting.
 fn timing(variant: &Variant<'_>) -> Timing {
@@ -530,15 +544,7 @@ fn timing(variant: &Variant<'_>) -> Timing {
         stale_after: every * 3,
         check_every: every / 2,
         max_lag: LONG,
-        step_deadlines: StepDeadlines {
-            check: LONG,
-            fence: SECOND * 30,
-            promote: LONG,
-            follow: LONG,
-            scale: LONG,
-            route: LONG,
-            exercise: LONG,
-        },
+        step_deadlines: long(SECOND * 30),
         ..standard
     }
 }
