@@ -276,7 +276,18 @@ fn forbidden(design: &Design, strategy: Strategy, variant: Option<&Variant<'_>>)
     why
 }
 
+/// What is chosen, and why; with a word of what could not be judged.
 fn verdict(declared: Option<Strategy>, choice: &Choice, candidates: &[Candidate], wanted: &Wanted) -> String {
+    let mut verdict = beside_declared(declared, choice, candidates, wanted);
+    let best = choice.chosen.or(choice.nearest);
+    let best = candidates.iter().find(|candidate| Some(candidate.strategy) == best);
+    if wanted.budget.is_some_and(|budget| best.is_some_and(|best| !best.priced && best.month <= budget)) {
+        verdict += "; its budget is not judged, for something that it needs has no price";
+    }
+    verdict
+}
+
+fn beside_declared(declared: Option<Strategy>, choice: &Choice, candidates: &[Candidate], wanted: &Wanted) -> String {
     let best = choice.chosen.or(choice.nearest);
     let misses = |strategy: Strategy| {
         let candidate = candidates.iter().find(|candidate| candidate.strategy == strategy);

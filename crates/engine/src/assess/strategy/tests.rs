@@ -141,6 +141,10 @@ fn the_blueprint_of_seed_003_is_warm_standby() {
         misses(&assessed, Strategy::BackupRestore)
     );
     assert!(misses(&assessed, Strategy::ActiveActive).contains("conflicting writes"));
+    // Most of it has no price there: below the budget is what is known of the sum, not the sum.
+    assert!(assessed.verdict.ends_with("; its budget is not judged, for something that it needs has no price"));
+    design.objectives.budget = None;
+    assert!(!of(&design).verdict.contains("budget"));
 }
 
 #[test]
