@@ -113,12 +113,11 @@ impl Server {
         list.sync_all().map_err(Error::file("sync commits.jsonl"))?;
         watch.lap("read the log");
         let end = ends.last().map_or(fork.lsn, |(_, end)| *end).max(control.reached());
-        let isolated = self
-            .isolate(&Needed { redo: control.redo, end, segment_bytes: control.segment_bytes }, pass, watch)
-            .await?;
         let path = directory.join("rows.jsonl");
-        let compared =
-            self.compare_rows(source, control, history, fork, touched, create(&path)?, pass, isolated).await?;
+        let out = create(&path)?;
+        let needed = Needed { redo: control.redo, end, segment_bytes: control.segment_bytes };
+        let isolated = self.isolate(&needed, pass, watch).await?;
+        let compared = self.compare_rows(source, control, history, fork, touched, out, pass, isolated).await?;
         let rows = digest(&path, "rows.jsonl".into())?;
         let (site, system) = (self.config.site.to_string(), control.system.clone());
         let (timeline, divergence) = (fork.timeline, fork.lsn);

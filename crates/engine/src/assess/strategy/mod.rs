@@ -62,8 +62,9 @@ pub fn strategies(design: &Design, rates: &Rates, history: &History, effort: Eff
     let mut considered: Vec<Considered> = Vec::new();
     for strategy in Strategy::ALL {
         let mut next = consider(design, strategy, rates, history, effort);
-        if let (Some(before), Some(loss)) = (considered.last(), next.loss(design)) {
-            let weaker = before.loss(design).map(|weaker| (before.cost.month, weaker));
+        let of_one = |one: &Considered| loss(design, one.forecast.as_ref());
+        if let (Some(before), Some(loss)) = (considered.last(), of_one(&next)) {
+            let weaker = of_one(before).map(|weaker| (before.cost.month, weaker));
             let even = weaker.map(|weaker| break_even(weaker, (next.cost.month, loss)));
             // As long as prices are missing, nobody knows that it costs no more.
             let whole = before.cost.is_whole() && next.cost.is_whole();
@@ -133,16 +134,10 @@ fn wanted(design: &Design) -> Wanted {
     }
 }
 
-impl Considered {
-    /// What one loss of the region costs with this strategy.
-    fn loss(&self, design: &Design) -> Option<Usd> {
-        let lost = self.forecast.as_ref().and_then(|forecast| forecast.rpo.mean).unwrap_or_default();
-        losses(design).of_one(self.away(), lost.0)
-    }
-
-    fn away(&self) -> Duration {
-        away(self.forecast.as_ref())
-    }
+/// What one loss of the region costs with the recovery of this forecast.
+fn loss(design: &Design, forecast: Option<&Forecast>) -> Option<Usd> {
+    let lost = forecast.and_then(|forecast| forecast.rpo.mean).unwrap_or_default();
+    losses(design).of_one(away(forecast), lost.0)
 }
 
 fn consider(design: &Design, strategy: Strategy, rates: &Rates, history: &History, effort: Effort) -> Considered {
@@ -157,32 +152,27 @@ fn consider(design: &Design, strategy: Strategy, rates: &Rates, history: &Histor
         Some(forecast) => (forecast.rto.p95, forecast.rpo.p95.unwrap_or_default()),
         None => (Some(Secs(stays(design))), Secs::default()),
     };
-    let mut considered = Considered {
+    let availability = yearly(design, away(forecast.as_ref()));
+    let a_year = rust_decimal::Decimal::try_from(availability.losses_a_year).unwrap_or_default();
+    Considered {
         candidate: Candidate {
             strategy,
             rto: rto.map(|secs| secs.0),
             rpo: rpo.0,
             own: variant.as_ref().filter(|_| moves).map_or_else(Vec::new, |variant| own_losses(variant, history)),
-            availability: 0.0,
+            availability: availability.percent,
             added_latency: variant.as_ref().and_then(added_latency),
             latency: latency(design, strategy),
             month: cost.month,
             priced: cost.is_whole(),
             forbidden: forbidden(design, strategy, variant.as_ref()),
         },
+        losses_a_year: loss(design, forecast.as_ref()).map(|loss| loss * a_year),
         forecast,
-        availability: yearly(design, Duration::ZERO),
+        availability,
         cost,
-        losses_a_year: None,
         break_even: None,
-    };
-    let availability = yearly(design, considered.away());
-    let losses = availability.losses_a_year;
-    let a_year = rust_decimal::Decimal::try_from(losses).unwrap_or_default();
-    considered.losses_a_year = considered.loss(design).map(|loss| loss * a_year);
-    considered.candidate.availability = availability.percent;
-    considered.availability = availability;
-    considered
+    }
 }
 
 /// How long a workload that stays is away: a zone's failover where only zones must be survived, else the outage itself.
