@@ -16,11 +16,12 @@ pub enum Exit {
     AwaitingApproval = 8,
     Due = 9,
     Findings = 10,
+    Drifted = 11,
     Interrupted = 130,
 }
 
 impl Exit {
-    pub const ALL: [(Exit, &str); 12] = [
+    pub const ALL: [(Exit, &str); 13] = [
         (Exit::Ok, "done, or nothing to do"),
         (Exit::Failed, "the run or the drill failed"),
         (Exit::Usage, "wrong arguments"),
@@ -32,6 +33,7 @@ impl Exit {
         (Exit::AwaitingApproval, "the run waits for approval"),
         (Exit::Due, "drills are due (`drill --due --dry-run`)"),
         (Exit::Findings, "findings of the severity that `assess --fail-on` names, or graver"),
+        (Exit::Drifted, "the written files are not what the spec renders (`render --check`)"),
         (Exit::Interrupted, "interrupted; what the command had started was stopped, a run that was asked for goes on"),
     ];
 

@@ -41,11 +41,13 @@ pub enum Code {
     FileExists,
     CannotWrite,
     RatesUnreadable,
+    RenderImpossible,
+    RenderEdited,
 }
 
 impl Code {
     #[cfg(test)]
-    pub const ALL: [Code; 31] = [
+    pub const ALL: [Code; 33] = [
         Code::Usage,
         Code::SpecNotFound,
         Code::SpecUnreadable,
@@ -77,6 +79,8 @@ impl Code {
         Code::FileExists,
         Code::CannotWrite,
         Code::RatesUnreadable,
+        Code::RenderImpossible,
+        Code::RenderEdited,
     ];
 
     #[cfg(test)]
@@ -116,6 +120,8 @@ impl Code {
             Code::FileExists => ("file-exists", Exit::Refused),
             Code::CannotWrite => ("cannot-write", Exit::Environment),
             Code::RatesUnreadable => ("rates-unreadable", Exit::Usage),
+            Code::RenderImpossible => ("render-impossible", Exit::InvalidSpec),
+            Code::RenderEdited => ("render-edited", Exit::Refused),
         }
     }
 }

@@ -9,6 +9,7 @@ mod assessment;
 mod commands;
 mod exit;
 mod failure;
+mod folder;
 mod following;
 mod glass_text;
 mod interrupt;

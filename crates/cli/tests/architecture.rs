@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Each crate of the workspace, and the crates of ours that it may depend on. A new crate must be entered here.
-const MAY_KNOW: [(&str, &[&str]); 8] = [
+const MAY_KNOW: [(&str, &[&str]); 9] = [
     ("antipode-model", &[]),
     ("antipode-engine", &["antipode-model"]),
+    ("antipode-render", &["antipode-model"]),
     ("antipode-drivers", &["antipode-model"]),
     ("antipode-controller", &["antipode-model", "antipode-engine", "antipode-drivers"]),
     ("antipode-sim", &["antipode-model", "antipode-engine"]),
@@ -19,6 +20,7 @@ const MAY_KNOW: [(&str, &[&str]); 8] = [
         &[
             "antipode-model",
             "antipode-engine",
+            "antipode-render",
             "antipode-drivers",
             "antipode-controller",
             "antipode-sim",
@@ -29,7 +31,7 @@ const MAY_KNOW: [(&str, &[&str]); 8] = [
 ];
 
 /// Crates that decide, or are only data: all that they know of the world is given to them.
-const PURE: [&str; 3] = ["model", "engine", "sim"];
+const PURE: [&str; 4] = ["model", "engine", "render", "sim"];
 
 /// Says how fast the simulator is, so it reads a real clock and uses every processor.
 const EXEMPT: &str = "sim/src/sweep.rs";

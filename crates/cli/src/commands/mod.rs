@@ -18,6 +18,7 @@ mod init;
 mod journal;
 mod man;
 mod probe;
+mod render;
 mod restore;
 mod schema;
 mod sim;
@@ -54,6 +55,7 @@ pub enum Command {
     Assess(assess::Assess),
     Explain(explain::Explain),
     Forecast(forecast::Forecast),
+    Render(render::Render),
     Evidence(evidence::Evidence),
     Completions(completions::Completions),
     Man(man::Man),
@@ -84,6 +86,7 @@ pub fn run(command: Command, globals: &Globals, output: &Output) -> Result<Exit,
         Command::Assess(args) => args.run(globals, output),
         Command::Explain(args) => args.run(output),
         Command::Forecast(args) => args.run(globals, output),
+        Command::Render(args) => args.run(globals, output),
         Command::Completions(args) => args.run(output),
         Command::Man(args) => args.run(output),
         Command::Evidence(args) => args.run(output),

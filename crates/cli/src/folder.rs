@@ -1,0 +1,200 @@
+//! A folder of files that a command writes again and again, beside files of others.
+//!
+//! A list in it says which files are ours and what they were when they were written. A file that is not as it was written
+//! is somebody's work: it is not overwritten without being told to.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use render::File;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::failure::{Code, Failure};
+use crate::new_file;
+use crate::prose::counted;
+
+/// The list, within the folder.
+const LIST: &str = ".antipode-render.json";
+
+pub struct Folder<'f> {
+    at: &'f Path,
+    files: &'f [File],
+}
+
+/// What there was to do.
+#[derive(Debug, Default, Serialize)]
+pub struct Written {
+    pub created: Vec<String>,
+    pub changed: Vec<String>,
+    pub removed: Vec<String>,
+    pub unchanged: usize,
+}
+
+/// How the folder differs from what would be written.
+#[derive(Debug, Default, Serialize)]
+pub struct Drift {
+    pub missing: Vec<String>,
+    pub different: Vec<String>,
+    /// Written once, and asked for no longer.
+    pub surplus: Vec<String>,
+}
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct List {
+    files: BTreeMap<String, String>,
+}
+
+impl<'f> Folder<'f> {
+    pub fn new(at: &'f Path, files: &'f [File]) -> Folder<'f> {
+        Folder { at, files }
+    }
+
+    pub fn compare(&self) -> Result<Drift, Failure> {
+        let mut drift = Drift::default();
+        for file in self.files {
+            match self.read(&file.path)? {
+                None => drift.missing.push(file.path.clone()),
+                Some(text) if !file.once && text != file.text.as_bytes() => drift.different.push(file.path.clone()),
+                Some(_) => {}
+            }
+        }
+        for path in self.list()?.files.into_keys().filter(|path| !self.files.iter().any(|file| file.path == *path)) {
+            if self.read(&path)?.is_some() {
+                drift.surplus.push(path);
+            }
+        }
+        Ok(drift)
+    }
+
+    pub fn write(&self, overwrite: bool) -> Result<Written, Failure> {
+        let old = self.list()?;
+        let surplus: Vec<&String> =
+            old.files.keys().filter(|path| !self.files.iter().any(|file| file.path == **path)).collect();
+        if !overwrite {
+            self.refuse_edited(&old, &surplus)?;
+        }
+        let mut written = Written::default();
+        let mut list = List::default();
+        for file in self.files {
+            let before = self.read(&file.path)?;
+            if !file.once {
+                list.files.insert(file.path.clone(), digest(file.text.as_bytes()));
+            }
+            match before {
+                Some(text) if file.once || text == file.text.as_bytes() => written.unchanged += 1,
+                Some(_) => {
+                    new_file::write(&self.place(&file.path)?, &file.text, true)?;
+                    written.changed.push(file.path.clone());
+                }
+                None => {
+                    new_file::write(&self.place(&file.path)?, &file.text, false)?;
+                    written.created.push(file.path.clone());
+                }
+            }
+        }
+        for path in surplus {
+            match fs::remove_file(self.at.join(path)) {
+                Ok(()) => written.removed.push(path.clone()),
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(failed(&self.at.join(path), "cannot be removed", &error)),
+            }
+        }
+        let text = serde_json::to_string_pretty(&list).expect("paths and digests are text");
+        new_file::write(&self.place(LIST)?, &format!("{text}\n"), true)?;
+        Ok(written)
+    }
+
+    /// Refuses before anything is written.
+    fn refuse_edited(&self, old: &List, surplus: &[&String]) -> Result<(), Failure> {
+        let mut edited: Vec<String> = Vec::new();
+        let wanted = self.files.iter().filter(|file| !file.once).map(|file| (&file.path, Some(file.text.as_bytes())));
+        for (path, text) in wanted.chain(surplus.iter().map(|path| (*path, None))) {
+            let Some(now) = self.read(path)? else { continue };
+            let as_written = old.files.get(path).is_some_and(|known| *known == digest(&now));
+            if !as_written && Some(now.as_slice()) != text {
+                edited.push(path.clone());
+            }
+        }
+        if edited.is_empty() {
+            return Ok(());
+        }
+        let them = counted(edited.len(), "file");
+        Err(Failure::new(
+            Code::RenderEdited,
+            format!(
+                "{them} of {} were changed by hand, or are not ours:\n  {}",
+                self.at.display(),
+                edited.join("\n  ")
+            ),
+        )
+        .hint(
+            "nothing was written; put the change into the spec, move the file away, or write over it with --overwrite",
+        ))
+    }
+
+    fn list(&self) -> Result<List, Failure> {
+        let Some(bytes) = self.read(LIST)? else { return Ok(List::default()) };
+        serde_json::from_slice(&bytes).map_err(|error| {
+            Failure::new(Code::RenderEdited, format!("{} cannot be understood: {error}", self.at.join(LIST).display()))
+                .hint("nothing was written; restore that file from version control, or remove it and use --overwrite")
+        })
+    }
+
+    fn read(&self, path: &str) -> Result<Option<Vec<u8>>, Failure> {
+        match fs::read(self.at.join(path)) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(failed(&self.at.join(path), "cannot be read", &error)),
+        }
+    }
+
+    fn place(&self, path: &str) -> Result<PathBuf, Failure> {
+        let place = self.at.join(path);
+        let folder = place.parent().unwrap_or(self.at);
+        fs::create_dir_all(folder).map_err(|error| failed(folder, "cannot be made", &error))?;
+        Ok(place)
+    }
+}
+
+fn failed(path: &Path, what: &str, error: &std::io::Error) -> Failure {
+    Failure::new(Code::CannotWrite, format!("{} {what}: {error}", path.display()))
+        .hint("name another folder, or get permission to write there")
+}
+
+fn digest(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+impl Written {
+    pub fn text(&self) -> String {
+        let (created, changed, removed) = (self.created.len(), self.changed.len(), self.removed.len());
+        format!(
+            "{} written, {changed} changed, {removed} removed, {} unchanged",
+            counted(created, "file"),
+            self.unchanged
+        )
+    }
+}
+
+impl Drift {
+    pub fn is_empty(&self) -> bool {
+        self.missing.is_empty() && self.different.is_empty() && self.surplus.is_empty()
+    }
+    pub fn text(&self, at: &Path) -> String {
+        if self.is_empty() {
+            return format!("{} is what the spec renders\n", at.display());
+        }
+        let mut out = format!("{} is not what the spec renders:\n", at.display());
+        for (word, paths) in
+            [("missing", &self.missing), ("different", &self.different), ("no longer asked for", &self.surplus)]
+        {
+            for path in paths {
+                out += &format!("  {word}: {path}\n");
+            }
+        }
+        out + "render again, or put what was changed by hand into the spec\n"
+    }
+}

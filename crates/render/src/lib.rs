@@ -1,0 +1,105 @@
+//! From what a spec says to the infrastructure of every region: templates, parameters, pipelines and runbooks, as texts.
+//!
+//! ```text
+//! Design ─ services ─► Sheet (a graph of resources, each asked for by a line of the spec)
+//!        ─ split, link ─► templates, each of which knows only itself ─ yaml ─► files
+//! ```
+//!
+//! Nothing here decides who is primary. A role is state: where AWS wants to be told (which instance is the source of a
+//! replica), it is a parameter that deployments leave as it is, and recoveries change.
+//!
+//! The same spec gives the same bytes. Nothing is read and nothing is written here.
+
+pub mod link;
+pub mod names;
+mod parameters;
+pub mod resource;
+pub mod root;
+mod services;
+pub mod sheet;
+mod split;
+pub mod value;
+mod yaml;
+
+use model::{ComponentId, Design};
+use serde::Serialize;
+
+pub use link::{LinkError, Linked, Template};
+pub use root::{Group, Root};
+
+/// All that a spec gives.
+#[derive(Debug)]
+pub struct Rendering {
+    /// In the order of their paths.
+    pub files: Vec<File>,
+    /// The stacks, in the order in which they are deployed.
+    pub stacks: Vec<Linked>,
+    /// What has no template, and what to do instead.
+    pub notes: Vec<Note>,
+}
+
+/// A text, and where it belongs under the folder that is written.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
+pub struct File {
+    pub path: String,
+    pub text: String,
+    /// Only begun here: whoever fills it in keeps it, and it is never written again.
+    pub once: bool,
+}
+
+impl File {
+    pub fn new(path: impl Into<String>, text: impl Into<String>) -> File {
+        File { path: path.into(), text: text.into(), once: false }
+    }
+}
+
+/// What is not rendered for a component.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Note {
+    pub component: ComponentId,
+    pub says: String,
+    /// The step of the runbook, or the command, that takes its place.
+    pub instead: String,
+}
+
+/// Why a spec cannot be rendered.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Problem {
+    /// The key of the spec.
+    pub path: String,
+    pub line: usize,
+    pub says: String,
+    pub hint: String,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum RenderError {
+    /// The spec asks for what cannot be.
+    #[error("the spec cannot be rendered")]
+    Impossible(Vec<Problem>),
+    /// A mistake of ours.
+    #[error("templates do not fit together: {0}")]
+    Link(#[from] LinkError),
+}
+
+/// Everything for `design`; `spec` is what its file is called.
+///
+/// # Errors
+/// When the spec asks for what AWS does not have in a region, or cannot name.
+pub fn render(design: &Design, spec: &str) -> Result<Rendering, RenderError> {
+    let mut sheet = sheet::Sheet::new(design, spec);
+    services::render(&mut sheet);
+    if !sheet.problems.is_empty() {
+        return Err(RenderError::Impossible(sheet.problems));
+    }
+    let stacks = link::link(&sheet)?;
+    let mut files: Vec<File> = stacks.iter().flat_map(|stack| templates(stack, spec)).collect();
+    files.extend(stacks.iter().flat_map(parameters::files));
+    files.sort();
+    Ok(Rendering { files, stacks, notes: sheet.notes })
+}
+
+fn templates(stack: &Linked, spec: &str) -> Vec<File> {
+    let path = |template: &Template| format!("cloudformation/{}/{}.yaml", stack.root, template.name);
+    stack.templates.iter().map(|template| File::new(path(template), yaml::template(template, spec))).collect()
+}

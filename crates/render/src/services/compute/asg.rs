@@ -1,0 +1,146 @@
+//! Groups of instances over the zones of a region, started from the region's own image and replaced when they are unhealthy.
+
+use model::Part;
+use model::design::Site;
+
+use crate::resource::{Given, Resource, Target};
+use crate::root::Group;
+use crate::services::traffic::alb;
+use crate::services::{network, role};
+use crate::sheet::{Sheet, parameter, regional};
+use crate::value::Value;
+use crate::{list, map, names};
+
+/// Where instances listen for their load balancer.
+const PORT: u16 = 8080;
+
+pub fn write(sheet: &mut Sheet<'_>, part: &Part) {
+    if !sheet.renders(part) {
+        return;
+    }
+    for site in sheet.sites(part) {
+        one(sheet, part, site);
+    }
+}
+
+fn id(part: &Part, what: &str) -> String {
+    names::logical([part.id.as_str(), what])
+}
+
+fn one(sheet: &mut Sheet<'_>, part: &Part, site: &Site) {
+    let root = regional(site);
+    let asked = sheet.asked(part);
+    let template = launch_template(sheet, part, site);
+    let (minimum, maximum) = sizes(part, site);
+    let behind = part.component("behind").and_then(|id| sheet.part(&id));
+    let targets = behind.filter(|front| front.kind.name == "aws.alb").map(|front| {
+        let firewalls =
+            (network::firewall(sheet, front, site, "Lets users reach the load balancer"), firewall(sheet, part, site));
+        network::allow(sheet, site, (front, &firewalls.0), (part, &firewalls.1), PORT);
+        alb::target_group(sheet, front, part, site, "instance", PORT)
+    });
+    let warm_up = part.duration("warm_up").map_or(300, |time| time.as_secs());
+    let marks = sheet
+        .tag_map(Some(part))
+        .0
+        .into_iter()
+        .map(|(key, value)| Value::Map(map! { "Key" => key, "Value" => value, "PropagateAtLaunch" => true }));
+    let marks: Vec<Value> = marks.collect();
+    let properties = map! {
+        "VPCZoneIdentifier" => network::private_subnets(sheet, site),
+        "MinSize" => sheet.setting(&root, &id(part, "minimum"), &format!("The fewest instances of {} in this region.", part.id), minimum.to_string()),
+        "MaxSize" => sheet.setting(&root, &id(part, "maximum"), &format!("The most instances of {} in this region.", part.id), maximum.to_string()),
+        "LaunchTemplate" => map! { "LaunchTemplateId" => template.get(), "Version" => template.att("LatestVersionNumber") },
+        "HealthCheckType" => if targets.is_some() { "ELB" } else { "EC2" },
+        "HealthCheckGracePeriod" => warm_up,
+        "DefaultInstanceWarmup" => warm_up,
+    };
+    let properties =
+        properties.with_some("TargetGroupARNs", targets.map(|group| list![group.get()])).with("Tags", marks);
+    let mut group = Resource::new(
+        Group::Compute,
+        "AWS::AutoScaling::AutoScalingGroup",
+        id(part, "group"),
+        asked.clone(),
+        properties,
+    );
+    // How many run is decided while it runs: nothing here sets it, so no deployment takes away what a recovery added.
+    group.policies = map! { "UpdatePolicy" => map! { "AutoScalingRollingUpdate" => map! {
+        "MinInstancesInService" => minimum.max(1), "MaxBatchSize" => 1, "PauseTime" => format!("PT{warm_up}S"),
+        "SuspendProcesses" => list!["HealthCheck", "ReplaceUnhealthy", "AZRebalance", "AlarmNotification", "ScheduledActions"],
+    } } };
+    let group = sheet.add(&root, group);
+    if part.bool("autoscale") == Some(true) {
+        let properties = map! {
+            "AutoScalingGroupName" => group.get(),
+            "PolicyType" => "TargetTrackingScaling",
+            "TargetTrackingConfiguration" => map! {
+                "PredefinedMetricSpecification" => map! { "PredefinedMetricType" => "ASGAverageCPUUtilization" },
+                "TargetValue" => 60,
+            },
+        };
+        sheet.add(
+            &root,
+            Resource::new(Group::Compute, "AWS::AutoScaling::ScalingPolicy", id(part, "scaling"), asked, properties),
+        );
+    }
+}
+
+/// The fewest and the most instances of a region: a share of the peak, and all of it when the others are lost.
+pub fn sizes(part: &Part, site: &Site) -> (u64, u64) {
+    let here = part.at(&site.id);
+    let peak = here.count("peak").unwrap_or(2);
+    let share = here.percent("capacity").or(site.capacity).unwrap_or(100.0);
+    #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    let ready = (peak as f64 * share / 100.0).ceil() as u64;
+    let minimum = here.count("minimum").unwrap_or(ready);
+    (minimum, here.count("maximum").unwrap_or(peak.max(minimum).max(1)))
+}
+
+/// The group's own name, which its metrics have.
+pub fn name(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Value {
+    match sheet.renders(part) {
+        true => sheet.target(&regional(site), id(part, "group")).get(),
+        false => crate::services::physical(part, site).unwrap_or_else(|| part.id.to_string()).into(),
+    }
+}
+
+/// What instances of this component may reach and be reached by.
+pub fn firewall(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Target {
+    network::firewall(sheet, part, site, "What the instances reach, and who reaches them")
+}
+
+/// How an instance is started: the region's image, an encrypted disk, credentials by its role only.
+pub fn launch_template(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Target {
+    let root = regional(site);
+    let asked = sheet.asked(part);
+    let group = firewall(sheet, part, site);
+    let profile = role::instance_profile(sheet, part, site);
+    let path = format!("/{}/{}/image", sheet.design.workload, part.id);
+    let about = format!(
+        "Where this region's image of {} is named: an SSM parameter, written by whoever builds or copies the image.",
+        part.id
+    );
+    let image =
+        parameter(&id(part, "image"), "AWS::SSM::Parameter::Value<AWS::EC2::Image::Id>", &about, Given::Spec(path));
+    let data = map! {
+        "ImageId" => sheet.parameter(&root, image),
+        "InstanceType" => part.at(&site.id).text("usage.class").unwrap_or("t3.micro"),
+        "IamInstanceProfile" => map! { "Arn" => profile.att("Arn") },
+        "SecurityGroupIds" => list![group.att("GroupId")],
+        "MetadataOptions" => map! { "HttpTokens" => "required", "HttpPutResponseHopLimit" => 1 },
+        "Monitoring" => map! { "Enabled" => true },
+        "BlockDeviceMappings" => list![map! { "DeviceName" => "/dev/xvda", "Ebs" => map! { "Encrypted" => true, "VolumeType" => "gp3" } }],
+        "TagSpecifications" => list![map! { "ResourceType" => "instance", "Tags" => sheet.tags(Some(part)) }],
+    };
+    sheet.add(
+        &root,
+        Resource::new(
+            Group::Compute,
+            "AWS::EC2::LaunchTemplate",
+            id(part, "launch template"),
+            asked,
+            map! { "LaunchTemplateData" => data },
+        ),
+    )
+}

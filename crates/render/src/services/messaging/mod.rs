@@ -1,0 +1,6 @@
+//! Queues, streams and events.
+
+use super::Write;
+
+/// Who renders each kind.
+pub const KINDS: &[(&str, Write)] = &[];

@@ -1,0 +1,52 @@
+//! One file for each service: what a component of that kind becomes.
+//!
+//! Each has `write`, which puts its resources into the stacks of its regions, and functions by which other services name
+//! them, whether they are rendered or adopted: what is adopted is a parameter, with the command that finds it.
+
+mod compute;
+mod data;
+mod guard;
+mod messaging;
+mod network;
+mod operate;
+mod role;
+mod traffic;
+
+use model::Part;
+use model::design::Site;
+
+use crate::sheet::Sheet;
+
+/// What writes a component down.
+type Write = fn(&mut Sheet<'_>, &Part);
+
+/// Who renders each kind, family by family.
+const FAMILIES: [&[(&str, Write)]; 6] =
+    [traffic::KINDS, compute::KINDS, data::KINDS, guard::KINDS, messaging::KINDS, operate::KINDS];
+
+pub fn render(sheet: &mut Sheet<'_>) {
+    network::render(sheet);
+    let design = sheet.design;
+    for part in &design.components {
+        if let Some(write) = writer(&part.kind.name) {
+            write(sheet, part);
+        }
+    }
+}
+
+fn writer(kind: &str) -> Option<Write> {
+    FAMILIES.iter().copied().flatten().find(|(known, _)| *known == kind).map(|(_, write)| *write)
+}
+
+/// Whether a load balancer sends requests to it by templates of ours.
+fn serves_http(sheet: &Sheet<'_>, part: &Part) -> bool {
+    let kind = part.kind.name.as_str();
+    let serves = matches!(kind, "aws.asg" | "aws.ec2" | "aws.ecs" | "aws.fargate" | "aws.lambda");
+    serves && sheet.renders(part) && writer(kind).is_some()
+}
+
+/// The name that the spec gives it in a region.
+fn physical(part: &Part, site: &Site) -> Option<String> {
+    let here = part.at(&site.id).text("id")?;
+    Some(here.replace("{site}", site.id.as_str()))
+}

@@ -1,0 +1,168 @@
+//! What the services write on: the stacks that are being made, and what the spec says.
+
+use std::collections::BTreeMap;
+
+use model::design::{Manage, Site};
+use model::{ComponentId, Design, Part, SiteId};
+
+use crate::names;
+use crate::resource::{Asked, Given, Parameter, Resource, Target};
+use crate::root::Root;
+use crate::value::{Map, Value};
+use crate::{Note, Problem, map};
+
+/// One root stack while it is being written.
+#[derive(Clone, Debug, Default)]
+pub struct Stack {
+    pub parameters: Vec<Parameter>,
+    pub resources: Vec<Resource>,
+    /// Name, what it is, value.
+    pub outputs: Vec<(String, String, Value)>,
+}
+
+pub struct Sheet<'d> {
+    pub design: &'d Design,
+    /// What the spec's file is called.
+    pub spec: String,
+    pub stacks: BTreeMap<Root, Stack>,
+    pub notes: Vec<Note>,
+    pub problems: Vec<Problem>,
+}
+
+impl<'d> Sheet<'d> {
+    pub fn new(design: &'d Design, spec: &str) -> Sheet<'d> {
+        let (stacks, notes, problems) = (BTreeMap::new(), Vec::new(), Vec::new());
+        Sheet { design, spec: spec.to_owned(), stacks, notes, problems }
+    }
+
+    /// The region of AWS that a stack is deployed in.
+    pub fn region(&self, root: &Root) -> &'d str {
+        match root {
+            Root::Global | Root::Edge => "us-east-1",
+            Root::Switch | Root::Accelerator => "us-west-2",
+            Root::Region(id) => self.design.site(id).map_or("us-east-1", aws_region),
+        }
+    }
+    /// The regions that a part is in; all of them when it names none.
+    pub fn sites(&self, part: &Part) -> Vec<&'d Site> {
+        let within = |site: &&Site| part.sites.is_empty() || part.is_in(&site.id);
+        self.design.regions().filter(within).collect()
+    }
+    /// The regions other than this one that a part is in.
+    pub fn peers(&self, part: &Part, site: &Site) -> Vec<&'d Site> {
+        self.sites(part).into_iter().filter(|other| other.id != site.id).collect()
+    }
+    /// Whether its templates are written; else it exists, and is only referred to.
+    pub fn renders(&self, part: &Part) -> bool {
+        match part.word("managed") {
+            Some(word) => word == "render",
+            None => self.design.aws.as_ref().and_then(|aws| aws.manage) != Some(Manage::Adopt),
+        }
+    }
+
+    pub fn asked(&self, part: &Part) -> Asked {
+        self.asked_by(&format!("components.{}", part.id))
+    }
+    /// `path` is a key of the spec, such as `sites.eu-west-1`.
+    pub fn asked_by(&self, path: &str) -> Asked {
+        Asked { path: path.to_owned(), line: self.design.line(path) }
+    }
+
+    /// Puts a resource into a stack.
+    pub fn add(&mut self, root: &Root, resource: Resource) -> Target {
+        let target = Target { root: root.clone(), id: resource.id.clone() };
+        self.stacks.entry(root.clone()).or_default().resources.push(resource);
+        target
+    }
+    /// Names a resource, whether or not it is there yet.
+    pub fn target(&self, root: &Root, id: impl Into<String>) -> Target {
+        Target { root: root.clone(), id: id.into() }
+    }
+    pub fn has(&self, root: &Root, id: &str) -> bool {
+        self.stacks.get(root).is_some_and(|stack| stack.resources.iter().any(|resource| resource.id == id))
+    }
+    pub fn output(&mut self, root: &Root, name: impl Into<String>, about: impl Into<String>, value: impl Into<Value>) {
+        self.stacks.entry(root.clone()).or_default().outputs.push((name.into(), about.into(), value.into()));
+    }
+
+    /// A parameter of a root stack; the first who names it says what it is.
+    pub fn parameter(&mut self, root: &Root, parameter: Parameter) -> Value {
+        let value = Value::Parameter(root.clone(), parameter.name.clone());
+        let stack = self.stacks.entry(root.clone()).or_default();
+        if !stack.parameters.iter().any(|known| known.name == parameter.name) {
+            stack.parameters.push(parameter);
+        }
+        value
+    }
+    /// A parameter whose value the spec gives.
+    pub fn setting(&mut self, root: &Root, name: &str, about: &str, value: impl Into<String>) -> Value {
+        self.parameter(root, parameter(name, "String", about, Given::Spec(value.into())))
+    }
+    /// A parameter that a recovery changes, and no deployment.
+    pub fn state(&mut self, root: &Root, name: &str, about: &str, at_first: impl Into<String>) -> Value {
+        self.parameter(root, parameter(name, "String", about, Given::AtFirst(at_first.into())))
+    }
+    /// A parameter that somebody must find out: `how` is a command that prints it.
+    pub fn ask(&mut self, root: &Root, name: &str, about: &str, how: impl Into<String>) -> Value {
+        self.parameter(root, parameter(name, "String", about, Given::Ask(how.into())))
+    }
+
+    /// A physical name within the workload, at most `longest` characters.
+    pub fn named<'a>(&'a self, words: impl IntoIterator<Item = &'a str>, longest: usize) -> String {
+        names::physical(std::iter::once(self.design.workload.as_str()).chain(words), longest)
+    }
+    /// What every resource is marked with.
+    pub fn tags(&self, part: Option<&Part>) -> Value {
+        Value::List(
+            self.tag_pairs(part)
+                .into_iter()
+                .map(|(key, value)| map! { "Key" => key, "Value" => value }.into())
+                .collect(),
+        )
+    }
+    /// Likewise, for the types that want a map.
+    pub fn tag_map(&self, part: Option<&Part>) -> Map {
+        self.tag_pairs(part).into_iter().fold(Map::new(), |map, (key, value)| map.with(key, value))
+    }
+    fn tag_pairs(&self, part: Option<&Part>) -> Vec<(&'static str, String)> {
+        let mut tags = vec![("antipode:workload", self.design.workload.clone())];
+        tags.extend(part.map(|part| ("antipode:component", part.id.to_string())));
+        tags
+    }
+
+    /// Says what is not rendered, and what to do instead.
+    pub fn note(&mut self, part: &Part, says: impl Into<String>, instead: impl Into<String>) {
+        self.notes.push(Note { component: part.id.clone(), says: says.into(), instead: instead.into() });
+    }
+    /// Says why nothing can be rendered.
+    pub fn problem(&mut self, path: &str, says: impl Into<String>, hint: impl Into<String>) {
+        self.problems.push(Problem {
+            path: path.to_owned(),
+            line: self.design.line(path),
+            says: says.into(),
+            hint: hint.into(),
+        });
+    }
+
+    pub fn part(&self, id: &ComponentId) -> Option<&'d Part> {
+        self.design.part(id)
+    }
+}
+
+/// The stack of a region.
+pub fn regional(site: &Site) -> Root {
+    Root::Region(site.id.clone())
+}
+
+/// What AWS calls the region of a site.
+pub fn aws_region(site: &Site) -> &str {
+    site.region.as_deref().unwrap_or(site.id.as_str())
+}
+
+pub fn region_of<'d>(design: &'d Design, site: &'d SiteId) -> &'d str {
+    design.site(site).map_or(site.as_str(), aws_region)
+}
+
+pub fn parameter(name: &str, kind: &'static str, about: &str, value: Given) -> Parameter {
+    Parameter { name: name.to_owned(), kind, about: about.to_owned(), value, secret: false, allowed: Vec::new() }
+}

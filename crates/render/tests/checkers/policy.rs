@@ -1,0 +1,38 @@
+//! checkov: nothing is unsafe but for a reason, which stands beside the resource in the template.
+
+use std::process::Command;
+
+use crate::{checker, specs};
+
+fn failed(folder: &std::path::Path) -> Vec<String> {
+    let mut policy = Command::new(checker("checkov"));
+    policy.args([
+        "--framework",
+        "cloudformation",
+        "--quiet",
+        "--compact",
+        "--skip-download",
+        "--output",
+        "json",
+        "--directory",
+    ]);
+    let output = policy.arg(folder).output().unwrap();
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| {
+        panic!("{error}: {}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+    });
+    let checks = report["results"]["failed_checks"].as_array().cloned().unwrap_or_default();
+    let line = |check: &serde_json::Value| {
+        format!("{} {} {} {}", check["file_path"], check["resource"], check["check_id"], check["check_name"])
+    };
+    checks.iter().map(line).collect()
+}
+
+#[test]
+fn nothing_is_unsafe_without_a_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in specs::all() {
+        specs::write(folder.path(), &name, &specs::rendering(&name, &text));
+    }
+    let failed = failed(folder.path());
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
+}
