@@ -10,6 +10,7 @@
 //!
 //! The same spec gives the same bytes. Nothing is read and nothing is written here.
 
+pub mod availability;
 pub mod link;
 pub mod names;
 mod parameters;
@@ -89,6 +90,7 @@ pub enum RenderError {
 pub fn render(design: &Design, spec: &str) -> Result<Rendering, RenderError> {
     let mut sheet = sheet::Sheet::new(design, spec);
     services::render(&mut sheet);
+    availability::check(&mut sheet);
     if !sheet.problems.is_empty() {
         return Err(RenderError::Impossible(sheet.problems));
     }

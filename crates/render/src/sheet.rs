@@ -43,6 +43,10 @@ impl<'d> Sheet<'d> {
             Root::Region(id) => self.design.site(id).map_or("us-east-1", aws_region),
         }
     }
+    /// Whether the region of a stack has a type of resources: what is only good to have is left out where it has not.
+    pub fn available(&self, root: &Root, kind: &str) -> bool {
+        crate::availability::has(self.region(root), kind)
+    }
     /// The regions that a part is in; all of them when it names none.
     pub fn sites(&self, part: &Part) -> Vec<&'d Site> {
         let within = |site: &&Site| part.sites.is_empty() || part.is_in(&site.id);

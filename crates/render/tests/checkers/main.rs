@@ -2,6 +2,7 @@
 //!
 //! `bin/checkers` installs both; `bin/test` says where they are.
 
+mod availability;
 mod lint;
 mod policy;
 mod specs;
