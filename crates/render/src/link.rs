@@ -63,14 +63,38 @@ pub enum LinkError {
     Circle(Root),
     #[error("{id} stands twice in {root}")]
     Twice { root: Root, id: String },
+    #[error("{template} of {root} has {count} {what}, and CloudFormation takes {most}")]
+    TooLarge { root: Root, template: String, what: &'static str, count: usize, most: usize },
     #[error("{id} of {root} refers to itself through others")]
     Loop { root: Root, id: String },
 }
 
+/// How much of a template its resources may fill, at first and when that was too much: the rest is for what it is handed
+/// and hands on, which is only known once the root is cut.
+const FILLED: [usize; 4] = [30_000, 15_000, 8_000, 4_000];
+
+/// So many settings of the spec are parameters that people can read and change; more stand where they are used.
+const MOST_SETTINGS: usize = 80;
+
+/// Makes the templates of all roots, in the order in which they are deployed.
+///
+/// # Errors
+/// When the services' work does not fit together, or a template would not be taken by CloudFormation.
 pub fn link(sheet: &Sheet<'_>) -> Result<Vec<Linked>, LinkError> {
+    let mut last = None;
+    for filled in FILLED {
+        match cut_and_link(sheet, filled) {
+            Err(error @ LinkError::TooLarge { .. }) => last = Some(error),
+            other => return other,
+        }
+    }
+    Err(last.expect("it is tried at least once"))
+}
+
+fn cut_and_link(sheet: &Sheet<'_>, filled: usize) -> Result<Vec<Linked>, LinkError> {
     let mut cut: BTreeMap<&Root, Vec<Chunk<'_>>> = BTreeMap::new();
     for (root, stack) in &sheet.stacks {
-        cut.insert(root, split::cut(root, stack)?);
+        cut.insert(root, split::cut(root, stack, filled)?);
     }
     let place = |chunks: &Vec<Chunk<'_>>| -> BTreeMap<String, usize> {
         let each = chunks.iter().enumerate();
@@ -78,17 +102,36 @@ pub fn link(sheet: &Sheet<'_>) -> Result<Vec<Linked>, LinkError> {
     };
     let places: BTreeMap<&Root, BTreeMap<String, usize>> =
         cut.iter().map(|(root, chunks)| (*root, place(chunks))).collect();
-    let mut linker = Linker { places: &places, exports: BTreeMap::new(), sheet };
+    let settings = sheet.stacks.iter().map(|(root, stack)| (root, settings(stack))).collect();
+    let mut linker = Linker { places: &places, settings, exports: BTreeMap::new(), sheet };
     linker.say_outputs()?;
     let mut bodies = Vec::new();
     for (root, chunks) in &cut {
-        let resolved: Result<Vec<Body>, LinkError> =
-            chunks.iter().enumerate().map(|(n, chunk)| linker.body(root, n, chunk)).collect();
+        let each = chunks.iter().enumerate();
+        let resolved: Result<Vec<Body>, LinkError> = each.map(|(n, chunk)| linker.body(root, n, chunk)).collect();
         bodies.push((*root, resolved?));
     }
     let finished: Result<Vec<Linked>, LinkError> =
         bodies.into_iter().map(|(root, chunks)| linker.finish(root, chunks)).collect();
-    in_order(finished?)
+    let finished = finished?;
+    finished.iter().try_for_each(split::fits)?;
+    in_order(finished)
+}
+
+/// The settings of a stack that has too many for parameters, each as what stands where it is used.
+fn settings(stack: &Stack) -> BTreeMap<&str, Value> {
+    let spec = |parameter: &&Parameter| matches!(parameter.value, Given::Spec(_));
+    if stack.parameters.iter().filter(spec).count() <= MOST_SETTINGS {
+        return BTreeMap::new();
+    }
+    let literal = |parameter: &'_ Parameter| match &parameter.value {
+        Given::Spec(value) if parameter.kind.starts_with("AWS::SSM::") => {
+            Some(Value::Text(format!("{{{{resolve:ssm:{value}}}}}")))
+        }
+        Given::Spec(value) => Some(Value::Text(value.clone())),
+        _ => None,
+    };
+    stack.parameters.iter().filter_map(|parameter| Some((parameter.name.as_str(), literal(parameter)?))).collect()
 }
 
 /// Each root after those whose outputs it needs.
@@ -133,6 +176,8 @@ enum Source {
 }
 
 struct Linker<'s, 'd> {
+    /// What is no parameter of its root after all.
+    settings: BTreeMap<&'s Root, BTreeMap<&'s str, Value>>,
     places: &'s BTreeMap<&'s Root, BTreeMap<String, usize>>,
     /// What others need of each chunk of each root: the output's name and the value.
     exports: BTreeMap<(Root, usize), BTreeMap<String, Export>>,
@@ -241,6 +286,11 @@ impl<'s> Linker<'s, '_> {
                 let condition = self.condition(condition, within)?;
                 let (then, otherwise) = (self.value(then, within)?, self.value(otherwise, within)?);
                 Value::If(Box::new(condition), Box::new(then), Box::new(otherwise))
+            }
+            Value::Parameter(root, name)
+                if self.settings.get(root).is_some_and(|known| known.contains_key(name.as_str())) =>
+            {
+                self.settings[root][name.as_str()].clone()
             }
             Value::Parameter(root, name) if root == within.root => {
                 within.given.insert(name.clone(), Source::Root);

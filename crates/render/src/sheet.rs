@@ -1,6 +1,6 @@
 //! What the services write on: the stacks that are being made, and what the spec says.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use model::design::{Manage, Site};
 use model::{ComponentId, Design, Part, SiteId};
@@ -16,6 +16,8 @@ use crate::{Note, Problem, map};
 pub struct Stack {
     pub parameters: Vec<Parameter>,
     pub resources: Vec<Resource>,
+    /// The names of both, to find them without searching.
+    known: BTreeSet<String>,
     /// Name, what it is, value.
     pub outputs: Vec<(String, String, Value)>,
 }
@@ -75,7 +77,9 @@ impl<'d> Sheet<'d> {
     /// Puts a resource into a stack.
     pub fn add(&mut self, root: &Root, resource: Resource) -> Target {
         let target = Target { root: root.clone(), id: resource.id.clone() };
-        self.stacks.entry(root.clone()).or_default().resources.push(resource);
+        let stack = self.stacks.entry(root.clone()).or_default();
+        stack.known.insert(resource.id.clone());
+        stack.resources.push(resource);
         target
     }
     /// Names a resource, whether or not it is there yet.
@@ -83,7 +87,7 @@ impl<'d> Sheet<'d> {
         Target { root: root.clone(), id: id.into() }
     }
     pub fn has(&self, root: &Root, id: &str) -> bool {
-        self.stacks.get(root).is_some_and(|stack| stack.resources.iter().any(|resource| resource.id == id))
+        self.stacks.get(root).is_some_and(|stack| stack.known.contains(id))
     }
     pub fn output(&mut self, root: &Root, name: impl Into<String>, about: impl Into<String>, value: impl Into<Value>) {
         self.stacks.entry(root.clone()).or_default().outputs.push((name.into(), about.into(), value.into()));
@@ -93,7 +97,8 @@ impl<'d> Sheet<'d> {
     pub fn parameter(&mut self, root: &Root, parameter: Parameter) -> Value {
         let value = Value::Parameter(root.clone(), parameter.name.clone());
         let stack = self.stacks.entry(root.clone()).or_default();
-        if !stack.parameters.iter().any(|known| known.name == parameter.name) {
+        // No resource has a name with a space in it.
+        if stack.known.insert(format!("parameter {}", parameter.name)) {
             stack.parameters.push(parameter);
         }
         value

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::link::LinkError;
+use crate::link::{LinkError, Linked};
 use crate::resource::Resource;
 use crate::root::{Group, Root};
 use crate::sheet::Stack;
@@ -14,10 +14,10 @@ use crate::yaml;
 
 pub const MOST_BYTES: usize = 51_200;
 pub const MOST_RESOURCES: usize = 500;
-
-/// What of a template its resources may fill; the rest is for parameters, conditions and outputs, which depend on how
-/// the root is cut.
-const FILLED: usize = 30_000;
+/// Parameters, and outputs.
+const MOST_HANDED: usize = 200;
+/// Of a master, which is too large to be sent and is always read from a bucket.
+const MOST_BYTES_READ: usize = 1_000_000;
 
 /// One nested stack to be.
 pub struct Chunk<'s> {
@@ -27,18 +27,19 @@ pub struct Chunk<'s> {
     pub resources: Vec<&'s Resource>,
 }
 
-pub fn cut<'s>(root: &Root, stack: &'s Stack) -> Result<Vec<Chunk<'s>>, LinkError> {
+/// `filled` is how many bytes the resources of one template may take.
+pub fn cut<'s>(root: &Root, stack: &'s Stack, filled: usize) -> Result<Vec<Chunk<'s>>, LinkError> {
     twice(root, stack)?;
     let mut chunks = Vec::new();
     for group in Group::ALL {
         let resources: Vec<&Resource> = stack.resources.iter().filter(|resource| resource.group == group).collect();
-        chunks.extend(in_pieces(root, group, resources)?);
+        chunks.extend(in_pieces(root, group, resources, filled)?);
     }
     // What stands for all regions is small: one file, unless it is not.
     let small = chunks.iter().all(|chunk| !chunk.name.contains('-'));
     let (count, bytes) =
         chunks.iter().flat_map(|chunk| &chunk.resources).fold((0, 0), |(n, bytes), r| (n + 1, bytes + yaml::length(r)));
-    if !matches!(root, Root::Region(_)) && small && count < MOST_RESOURCES && bytes < FILLED {
+    if !matches!(root, Root::Region(_)) && small && count < MOST_RESOURCES && bytes < filled {
         let (name, group) = ("master".to_owned(), Group::Network);
         let resources = chunks.into_iter().flat_map(|chunk| chunk.resources).collect();
         return Ok(vec![Chunk { name, group, resources }]);
@@ -54,20 +55,25 @@ fn twice(root: &Root, stack: &Stack) -> Result<(), LinkError> {
     }
 }
 
-fn in_pieces<'s>(root: &Root, group: Group, resources: Vec<&'s Resource>) -> Result<Vec<Chunk<'s>>, LinkError> {
+fn in_pieces<'s>(
+    root: &Root,
+    group: Group,
+    resources: Vec<&'s Resource>,
+    most: usize,
+) -> Result<Vec<Chunk<'s>>, LinkError> {
     let lengths: Vec<usize> = resources.iter().map(|resource| yaml::length(resource)).collect();
     if resources.is_empty() {
         return Ok(Vec::new());
     }
-    if resources.len() < MOST_RESOURCES && lengths.iter().sum::<usize>() < FILLED {
+    if resources.len() < MOST_RESOURCES && lengths.iter().sum::<usize>() < most {
         return Ok(vec![Chunk { name: group.name().to_owned(), group, resources }]);
     }
     let mut chunks: Vec<Chunk<'s>> = Vec::new();
-    let mut filled = FILLED;
+    let mut filled = most;
     for resource in needed_first(root, &resources)? {
         let length = yaml::length(resource);
         let full =
-            filled + length > FILLED || chunks.last().is_some_and(|chunk| chunk.resources.len() + 1 >= MOST_RESOURCES);
+            filled + length > most || chunks.last().is_some_and(|chunk| chunk.resources.len() + 1 >= MOST_RESOURCES);
         if full {
             let name = format!("{}-{}", group.name(), chunks.len() + 1);
             chunks.push(Chunk { name, group, resources: Vec::new() });
@@ -132,4 +138,23 @@ fn named<'r>(resource: &'r Resource, root: &Root) -> Vec<&'r str> {
     });
     ids.extend(resource.depends_on.iter().filter(|target| target.root == *root).map(|target| target.id.as_str()));
     ids
+}
+
+/// Whether CloudFormation takes the templates of a root.
+pub fn fits(linked: &Linked) -> Result<(), LinkError> {
+    for template in &linked.templates {
+        let bytes = yaml::template(template, "antipode.yaml").len();
+        let most_bytes = if template.name == "master" { MOST_BYTES_READ } else { MOST_BYTES };
+        let counted = [
+            ("resources", template.resources.len(), MOST_RESOURCES),
+            ("parameters", template.parameters.len(), MOST_HANDED),
+            ("outputs", template.outputs.len(), MOST_HANDED),
+            ("bytes", bytes, most_bytes),
+        ];
+        if let Some((what, count, most)) = counted.into_iter().find(|(_, count, most)| count > most) {
+            let (root, template) = (linked.root.clone(), template.name.clone());
+            return Err(LinkError::TooLarge { root, template, what, count, most });
+        }
+    }
+    Ok(())
 }

@@ -36,7 +36,7 @@ fn every_template_is_valid_in_its_region() {
 #[test]
 fn a_wrong_template_is_found() {
     let folder = tempfile::tempdir().unwrap();
-    let rendering = specs::rendering("storefront", include_str!("../../../../examples/storefront/antipode.yaml"));
+    let rendering = specs::rendering("storefront", specs::STOREFRONT);
     specs::write(folder.path(), "wrong", &rendering);
     let network = folder.path().join("us-east-1/wrong-us-east-1-network.yaml");
     let text =

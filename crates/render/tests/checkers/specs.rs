@@ -43,6 +43,7 @@ pub fn rendering(name: &str, text: &str) -> Rendering {
 }
 
 /// Writes the templates of each stack to `folder/REGION/NAME-…`, so that those of one region can be checked at once.
+#[allow(dead_code, reason = "likewise")]
 pub fn write(folder: &Path, name: &str, rendering: &Rendering) {
     for stack in &rendering.stacks {
         let within = folder.join(&stack.region);
@@ -53,3 +54,6 @@ pub fn write(folder: &Path, name: &str, rendering: &Rendering) {
         }
     }
 }
+
+#[allow(dead_code, reason = "of the tests that share this file, some need it")]
+pub const STOREFRONT: &str = include_str!("../../../../examples/storefront/antipode.yaml");

@@ -1,0 +1,58 @@
+//! What CloudFormation takes: 51,200 bytes and 500 resources of a template, whatever the size of a workload.
+
+use std::fmt::Write;
+
+use antipode_render::{Rendering, render};
+
+use crate::specs;
+
+/// A workload of so many groups of instances in two regions, behind a load balancer for each ten.
+fn large(groups: usize) -> String {
+    let mut text = String::from(
+        "workload: large\nobjectives: { rto: 5m, rpo: 1m }\nsites:\n  us-east-1: { zones: [a, b], preferred: true }\n  eu-west-1: { zones: [a, b] }\ncomponents:\n",
+    );
+    for n in 0..groups {
+        if n % 10 == 0 {
+            writeln!(text, "  lb-{}: {{ kind: aws.alb }}", n / 10).unwrap();
+        }
+        writeln!(
+            text,
+            "  web-{n}: {{ kind: aws.asg, behind: lb-{}, peak: 4, autoscale: true, usage: {{ class: t3.medium }} }}",
+            n / 10
+        )
+        .unwrap();
+    }
+    text
+}
+
+fn sizes(rendering: &Rendering) -> (usize, usize, usize) {
+    let nested = rendering.stacks.iter().flat_map(|stack| &stack.templates);
+    let resources = nested.clone().map(|template| template.resources.len()).max().unwrap();
+    let texts =
+        rendering.files.iter().filter(|file| file.path.ends_with(".yaml") && !file.path.ends_with("master.yaml"));
+    let bytes =
+        texts.filter(|file| file.path.starts_with("cloudformation/")).map(|file| file.text.len()).max().unwrap();
+    let hands = nested.map(|template| template.outputs.len().max(template.parameters.len())).max().unwrap();
+    (resources, bytes, hands)
+}
+
+#[test]
+fn a_large_workload_is_cut_into_templates_that_fit() {
+    let text = large(200);
+    let rendering = specs::rendering("large", &text);
+    let (resources, bytes, hands) = sizes(&rendering);
+    assert!(
+        resources <= 500 && bytes <= 51_200 && hands <= 200,
+        "{resources} resources, {bytes} bytes, {hands} parameters or outputs"
+    );
+    let compute = rendering.files.iter().filter(|file| file.path.contains("us-east-1/compute-")).count();
+    assert!(compute > 3, "{compute} templates of compute");
+}
+
+#[test]
+fn a_region_that_aws_does_not_have_is_said_before_anything_is_written() {
+    let text = large(1).replace("eu-west-1:", "mars-north-1:");
+    let design = specs::design("mars", &text);
+    let Err(antipode_render::RenderError::Impossible(problems)) = render(&design, "antipode.yaml") else { panic!() };
+    assert_eq!((problems[0].path.as_str(), problems[0].line), ("sites.mars-north-1", 5));
+}

@@ -1,0 +1,7 @@
+//! What holds of everything that is rendered, whatever the services.
+
+mod failover;
+mod limits;
+mod same;
+#[path = "../checkers/specs.rs"]
+mod specs;
