@@ -32,6 +32,7 @@ pub fn render(sheet: &mut Sheet<'_>) {
             write(sheet, part);
         }
     }
+    operate::render(sheet);
 }
 
 fn writer(kind: &str) -> Option<Write> {

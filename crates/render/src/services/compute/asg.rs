@@ -54,6 +54,7 @@ fn one(sheet: &mut Sheet<'_>, part: &Part, site: &Site) {
         "HealthCheckType" => if targets.is_some() { "ELB" } else { "EC2" },
         "HealthCheckGracePeriod" => warm_up,
         "DefaultInstanceWarmup" => warm_up,
+        "MetricsCollection" => list![map! { "Granularity" => "1Minute" }],
     };
     let properties =
         properties.with_some("TargetGroupARNs", targets.map(|group| list![group.get()])).with("Tags", marks);

@@ -1,6 +1,6 @@
 //! What runs the workload.
 
-mod asg;
+pub mod asg;
 
 use super::Write;
 

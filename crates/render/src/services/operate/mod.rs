@@ -1,6 +1,25 @@
 //! What operates the workload: alarms, dashboards, switch plans, experiments, stack sets.
 
+mod alarms;
+
+use model::Part;
+
 use super::Write;
+use crate::sheet::Sheet;
 
 /// Who renders each kind.
-pub const KINDS: &[(&str, Write)] = &[];
+pub const KINDS: &[(&str, Write)] = &[("aws.cloudwatch", around), ("aws.cloudwatch-alarm", around)];
+
+/// What a component of these kinds asks for stands around all the others, once they are written; see [`render`].
+fn around(_: &mut Sheet<'_>, _: &Part) {}
+
+/// What stands around everything else, rendered or adopted.
+pub fn render(sheet: &mut Sheet<'_>) {
+    if sheet.design.components.iter().any(on_aws) {
+        alarms::render(sheet);
+    }
+}
+
+fn on_aws(part: &Part) -> bool {
+    part.kind.name.starts_with("aws.")
+}
