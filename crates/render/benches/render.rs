@@ -1,0 +1,65 @@
+//! How long a large design takes to be rendered: 1,000 components in two regions.
+//!
+//! `cargo bench -p antipode-render --bench render -- [COMPONENTS] [ROUNDS]`
+
+use std::time::{Duration, Instant};
+
+use antipode_render::render;
+use model::{ComponentId, Design};
+
+/// What is copied under other names: a service with its load balancer, its data and what they need.
+const SPEC: &str = "\
+workload: large
+objectives: { rto: 15m, rpo: 1m }
+sites:
+  us-east-1: { zones: [a, b], preferred: true }
+  eu-west-1: { zones: [a, b], capacity: 50% }
+components:
+  lb: { kind: aws.alb, check: { path: /ready, every: 10s, failures: 3 } }
+  web: { kind: aws.asg, behind: lb, peak: 4, autoscale: true, usage: { class: t3.medium } }
+  api: { kind: aws.fargate, behind: lb, peak: 6, autoscale: true, usage: { vcpus: 1, memory: 2GB } }
+  carts: { kind: aws.dynamodb-global, system_of_record: true }
+  images: { kind: aws.s3, system_of_record: true, replication: asynchronous, versioned: true }
+  work: { kind: aws.sqs }
+  thumbnails: { kind: aws.lambda }
+  password: { kind: aws.secrets-manager, replicated: true }
+";
+
+fn large(components: usize) -> Design {
+    let mut design = model::spec::design(SPEC).expect("the spec above has no errors");
+    let kinds = std::mem::take(&mut design.components);
+    design.components = (0..components)
+        .map(|n| {
+            let mut part = kinds[n % kinds.len()].clone();
+            let copy = n / kinds.len();
+            part.id = ComponentId::new(format!("{}-{copy}", part.id));
+            if let Some(front) = part.text("behind").map(|front| format!("{front}-{copy}")) {
+                part.values.set("behind", model::Value::Text(front));
+            }
+            part
+        })
+        .collect();
+    design
+}
+
+fn main() {
+    let mut numbers = std::env::args().skip(1).filter_map(|text| text.parse::<usize>().ok());
+    let (components, rounds) = (numbers.next().unwrap_or(1_000), numbers.next().unwrap_or(20));
+    let design = large(components);
+    let mut times: Vec<Duration> = Vec::new();
+    let (mut files, mut resources) = (0, 0);
+    for _ in 0..rounds {
+        let began = Instant::now();
+        let rendering = std::hint::black_box(render(&design, "antipode.yaml").expect("it can be rendered"));
+        times.push(began.elapsed());
+        files = rendering.files.len();
+        let templates = rendering.stacks.iter().flat_map(|stack| &stack.templates);
+        resources = templates.map(|template| template.resources.len()).sum();
+    }
+    times.sort();
+    println!(
+        "{components} components in 2 regions: {resources} resources in {files} files in {:.0} ms (median of {rounds}), {:.0} ms (worst)",
+        times[times.len() / 2].as_secs_f64() * 1e3,
+        times[times.len() - 1].as_secs_f64() * 1e3,
+    );
+}
