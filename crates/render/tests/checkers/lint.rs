@@ -7,7 +7,7 @@ use std::process::Command;
 use crate::{checker, specs};
 
 /// What cfn-lint finds in the templates of each region under `folder`.
-fn lint(folder: &Path) -> String {
+pub fn lint(folder: &Path) -> String {
     let mut found = String::new();
     for region in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap()) {
         let mut lint = Command::new(checker("cfn-lint"));

@@ -5,6 +5,7 @@
 mod availability;
 mod lint;
 mod policy;
+mod random;
 mod specs;
 
 use std::path::PathBuf;
