@@ -3,6 +3,7 @@
 //! A list in it says which files are ours and what they were when they were written. A file that is not as it was written
 //! is somebody's work: it is not overwritten without being told to.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::ErrorKind;
@@ -57,7 +58,7 @@ impl<'f> Folder<'f> {
         for file in self.files {
             match self.read(&file.path)? {
                 None => drift.missing.push(file.path.clone()),
-                Some(text) if !file.once && text != file.text.as_bytes() => drift.different.push(file.path.clone()),
+                Some(text) if text != wanted(file, &text).as_bytes() => drift.different.push(file.path.clone()),
                 Some(_) => {}
             }
         }
@@ -84,9 +85,9 @@ impl<'f> Folder<'f> {
                 list.files.insert(file.path.clone(), digest(file.text.as_bytes()));
             }
             match before {
-                Some(text) if file.once || text == file.text.as_bytes() => written.unchanged += 1,
-                Some(_) => {
-                    new_file::write(&self.place(&file.path)?, &file.text, true)?;
+                Some(text) if text == wanted(file, &text).as_bytes() => written.unchanged += 1,
+                Some(text) => {
+                    new_file::write(&self.place(&file.path)?, &wanted(file, &text), true)?;
                     written.changed.push(file.path.clone());
                 }
                 None => {
@@ -156,6 +157,18 @@ impl<'f> Folder<'f> {
         let folder = place.parent().unwrap_or(self.at);
         fs::create_dir_all(folder).map_err(|error| failed(folder, "cannot be made", &error))?;
         Ok(place)
+    }
+}
+
+/// What a file shall be that is `now`. Of what others fill in, all stays that is there.
+fn wanted<'w>(file: &'w File, now: &'w [u8]) -> Cow<'w, str> {
+    if !file.once {
+        return Cow::Borrowed(&file.text);
+    }
+    let now = String::from_utf8_lossy(now);
+    match render::parameters::merged(&now, &file.text) {
+        Some(merged) => Cow::Owned(merged),
+        None => now,
     }
 }
 

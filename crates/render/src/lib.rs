@@ -13,7 +13,7 @@
 pub mod availability;
 pub mod link;
 pub mod names;
-mod parameters;
+pub mod parameters;
 pub mod resource;
 pub mod root;
 mod services;
@@ -44,7 +44,7 @@ pub struct Rendering {
 pub struct File {
     pub path: String,
     pub text: String,
-    /// Only begun here: whoever fills it in keeps it, and it is never written again.
+    /// Only begun here: whoever fills it in keeps it, and only what is asked for since is added.
     pub once: bool,
 }
 

@@ -29,6 +29,19 @@ pub fn files(stack: &Linked) -> Vec<File> {
     files
 }
 
+/// What somebody has filled in, and after it what is asked for since; `None` when it cannot be understood.
+pub fn merged(own: &str, asked: &str) -> Option<String> {
+    let parse = |text: &str| serde_json::from_str::<Vec<Value>>(text).ok();
+    let (mut values, asked) = (parse(own)?, parse(asked)?);
+    let known = |values: &[Value], key: &Value| values.iter().any(|value| value["ParameterKey"] == *key);
+    let new: Vec<Value> = asked.into_iter().filter(|value| !known(&values, &value["ParameterKey"])).collect();
+    if new.is_empty() {
+        return Some(own.to_owned());
+    }
+    values.extend(new);
+    Some(text(&values))
+}
+
 fn text(values: &[Value]) -> String {
     let text = serde_json::to_string_pretty(values).unwrap_or_default();
     format!("{text}\n")
