@@ -1,6 +1,7 @@
 //! What operates the workload: alarms, dashboards, switch plans, experiments, stack sets.
 
 mod alarms;
+mod dashboard;
 
 use model::Part;
 
@@ -17,6 +18,7 @@ fn around(_: &mut Sheet<'_>, _: &Part) {}
 pub fn render(sheet: &mut Sheet<'_>) {
     if sheet.design.components.iter().any(on_aws) {
         alarms::render(sheet);
+        dashboard::render(sheet);
     }
 }
 

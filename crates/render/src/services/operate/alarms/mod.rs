@@ -7,6 +7,7 @@
 mod alarm;
 mod copies;
 mod detection;
+pub mod events;
 mod ready;
 mod serving;
 mod topic;
@@ -52,9 +53,11 @@ pub fn render(sheet: &mut Sheet<'_>) {
                 }
             }
         }
+        events::render(sheet, site);
         composite(sheet, site, IMPAIRED, "This region fails the users that it has.", &said.impaired);
         composite(sheet, site, UNREADY, "This region could not take over from another one.", &said.unready);
     }
+    events::routing(sheet);
 }
 
 fn asked_for(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Vec<Alarm> {
@@ -79,6 +82,11 @@ const UNREADY: &str = "not ready";
 /// The alarm that says that a region fails its users; `None` when nothing there is watched.
 pub fn impaired(sheet: &Sheet<'_>, site: &Site) -> Option<Target> {
     told(sheet, site, IMPAIRED)
+}
+
+/// The alarm that says that a region could not take over.
+pub fn unready(sheet: &Sheet<'_>, site: &Site) -> Option<Target> {
+    told(sheet, site, UNREADY)
 }
 
 fn told(sheet: &Sheet<'_>, site: &Site, what: &str) -> Option<Target> {

@@ -17,37 +17,25 @@ pub fn of(sheet: &mut Sheet<'_>, root: &Root) -> Value {
     sheet.target(root, TOPIC).get()
 }
 
-/// The services that tell people something.
-const SENDERS: [&str; 2] = ["cloudwatch.amazonaws.com", "events.amazonaws.com"];
-
 fn write(sheet: &mut Sheet<'_>, root: &Root) {
     let asked = sheet.asked_by("workload");
-    let services: Vec<Value> = SENDERS.iter().map(|service| Value::from(*service)).collect();
-    let ours = map! { "StringEquals" => map! { "aws:SourceAccount" => ACCOUNT } };
     let owner = map! {
         "Sid" => "Owner", "Effect" => "Allow", "Principal" => map! { "AWS" => cat!["arn:", PARTITION, ":iam::", ACCOUNT, ":root"] },
         "Action" => "kms:*", "Resource" => "*",
     };
-    let senders = map! {
-        "Sid" => "Senders", "Effect" => "Allow", "Principal" => map! { "Service" => services.clone() },
-        "Action" => list!["kms:Decrypt", "kms:GenerateDataKey*"], "Resource" => "*", "Condition" => ours.clone(),
-    };
+    let uses = senders(&["kms:Decrypt", "kms:GenerateDataKey*"], &"*".into());
     let key = map! {
         "Description" => format!("Encrypts the alarms of {}", sheet.design.workload),
         "EnableKeyRotation" => true,
-        "KeyPolicy" => map! { "Version" => "2012-10-17", "Statement" => list![owner, senders] },
+        "KeyPolicy" => map! { "Version" => "2012-10-17", "Statement" => [vec![owner.into()], uses].concat() },
         "Tags" => sheet.tags(None),
     };
     let key = sheet.add(root, Resource::new(Group::Observability, "AWS::KMS::Key", "AlarmKey", asked.clone(), key));
     let topic = map! { "DisplayName" => format!("{} alarms", sheet.design.workload), "KmsMasterKeyId" => key.get(), "Tags" => sheet.tags(None) };
     let topic = sheet.add(root, Resource::new(Group::Observability, "AWS::SNS::Topic", TOPIC, asked.clone(), topic));
-    let publish = map! {
-        "Effect" => "Allow", "Principal" => map! { "Service" => services }, "Action" => "sns:Publish",
-        "Resource" => topic.get(), "Condition" => ours,
-    };
     let policy = map! {
         "Topics" => list![topic.get()],
-        "PolicyDocument" => map! { "Version" => "2012-10-17", "Statement" => list![publish] },
+        "PolicyDocument" => map! { "Version" => "2012-10-17", "Statement" => senders(&["sns:Publish"], &topic.get()) },
     };
     let policy =
         Resource::new(Group::Observability, "AWS::SNS::TopicPolicy", "AlarmTopicPolicy", asked.clone(), policy);
@@ -60,4 +48,17 @@ fn write(sheet: &mut Sheet<'_>, root: &Root) {
         Resource::new(Group::Observability, "AWS::SNS::Subscription", "AlarmSubscription", asked, subscription)
             .only_if(Condition::given("SomebodyIsCalled", address));
     sheet.add(root, subscription);
+}
+
+/// What alarms and rules may do. Rules cannot be held to this account: EventBridge does not say it when it calls
+/// (EventBridge User Guide, "Using resource-based policies": no conditions in policies of topics).
+fn senders(actions: &[&str], resource: &Value) -> Vec<Value> {
+    let actions: Vec<Value> = actions.iter().map(|action| Value::from(*action)).collect();
+    let by = |sid: &str, service: &str| {
+        let who = map! { "Service" => service };
+        map! { "Sid" => sid, "Effect" => "Allow", "Principal" => who, "Action" => actions.clone(), "Resource" => resource.clone() }
+    };
+    let ours = map! { "StringEquals" => map! { "aws:SourceAccount" => ACCOUNT } };
+    let alarms = by("Alarms", "cloudwatch.amazonaws.com").with("Condition", ours);
+    vec![alarms.into(), by("Rules", "events.amazonaws.com").into()]
 }
