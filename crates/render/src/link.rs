@@ -113,8 +113,14 @@ fn cut_and_link(sheet: &Sheet<'_>, filled: usize) -> Result<Vec<Linked>, LinkErr
     }
     let finished: Result<Vec<Linked>, LinkError> =
         bodies.into_iter().map(|(root, chunks)| linker.finish(root, chunks)).collect();
-    let finished = finished?;
+    let mut finished = finished?;
     finished.iter().try_for_each(split::fits)?;
+    // Regions in the order of the file: what stands in the first for all of them is there before they ask for it.
+    let place = |root: &Root| sheet.design.sites.iter().position(|site| Root::Region(site.id.clone()) == *root);
+    finished.sort_by(|one, other| match (place(&one.root), place(&other.root)) {
+        (Some(one), Some(other)) => one.cmp(&other),
+        _ => one.root.cmp(&other.root),
+    });
     in_order(finished)
 }
 
@@ -447,7 +453,9 @@ impl<'s> Linker<'s, '_> {
         let asked = body.resources.first().map_or_else(|| self.sheet.asked_by("workload"), |first| first.asked.clone());
         let mut resource =
             Resource::new(body.group, "AWS::CloudFormation::Stack", child(root, body).id, asked, properties);
-        resource.depends_on = body.after.iter().map(|n| child(root, &bodies[*n])).collect();
+        // What is given something by it comes after it anyway.
+        let silent = body.after.iter().filter(|n| !body.given.values().any(|from| *from == Source::Chunk(**n)));
+        resource.depends_on = silent.map(|n| child(root, &bodies[*n])).collect();
         resource
     }
 

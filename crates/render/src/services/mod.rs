@@ -9,6 +9,7 @@ mod guard;
 mod messaging;
 mod network;
 mod operate;
+mod peers;
 mod role;
 mod traffic;
 

@@ -1,6 +1,29 @@
 //! What keeps data: databases, tables, objects, files, disks, and their backups.
 
+pub mod aurora;
+pub mod database;
+pub mod rds;
+
+use model::Part;
+
 use super::Write;
+use crate::names;
 
 /// Who renders each kind.
-pub const KINDS: &[(&str, Write)] = &[];
+pub const KINDS: &[(&str, Write)] =
+    &[("aws.rds", rds::write), ("aws.aurora", aurora::write), ("aws.aurora-global", aurora::write)];
+
+/// A logical name of a component's.
+fn id(part: &Part, what: &str) -> String {
+    names::logical([part.id.as_str(), what])
+}
+
+/// A time of the spec in days, rounded up.
+fn days(part: &Part, key: &str) -> Option<u64> {
+    part.duration(key).map(|time| time.as_secs().div_ceil(86_400).max(1))
+}
+
+/// A size of the spec in gibibytes, rounded up.
+fn gibibytes(part: &Part, key: &str) -> Option<u64> {
+    part.size(key).map(|bytes| bytes.div_ceil(1 << 30).max(1))
+}

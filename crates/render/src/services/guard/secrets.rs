@@ -1,0 +1,106 @@
+//! Secrets: made in one region, replicated to the others, and read in each by the same name.
+//!
+//! A replica is read without the region that it comes from; it can be changed only after it was made independent
+//! (AWS Secrets Manager User Guide, "Promote a replica secret to a standalone secret").
+
+use model::Part;
+use model::design::Site;
+
+use crate::resource::{Keep, Resource};
+use crate::root::Group;
+use crate::services::peers;
+use crate::sheet::{Sheet, aws_region, regional};
+use crate::value::{ACCOUNT, Map, PARTITION, Value};
+use crate::{cat, map, names};
+
+const REGIONS_OWN: &str = "each copy is encrypted with its region's own aws/secretsmanager key, so that a replica can be made before that region is deployed";
+const NO_FUNCTION: &str =
+    "what changes the value knows the system that it opens, and is the team's: the runbook says how it is rotated";
+
+pub fn write(sheet: &mut Sheet<'_>, part: &Part) {
+    if !sheet.renders(part) {
+        return;
+    }
+    let about = format!("{} of {}", part.id, sheet.design.workload);
+    let generated = map! { "PasswordLength" => 32, "ExcludeCharacters" => "\"@/\\'" };
+    let name = name_everywhere(sheet, part);
+    let replicated = part.bool("replicated").unwrap_or(true);
+    let homes: Vec<&Site> = sheet.sites(part).into_iter().take(if replicated { 1 } else { usize::MAX }).collect();
+    for site in homes {
+        let copies = if replicated { sheet.peers(part, site) } else { Vec::new() };
+        add(sheet, part, site, "secret", (&name, &about, generated.clone()), &copies);
+    }
+    if part.word("rotation").is_some_and(|word| word != "none") {
+        let home = peers::home(sheet, part).map_or("REGION", aws_region);
+        sheet.note(
+            part,
+            "the function that rotates it is not rendered: it has to know the system that the secret opens",
+            format!("aws secretsmanager rotate-secret --secret-id {name} --rotation-lambda-arn FUNCTION --rotation-rules AutomaticallyAfterDays=30 --region {home}"),
+        );
+    }
+    if replicated && sheet.sites(part).len() > 1 {
+        sheet.note(
+            part,
+            "a replica is read without its first region, and is changed only after it was made independent",
+            format!("in the region that is left with it: aws secretsmanager stop-replication-to-replica --secret-id {name}, then put-secret-value"),
+        );
+    }
+}
+
+/// One secret, and its copies. `what` it is called by in templates; then its name, what it is for, and how it is made up.
+fn add(
+    sheet: &mut Sheet<'_>,
+    part: &Part,
+    site: &Site,
+    what: &str,
+    (name, about, generated): (&str, &str, Map),
+    copies: &[&Site],
+) {
+    let copies: Vec<Value> = copies.iter().map(|copy| map! { "Region" => aws_region(copy) }.into()).collect();
+    let properties = map! { "Name" => name, "Description" => about, "GenerateSecretString" => generated }
+        .with_some("ReplicaRegions", (!copies.is_empty()).then_some(copies))
+        .with("Tags", sheet.tags(Some(part)));
+    let id = names::logical([part.id.as_str(), what]);
+    let asked = sheet.asked(part);
+    let secret = Resource::new(Group::Security, "AWS::SecretsManager::Secret", id, asked, properties)
+        .keep(Keep::Retain)
+        .excused("CKV_AWS_149", REGIONS_OWN)
+        .excused("CKV_AWS_77", NO_FUNCTION);
+    sheet.add(&regional(site), secret);
+}
+
+/// The password that a database is made with, in every region of the database. Gives its name.
+pub fn master(sheet: &mut Sheet<'_>, part: &Part, user: &str) -> String {
+    let name = format!("{}/{}/master", sheet.design.workload, part.id);
+    if let Some(site) = peers::home(sheet, part) {
+        let copies = sheet.peers(part, site);
+        let about = format!("What {} was made with: its first user and password", part.id);
+        let template = serde_json::json!({ "username": user }).to_string();
+        let generated = map! {
+            "SecretStringTemplate" => template, "GenerateStringKey" => "password", "PasswordLength" => 32, "ExcludePunctuation" => true,
+        };
+        add(sheet, part, site, "master secret", (&name, &about, generated), &copies);
+    }
+    name
+}
+
+/// The name of a secret, the same in every region.
+pub fn name(sheet: &Sheet<'_>, part: &Part, site: &Site) -> String {
+    match sheet.renders(part) {
+        true => name_everywhere(sheet, part),
+        false => crate::services::physical(part, site).unwrap_or_else(|| part.id.to_string()),
+    }
+}
+
+fn name_everywhere(sheet: &Sheet<'_>, part: &Part) -> String {
+    match part.text("id").filter(|id| !id.contains("{site}")) {
+        Some(id) => id.to_owned(),
+        None => format!("{}/{}", sheet.design.workload, part.id),
+    }
+}
+
+/// What a policy names it by in a region: Secrets Manager adds six characters to its ARN.
+pub fn arn_pattern(sheet: &Sheet<'_>, part: &Part, site: &Site) -> Value {
+    let name = name(sheet, part, site);
+    cat!["arn:", PARTITION, ":secretsmanager:", aws_region(site), ":", ACCOUNT, ":secret:", name, "-??????"]
+}
