@@ -6,9 +6,9 @@ use model::Part;
 use model::design::Site;
 
 use crate::resource::{Resource, Target};
-use crate::root::Group;
+use crate::root::{Group, Root};
 use crate::sheet::{Sheet, regional};
-use crate::value::{Map, PARTITION, Value};
+use crate::value::{ACCOUNT, Map, PARTITION, Value};
 use crate::{cat, list, map, names};
 
 /// What a service may do: statements of a policy.
@@ -52,6 +52,25 @@ pub fn service_role(
         .with("Tags", sheet.tags(Some(part)));
     let asked = sheet.asked(part);
     sheet.add(&root, Resource::new(group, "AWS::IAM::Role", id, asked, properties))
+}
+
+/// A role of the workload as a whole, assumed by a service on behalf of this account only.
+pub fn of_workload(
+    sheet: &mut Sheet<'_>,
+    root: &Root,
+    (group, what): (Group, &str),
+    service: &str,
+    statements: Vec<Value>,
+) -> Target {
+    let id = names::logical([what, "role"]);
+    let ours = map! { "StringEquals" => map! { "aws:SourceAccount" => ACCOUNT } };
+    let statement = map! {
+        "Effect" => "Allow", "Principal" => map! { "Service" => service }, "Action" => "sts:AssumeRole", "Condition" => ours,
+    };
+    let inline = map! { "PolicyName" => names::physical([what], 64), "PolicyDocument" => policy(statements) };
+    let properties = map! { "AssumeRolePolicyDocument" => policy(vec![statement.into()]), "Policies" => list![inline], "Tags" => sheet.tags(None) };
+    let asked = sheet.asked_by("workload");
+    sheet.add(root, Resource::new(group, "AWS::IAM::Role", id, asked, properties))
 }
 
 /// Who an instance is: reached by people through Session Manager, with no port open and no key on it.

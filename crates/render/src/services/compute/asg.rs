@@ -4,7 +4,7 @@ use model::Part;
 use model::design::Site;
 
 use crate::resource::{Given, Resource, Target};
-use crate::root::Group;
+use crate::root::{Group, Root};
 use crate::services::traffic::alb;
 use crate::services::{network, role};
 use crate::sheet::{Sheet, parameter, regional};
@@ -104,6 +104,21 @@ pub fn name(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Value {
         true => sheet.target(&regional(site), id(part, "group")).get(),
         false => crate::services::physical(part, site).unwrap_or_else(|| part.id.to_string()).into(),
     }
+}
+
+/// Its ARN, which has a number of AWS in it; asked for, where it is adopted, by the stack that names it.
+pub fn arn(sheet: &mut Sheet<'_>, from: &Root, part: &Part, site: &Site) -> Value {
+    let root = regional(site);
+    if sheet.renders(part) {
+        return sheet.target(&root, id(part, "group")).att("AutoScalingGroupARN");
+    }
+    let name = crate::services::physical(part, site).unwrap_or_else(|| part.id.to_string());
+    let how = format!(
+        "aws autoscaling describe-auto-scaling-groups --auto-scaling-group-names {name} --region {} --query 'AutoScalingGroups[].AutoScalingGroupARN'",
+        sheet.region(&root)
+    );
+    let name = names::logical([part.id.as_str(), "group arn", site.id.as_str()]);
+    sheet.ask(from, &name, &format!("The ARN of the group {} in {}.", part.id, site.id), how)
 }
 
 /// What instances of this component may reach and be reached by.

@@ -2,6 +2,7 @@
 
 mod alarms;
 mod dashboard;
+mod region_switch;
 
 use model::Part;
 
@@ -19,6 +20,7 @@ pub fn render(sheet: &mut Sheet<'_>) {
     if sheet.design.components.iter().any(on_aws) {
         alarms::render(sheet);
         dashboard::render(sheet);
+        region_switch::render(sheet);
     }
 }
 

@@ -84,6 +84,15 @@ pub fn impaired(sheet: &Sheet<'_>, site: &Site) -> Option<Target> {
     told(sheet, site, IMPAIRED)
 }
 
+/// What that alarm is called.
+pub fn impaired_name(sheet: &Sheet<'_>, site: &Site) -> String {
+    composite_name(sheet, site, IMPAIRED)
+}
+
+fn composite_name(sheet: &Sheet<'_>, site: &Site, what: &str) -> String {
+    sheet.named([site.id.as_str(), "region", what], 120)
+}
+
 /// The alarm that says that a region could not take over.
 pub fn unready(sheet: &Sheet<'_>, site: &Site) -> Option<Target> {
     told(sheet, site, UNREADY)
@@ -129,7 +138,7 @@ fn write_composite(
     }
     rule.push("\")".into());
     let properties = map! {
-        "AlarmName" => sheet.named([site.id.as_str(), "region", what], 120),
+        "AlarmName" => composite_name(sheet, site, what),
         "AlarmDescription" => says,
         "AlarmRule" => Value::Concat(rule),
     };
