@@ -9,7 +9,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use render::File;
+use render::{File, Placement};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -23,6 +23,7 @@ const LIST: &str = ".antipode-render.json";
 pub struct Folder<'f> {
     at: &'f Path,
     files: &'f [File],
+    stacks: &'f Placement,
 }
 
 /// What there was to do.
@@ -46,11 +47,19 @@ pub struct Drift {
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct List {
     files: BTreeMap<String, String>,
+    /// The stack that each resource is in.
+    #[serde(default)]
+    stacks: Placement,
+}
+
+/// Where the resources are that were written to `at` before.
+pub fn placement(at: &Path) -> Result<Placement, Failure> {
+    Ok(Folder::new(at, &[], &Placement::default()).list()?.stacks)
 }
 
 impl<'f> Folder<'f> {
-    pub fn new(at: &'f Path, files: &'f [File]) -> Folder<'f> {
-        Folder { at, files }
+    pub fn new(at: &'f Path, files: &'f [File], stacks: &'f Placement) -> Folder<'f> {
+        Folder { at, files, stacks }
     }
 
     pub fn compare(&self) -> Result<Drift, Failure> {
@@ -78,7 +87,7 @@ impl<'f> Folder<'f> {
             self.refuse_edited(&old, &surplus)?;
         }
         let mut written = Written::default();
-        let mut list = List::default();
+        let mut list = List { stacks: self.stacks.clone(), ..List::default() };
         for file in self.files {
             let before = self.read(&file.path)?;
             if !file.once {

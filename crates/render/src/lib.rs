@@ -14,6 +14,7 @@ pub mod availability;
 pub mod link;
 pub mod names;
 pub mod parameters;
+pub mod placement;
 pub mod resource;
 pub mod root;
 mod services;
@@ -26,6 +27,7 @@ use model::{ComponentId, Design};
 use serde::Serialize;
 
 pub use link::{LinkError, Linked, Template};
+pub use placement::Placement;
 pub use root::{Group, Root};
 
 /// All that a spec gives.
@@ -35,6 +37,8 @@ pub struct Rendering {
     pub files: Vec<File>,
     /// The stacks, in the order in which they are deployed.
     pub stacks: Vec<Linked>,
+    /// Where each resource is, for the next rendering.
+    pub placement: Placement,
     /// What has no template, and what to do instead.
     pub notes: Vec<Note>,
 }
@@ -88,17 +92,26 @@ pub enum RenderError {
 /// # Errors
 /// When the spec asks for what AWS does not have in a region, or cannot name.
 pub fn render(design: &Design, spec: &str) -> Result<Rendering, RenderError> {
+    render_again(design, spec, &Placement::default())
+}
+
+/// The same, of what was rendered before: each resource stays in the stack where it was.
+///
+/// # Errors
+/// Likewise; and when a change cannot be made without moving a resource to another stack.
+pub fn render_again(design: &Design, spec: &str, before: &Placement) -> Result<Rendering, RenderError> {
     let mut sheet = sheet::Sheet::new(design, spec);
     services::render(&mut sheet);
     availability::check(&mut sheet);
     if !sheet.problems.is_empty() {
         return Err(RenderError::Impossible(sheet.problems));
     }
-    let stacks = link::link(&sheet)?;
+    let stacks = link::link(&sheet, before)?;
     let mut files: Vec<File> = stacks.iter().flat_map(|stack| templates(stack, spec)).collect();
     files.extend(stacks.iter().flat_map(parameters::files));
     files.sort();
-    Ok(Rendering { files, stacks, notes: sheet.notes })
+    let placement = Placement::of(&stacks);
+    Ok(Rendering { files, stacks, placement, notes: sheet.notes })
 }
 
 fn templates(stack: &Linked, spec: &str) -> Vec<File> {

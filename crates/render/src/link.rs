@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::names;
+use crate::placement::Placement;
 use crate::resource::{Condition, Given, Parameter, Resource, Target, Test};
 use crate::root::{Group, Root};
 use crate::sheet::{Sheet, Stack, parameter};
@@ -80,10 +81,10 @@ const MOST_SETTINGS: usize = 80;
 ///
 /// # Errors
 /// When the services' work does not fit together, or a template would not be taken by CloudFormation.
-pub fn link(sheet: &Sheet<'_>) -> Result<Vec<Linked>, LinkError> {
+pub fn link(sheet: &Sheet<'_>, before: &Placement) -> Result<Vec<Linked>, LinkError> {
     let mut last = None;
     for filled in FILLED {
-        match cut_and_link(sheet, filled) {
+        match cut_and_link(sheet, filled, before) {
             Err(error @ LinkError::TooLarge { .. }) => last = Some(error),
             other => return other,
         }
@@ -91,10 +92,10 @@ pub fn link(sheet: &Sheet<'_>) -> Result<Vec<Linked>, LinkError> {
     Err(last.expect("it is tried at least once"))
 }
 
-fn cut_and_link(sheet: &Sheet<'_>, filled: usize) -> Result<Vec<Linked>, LinkError> {
+fn cut_and_link(sheet: &Sheet<'_>, filled: usize, before: &Placement) -> Result<Vec<Linked>, LinkError> {
     let mut cut: BTreeMap<&Root, Vec<Chunk<'_>>> = BTreeMap::new();
     for (root, stack) in &sheet.stacks {
-        cut.insert(root, split::cut(root, stack, filled)?);
+        cut.insert(root, split::cut(root, stack, filled, &before.within(root))?);
     }
     let place = |chunks: &Vec<Chunk<'_>>| -> BTreeMap<String, usize> {
         let each = chunks.iter().enumerate();
@@ -378,7 +379,7 @@ impl<'s> Linker<'s, '_> {
             .collect();
         let region = self.sheet.region(root).to_owned();
         let templates = match bodies.as_slice() {
-            [only] => vec![self.flat(root, stack, only)],
+            [only] if only.name == "master" => vec![self.flat(root, stack, only)],
             _ => self.nested(root, stack, &bodies),
         };
         Ok(Linked { root: root.clone(), region, templates, after })

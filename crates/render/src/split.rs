@@ -27,24 +27,35 @@ pub struct Chunk<'s> {
     pub resources: Vec<&'s Resource>,
 }
 
-/// `filled` is how many bytes the resources of one template may take.
-pub fn cut<'s>(root: &Root, stack: &'s Stack, filled: usize) -> Result<Vec<Chunk<'s>>, LinkError> {
+/// `filled` is how many bytes the resources of one template may take, `before` the template that a resource is in already.
+pub fn cut<'s>(
+    root: &Root,
+    stack: &'s Stack,
+    filled: usize,
+    before: &BTreeMap<&str, &str>,
+) -> Result<Vec<Chunk<'s>>, LinkError> {
     twice(root, stack)?;
+    if one_file(root, stack, before) {
+        let (name, group) = ("master".to_owned(), Group::Network);
+        return Ok(vec![Chunk { name, group, resources: stack.resources.iter().collect() }]);
+    }
     let mut chunks = Vec::new();
     for group in Group::ALL {
         let resources: Vec<&Resource> = stack.resources.iter().filter(|resource| resource.group == group).collect();
-        chunks.extend(in_pieces(root, group, resources, filled)?);
-    }
-    // What stands for all regions is small: one file, unless it is not.
-    let small = chunks.iter().all(|chunk| !chunk.name.contains('-'));
-    let (count, bytes) =
-        chunks.iter().flat_map(|chunk| &chunk.resources).fold((0, 0), |(n, bytes), r| (n + 1, bytes + yaml::length(r)));
-    if !matches!(root, Root::Region(_)) && small && count < MOST_RESOURCES && bytes < filled {
-        let (name, group) = ("master".to_owned(), Group::Network);
-        let resources = chunks.into_iter().flat_map(|chunk| chunk.resources).collect();
-        return Ok(vec![Chunk { name, group, resources }]);
+        chunks.extend(in_pieces(root, group, &resources, filled, before)?);
     }
     Ok(chunks)
+}
+
+/// What stands for all regions is small, and is one file: unless it was several, or is too large from the beginning. A region
+/// always has nested stacks, because what moves into one later would be made anew.
+fn one_file(root: &Root, stack: &Stack, before: &BTreeMap<&str, &str>) -> bool {
+    let bytes = || stack.resources.iter().map(yaml::length).sum::<usize>();
+    match before.values().next() {
+        _ if matches!(root, Root::Region(_)) => false,
+        Some(template) => *template == "master",
+        None => stack.resources.len() < MOST_RESOURCES && bytes() < MOST_BYTES / 2,
+    }
 }
 
 fn twice(root: &Root, stack: &Stack) -> Result<(), LinkError> {
@@ -55,36 +66,84 @@ fn twice(root: &Root, stack: &Stack) -> Result<(), LinkError> {
     }
 }
 
+/// The pieces of a group: what was in one stays in it, what is new goes to the end, or to where it is needed.
 fn in_pieces<'s>(
     root: &Root,
     group: Group,
-    resources: Vec<&'s Resource>,
+    resources: &[&'s Resource],
     most: usize,
+    before: &BTreeMap<&str, &str>,
 ) -> Result<Vec<Chunk<'s>>, LinkError> {
-    let lengths: Vec<usize> = resources.iter().map(|resource| yaml::length(resource)).collect();
-    if resources.is_empty() {
-        return Ok(Vec::new());
-    }
-    if resources.len() < MOST_RESOURCES && lengths.iter().sum::<usize>() < most {
-        return Ok(vec![Chunk { name: group.name().to_owned(), group, resources }]);
-    }
-    let mut chunks: Vec<Chunk<'s>> = Vec::new();
-    let mut filled = most;
-    for resource in needed_first(root, &resources)? {
-        let length = yaml::length(resource);
-        let full =
-            filled + length > most || chunks.last().is_some_and(|chunk| chunk.resources.len() + 1 >= MOST_RESOURCES);
-        if full {
-            let name = format!("{}-{}", group.name(), chunks.len() + 1);
-            chunks.push(Chunk { name, group, resources: Vec::new() });
-            filled = 0;
-        }
-        filled += length;
-        if let Some(chunk) = chunks.last_mut() {
-            chunk.resources.push(resource);
+    let ordered = needed_first(root, resources)?;
+    let mut pieces = Pieces { most, sizes: Vec::new(), of: BTreeMap::new() };
+    for resource in &ordered {
+        if let Some(piece) = before.get(resource.id.as_str()).and_then(|name| number(group, name)) {
+            pieces.put(resource, piece);
         }
     }
-    Ok(chunks)
+    let latest = latest(root, &ordered, &pieces.of);
+    for resource in ordered.iter().filter(|resource| !before.contains_key(resource.id.as_str())) {
+        let needs = named(resource, root).into_iter().filter_map(|id| pieces.of.get(id)).max().copied();
+        let piece = latest.get(resource.id.as_str()).copied().unwrap_or_else(|| pieces.with_room(resource, needs));
+        pieces.put(resource, piece);
+    }
+    let name =
+        |piece: usize| if piece == 0 { group.name().to_owned() } else { format!("{}-{}", group.name(), piece + 1) };
+    let of = &pieces.of;
+    let within =
+        |piece: usize| resources.iter().copied().filter(move |r| of.get(r.id.as_str()) == Some(&piece)).collect();
+    let chunks = (0..pieces.sizes.len()).map(|piece| Chunk { name: name(piece), group, resources: within(piece) });
+    Ok(chunks.filter(|chunk| !chunk.resources.is_empty()).collect())
+}
+
+/// `data` is the first piece, `data-2` the second.
+fn number(group: Group, name: &str) -> Option<usize> {
+    match name.strip_prefix(group.name())? {
+        "" => Some(0),
+        rest => rest.strip_prefix('-')?.parse::<usize>().ok()?.checked_sub(1),
+    }
+}
+
+/// How far behind a new resource may stand: not after one that names it and has its place already.
+fn latest<'s>(root: &Root, ordered: &[&'s Resource], of: &BTreeMap<&'s str, usize>) -> BTreeMap<&'s str, usize> {
+    let mut latest: BTreeMap<&str, usize> = BTreeMap::new();
+    for resource in ordered.iter().rev() {
+        let own = of.get(resource.id.as_str()).or_else(|| latest.get(resource.id.as_str())).copied();
+        let Some(own) = own else { continue };
+        for id in named(resource, root).into_iter().filter(|id| !of.contains_key(id)) {
+            latest.entry(id).and_modify(|known| *known = own.min(*known)).or_insert(own);
+        }
+    }
+    latest
+}
+
+/// The pieces of a group while they are filled.
+struct Pieces<'s> {
+    most: usize,
+    /// Resources and bytes of each.
+    sizes: Vec<(usize, usize)>,
+    of: BTreeMap<&'s str, usize>,
+}
+
+impl<'s> Pieces<'s> {
+    fn put(&mut self, resource: &'s Resource, piece: usize) {
+        if self.sizes.len() <= piece {
+            self.sizes.resize(piece + 1, (0, 0));
+        }
+        self.sizes[piece].0 += 1;
+        self.sizes[piece].1 += yaml::length(resource);
+        self.of.insert(&resource.id, piece);
+    }
+    /// The last piece that has begun, not before what is needed, or the one after it.
+    fn with_room(&self, resource: &Resource, needs: Option<usize>) -> usize {
+        let last = self.sizes.len().saturating_sub(1).max(needs.unwrap_or(0));
+        match self.sizes.get(last) {
+            Some((count, bytes)) if count + 1 >= MOST_RESOURCES || bytes + yaml::length(resource) > self.most => {
+                last + 1
+            }
+            _ => last,
+        }
+    }
 }
 
 /// Each after those of the same group that it names, otherwise as they were written: so that a cut anywhere leaves each

@@ -1,13 +1,13 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use render::{RenderError, Rendering};
+use render::{LinkError, RenderError, Rendering};
 use serde_json::json;
 
 use crate::args::Globals;
 use crate::exit::Exit;
 use crate::failure::{Code, Failure};
-use crate::folder::{Folder, Written};
+use crate::folder::{self, Folder, Written};
 use crate::output::Output;
 use crate::prose::counted;
 use crate::spec_file;
@@ -37,8 +37,9 @@ impl Render {
         let path = self.spec.as_ref().unwrap_or(&globals.file);
         let spec = spec_file::for_assessment(path, output)?;
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let rendering = render::render(&spec.design, &name).map_err(|error| failure(&name, error))?;
-        let folder = Folder::new(&self.out, &rendering.files);
+        let before = folder::placement(&self.out)?;
+        let rendering = render::render_again(&spec.design, &name, &before).map_err(|error| failure(&name, error))?;
+        let folder = Folder::new(&self.out, &rendering.files, &rendering.placement);
         if self.check {
             let drift = folder.compare()?;
             let clean = drift.is_empty();
@@ -61,6 +62,10 @@ fn failure(name: &str, error: RenderError) -> Failure {
             Failure::new(Code::RenderImpossible, format!("{name} cannot be rendered\n  {}", each.join("\n  ")))
                 .hint("nothing was written")
         }
+        RenderError::Link(error @ LinkError::TooLarge { .. }) => Failure::new(Code::RenderImpossible, format!("{name} is too large: {error}"))
+            .hint("nothing was written; describe parts of it as workloads of their own"),
+        RenderError::Link(error @ LinkError::Backward { .. }) => Failure::new(Code::RenderImpossible, error.to_string())
+            .hint("nothing was written: a resource would move to another stack, and so be made anew; render into an empty folder only if that may happen"),
         error @ RenderError::Link(_) => Failure::new(Code::RenderImpossible, error.to_string())
             .hint("nothing was written; this is a defect of antipode, please report it with the spec"),
     }

@@ -1,8 +1,9 @@
 //! What CloudFormation takes: 51,200 bytes and 500 resources of a template, whatever the size of a workload.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use antipode_render::{Rendering, render};
+use antipode_render::{Rendering, render, render_again};
 
 use crate::specs;
 
@@ -47,6 +48,35 @@ fn a_large_workload_is_cut_into_templates_that_fit() {
     );
     let compute = rendering.files.iter().filter(|file| file.path.contains("us-east-1/compute-")).count();
     assert!(compute > 3, "{compute} templates of compute");
+}
+
+/// The template of each resource.
+fn places(rendering: &Rendering) -> BTreeMap<(String, String), String> {
+    let templates =
+        rendering.stacks.iter().flat_map(|stack| stack.templates.iter().map(move |template| (stack, template)));
+    let nested = templates.filter(|(_, template)| template.name != "master");
+    let each = nested.flat_map(|(stack, template)| {
+        let place = |id: &String| ((stack.root.to_string(), id.clone()), template.name.clone());
+        template.resources.iter().map(|resource| place(&resource.id)).collect::<Vec<_>>()
+    });
+    each.collect()
+}
+
+/// What moves between stacks is deleted by one and made by the other.
+#[test]
+fn a_workload_that_grows_moves_nothing_to_another_stack() {
+    let text = large(60);
+    let before = specs::rendering("large", &text);
+    assert!(before.files.iter().any(|file| file.path.contains("compute-2")), "it is large enough to be cut");
+    let more = "  first: { kind: aws.asg, behind: lb-0 }\n  lb-0:";
+    let grown = specs::design("grown", &text.replacen("  lb-0:", more, 1));
+    let after = render_again(&grown, "antipode.yaml", &before.placement).unwrap();
+    let (old, new) = (places(&before), places(&after));
+    let moved: Vec<_> = old.iter().filter(|(id, place)| new.get(*id) != Some(place)).collect();
+    assert!(moved.is_empty() && new.len() > old.len(), "{moved:?}");
+    // Without knowing where they were, some would move: the first piece has another one in it.
+    let anew = places(&render(&grown, "antipode.yaml").unwrap());
+    assert!(old.iter().any(|(id, place)| anew.get(id) != Some(place)));
 }
 
 #[test]
