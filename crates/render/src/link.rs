@@ -386,15 +386,25 @@ impl<'s> Linker<'s, '_> {
     }
 
     /// Everything in one template.
-    fn flat(&self, root: &Root, stack: &Stack, body: &Body) -> Template {
+    fn flat(&self, root: &Root, stack: &'s Stack, body: &Body) -> Template {
         let mut template = self.chunk(root, 0, body, stack);
         template.name = "master".to_owned();
         template.description = self.described(root, "all of it");
         template.outputs.extend(self.outputs_of(root, SETTINGS));
+        let here = |name: &String| template.parameters.iter().any(|parameter| parameter.name == *name);
+        let said: Vec<Parameter> = self.said(root, stack).filter(|parameter| !here(&parameter.name)).cloned().collect();
+        template.parameters.extend(said);
         template
     }
 
-    fn nested(&self, root: &Root, stack: &Stack, bodies: &[Body]) -> Vec<Template> {
+    /// The settings of a root that another root is told, whether or not a template of its own uses them.
+    fn said(&self, root: &Root, stack: &'s Stack) -> impl Iterator<Item = &'s Parameter> {
+        let exports = self.exports.get(&(root.clone(), SETTINGS));
+        let told = move |name: &String| exports.is_some_and(|exports| exports.contains_key(name));
+        stack.parameters.iter().filter(move |parameter| told(&parameter.name))
+    }
+
+    fn nested(&self, root: &Root, stack: &'s Stack, bodies: &[Body]) -> Vec<Template> {
         let each = bodies.iter().enumerate();
         let mut templates: Vec<Template> = each.map(|(n, body)| self.chunk(root, n, body, stack)).collect();
         let (mut parameters, mut seen) = (Vec::new(), BTreeSet::new());
@@ -404,6 +414,9 @@ impl<'s> Linker<'s, '_> {
                 parameters.push(parameter.clone());
             }
         }
+        let said: Vec<Parameter> =
+            self.said(root, stack).filter(|parameter| !seen.contains(&parameter.name)).cloned().collect();
+        parameters.extend(said);
         templates.iter_mut().flat_map(|template| &mut template.parameters).for_each(by_the_master);
         parameters.push(located("TemplateBucket", "The bucket of this region that has the nested templates."));
         parameters.push(located(

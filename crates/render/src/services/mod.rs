@@ -6,6 +6,7 @@
 mod compute;
 mod data;
 mod guard;
+mod logs;
 mod messaging;
 mod network;
 mod operate;
@@ -43,7 +44,7 @@ fn writer(kind: &str) -> Option<Write> {
 /// Whether a load balancer sends requests to it by templates of ours.
 fn serves_http(sheet: &Sheet<'_>, part: &Part) -> bool {
     let kind = part.kind.name.as_str();
-    let serves = matches!(kind, "aws.asg" | "aws.ec2" | "aws.ecs" | "aws.fargate" | "aws.lambda");
+    let serves = matches!(kind, "aws.asg" | "aws.ec2" | "aws.ecs" | "aws.fargate");
     serves && sheet.renders(part) && writer(kind).is_some()
 }
 
@@ -51,4 +52,9 @@ fn serves_http(sheet: &Sheet<'_>, part: &Part) -> bool {
 fn physical(part: &Part, site: &Site) -> Option<String> {
     let here = part.at(&site.id).text("id")?;
     Some(here.replace("{site}", site.id.as_str()))
+}
+
+/// Whether it is in a region; what names no regions is in all of them.
+fn is_at(part: &Part, site: &Site) -> bool {
+    part.sites.is_empty() || part.is_in(&site.id)
 }

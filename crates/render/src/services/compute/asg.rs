@@ -6,7 +6,7 @@ use model::design::Site;
 use crate::resource::{Given, Resource, Target};
 use crate::root::{Group, Root};
 use crate::services::traffic::alb;
-use crate::services::{network, role};
+use crate::services::{is_at, network, role};
 use crate::sheet::{Sheet, parameter, regional};
 use crate::value::Value;
 use crate::{list, map, names};
@@ -27,13 +27,14 @@ fn id(part: &Part, what: &str) -> String {
     names::logical([part.id.as_str(), what])
 }
 
-fn one(sheet: &mut Sheet<'_>, part: &Part, site: &Site) {
+/// The group of one region.
+pub fn one(sheet: &mut Sheet<'_>, part: &Part, site: &Site) {
     let root = regional(site);
     let asked = sheet.asked(part);
     let template = launch_template(sheet, part, site);
     let (minimum, maximum) = sizes(part, site);
     let behind = part.component("behind").and_then(|id| sheet.part(&id));
-    let targets = behind.filter(|front| front.kind.name == "aws.alb").map(|front| {
+    let targets = behind.filter(|front| front.kind.name == "aws.alb" && is_at(front, site)).map(|front| {
         let firewalls =
             (network::firewall(sheet, front, site, "Lets users reach the load balancer"), firewall(sheet, part, site));
         network::allow(sheet, site, (front, &firewalls.0), (part, &firewalls.1), PORT);
@@ -90,10 +91,12 @@ fn one(sheet: &mut Sheet<'_>, part: &Part, site: &Site) {
 /// The fewest and the most instances of a region: a share of the peak, and all of it when the others are lost.
 pub fn sizes(part: &Part, site: &Site) -> (u64, u64) {
     let here = part.at(&site.id);
-    let peak = here.count("peak").unwrap_or(2);
+    let single = part.kind.name == "aws.ec2";
+    let peak = here.count("peak").unwrap_or(if single { 1 } else { 2 });
     let share = here.percent("capacity").or(site.capacity).unwrap_or(100.0);
     #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
     let ready = (peak as f64 * share / 100.0).ceil() as u64;
+    let ready = if here.bool("stopped") == Some(true) { 0 } else { ready };
     let minimum = here.count("minimum").unwrap_or(ready);
     (minimum, here.count("maximum").unwrap_or(peak.max(minimum).max(1)))
 }

@@ -186,6 +186,39 @@ pub fn target_group(
     group
 }
 
+/// Sends requests to a function, whose permission has the name `permission`. It stands with the function, which is made
+/// after the load balancer.
+pub fn to_function(
+    sheet: &mut Sheet<'_>,
+    (balancer, backend): (&Part, &Part),
+    site: &Site,
+    (alias, permission): (Value, Target),
+) {
+    let (root, asked) = (regional(site), sheet.asked(backend));
+    let properties = map! {
+        "TargetType" => "lambda", "Targets" => list![map! { "Id" => alias }], "Tags" => sheet.tags(Some(backend)),
+    };
+    let kind = "AWS::ElasticLoadBalancingV2::TargetGroup";
+    let group = Resource::new(Group::Compute, kind, target_group_id(balancer, backend), asked.clone(), properties)
+        .after(permission)
+        .excused("CKV_AWS_378", "a function is called, not connected to");
+    let group = sheet.add(&root, group);
+    let path = match backends(sheet, balancer, site).is_empty() {
+        true => "/*".to_owned(),
+        false => format!("/{}/*", backend.id),
+    };
+    let place = sheet.design.components.iter().position(|part| part.id == backend.id).unwrap_or_default();
+    let rule = map! {
+        "ListenerArn" => listener(sheet, balancer, site),
+        // After those of instances and containers, which count from 1.
+        "Priority" => 1_000 + place,
+        "Conditions" => list![map! { "Field" => "path-pattern", "PathPatternConfig" => map! { "Values" => list![path] } }],
+        "Actions" => list![map! { "Type" => "forward", "TargetGroupArn" => group.get() }],
+    };
+    let id = names::logical([balancer.id.as_str(), "rule", backend.id.as_str()]);
+    sheet.add(&root, Resource::new(Group::Compute, "AWS::ElasticLoadBalancingV2::ListenerRule", id, asked, rule));
+}
+
 fn listener(sheet: &mut Sheet<'_>, balancer: &Part, site: &Site) -> Value {
     let root = regional(site);
     match sheet.renders(balancer) {
@@ -251,6 +284,21 @@ pub fn full_name(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Value {
                 "{} --query 'LoadBalancers[].LoadBalancerArn' # what follows `loadbalancer/`",
                 described(part, site)
             ),
+        ),
+    }
+}
+
+/// What the metrics of its first target group are called by: `targetgroup/NAME/ID`.
+pub fn first_group_name(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Value {
+    let first = backends(sheet, part, site).first().map(|first| target_group_id(part, first));
+    match first {
+        Some(id) => sheet.target(&regional(site), id).att("TargetGroupFullName"),
+        None => ask(
+            sheet,
+            part,
+            site,
+            "target group",
+            "describe-target-groups --query 'TargetGroups[].TargetGroupArn' # from `targetgroup/` on",
         ),
     }
 }

@@ -1,0 +1,191 @@
+//! Services of containers: the same image in every region, pulled from the region's own registry, over its zones.
+//!
+//! How many tasks run is decided while it runs: no template says a number, so no deployment takes away what a recovery or
+//! the load added.
+
+use model::Part;
+use model::design::Site;
+
+use super::{asg, ecr};
+use crate::resource::{Given, Resource, Target};
+use crate::root::Group;
+use crate::services::traffic::alb;
+use crate::services::{is_at, logs, network, physical, role};
+use crate::sheet::{Sheet, parameter, regional};
+use crate::value::{Map, REGION, Value};
+use crate::{cat, list, map, names};
+
+/// Where tasks listen for their load balancer.
+const PORT: u16 = 8080;
+const CONTAINER: &str = "app";
+
+pub fn id(part: &Part, what: &str) -> String {
+    names::logical([part.id.as_str(), what])
+}
+
+pub fn cluster(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Target {
+    let settings = list![map! { "Name" => "containerInsights", "Value" => "enabled" }];
+    let properties = map! { "ClusterSettings" => settings, "Tags" => sheet.tags(Some(part)) };
+    let asked = sheet.asked(part);
+    sheet.add(
+        &regional(site),
+        Resource::new(Group::Compute, "AWS::ECS::Cluster", id(part, "cluster"), asked, properties),
+    )
+}
+
+/// Tasks of a component, started as `launched` says.
+pub fn service(sheet: &mut Sheet<'_>, part: &Part, site: &Site, cluster: &Target, (launched, fargate): (Map, bool)) {
+    let (root, asked) = (regional(site), sheet.asked(part));
+    let task = task(sheet, part, site, fargate);
+    let firewall = network::firewall(sheet, part, site, "What the tasks reach, and who reaches them");
+    let targets = targets(sheet, part, site, &firewall);
+    let network = map! { "AwsvpcConfiguration" => map! {
+        "AssignPublicIp" => "DISABLED", "SecurityGroups" => list![firewall.att("GroupId")], "Subnets" => network::private_subnets(sheet, site),
+    } };
+    let deployment = map! {
+        "MinimumHealthyPercent" => 100, "MaximumPercent" => 200,
+        // A version that does not start is taken back by the region itself.
+        "DeploymentCircuitBreaker" => map! { "Enable" => true, "Rollback" => true },
+    };
+    let warm_up = part.duration("warm_up").map_or(120, |time| time.as_secs());
+    let grace = targets.is_some().then_some(warm_up);
+    let balancers = targets.map(|group| {
+        list![
+            map! { "ContainerName" => CONTAINER, "ContainerPort" => u32::from(PORT), "TargetGroupArn" => group.get() }
+        ]
+    });
+    let properties = map! { "Cluster" => cluster.get() }.with_some("ServiceName", physical(part, site));
+    let mut properties = properties.with("TaskDefinition", task.get());
+    properties.0.extend(launched.0);
+    let rest = map! {
+        "NetworkConfiguration" => network, "DeploymentConfiguration" => deployment,
+        "AvailabilityZoneRebalancing" => "ENABLED", "EnableECSManagedTags" => true, "PropagateTags" => "SERVICE",
+    };
+    properties.0.extend(rest.0);
+    let properties = properties
+        .with_some("LoadBalancers", balancers)
+        .with_some("HealthCheckGracePeriodSeconds", grace)
+        .with("Tags", sheet.tags(Some(part)));
+    let service = Resource::new(Group::Compute, "AWS::ECS::Service", id(part, "service"), asked, properties);
+    let service = sheet.add(&root, service);
+    scaling(sheet, part, site, (cluster, &service));
+}
+
+fn targets(sheet: &mut Sheet<'_>, part: &Part, site: &Site, firewall: &Target) -> Option<Target> {
+    let front = part.component("behind").and_then(|id| sheet.part(&id))?;
+    if front.kind.name != "aws.alb" || !is_at(front, site) {
+        return None;
+    }
+    let users = network::firewall(sheet, front, site, "Lets users reach the load balancer");
+    network::allow(sheet, site, (front, &users), (part, firewall), PORT);
+    Some(alb::target_group(sheet, front, part, site, "ip", PORT))
+}
+
+/// What a task is: the region's own image of the workload's version.
+fn task(sheet: &mut Sheet<'_>, part: &Part, site: &Site, fargate: bool) -> Target {
+    let (root, asked) = (regional(site), sheet.asked(part));
+    let logs = logs::group(sheet, Some(part), site, (Group::Compute, "logs"), None);
+    let starts = role::service_role(
+        sheet,
+        part,
+        site,
+        (Group::Compute, "start"),
+        "ecs-tasks.amazonaws.com",
+        &["service-role/AmazonECSTaskExecutionRolePolicy"],
+        Vec::new(),
+    );
+    let runs =
+        role::service_role(sheet, part, site, (Group::Compute, "task"), "ecs-tasks.amazonaws.com", &[], Vec::new());
+    let (cpu, memory) = if fargate { fargate_size(part) } else { (cpu(part), memory(part)) };
+    let image = cat![ecr::repository(sheet, part, site), ":", version(sheet, site)];
+    let log = map! { "awslogs-group" => logs.get(), "awslogs-region" => REGION, "awslogs-stream-prefix" => CONTAINER };
+    let container = map! {
+        "Name" => CONTAINER,
+        "Image" => image,
+        "Essential" => true,
+        "ReadonlyRootFilesystem" => true,
+        "PortMappings" => list![map! { "ContainerPort" => u32::from(PORT), "Protocol" => "tcp" }],
+        "LogConfiguration" => map! { "LogDriver" => "awslogs", "Options" => log },
+    };
+    let properties = map! {
+        "Family" => sheet.named([part.id.as_str()], 255),
+        "RequiresCompatibilities" => list![if fargate { "FARGATE" } else { "EC2" }],
+        "NetworkMode" => "awsvpc",
+        "Cpu" => cpu.to_string(),
+        "Memory" => memory.to_string(),
+        "ExecutionRoleArn" => starts.att("Arn"),
+        "TaskRoleArn" => runs.att("Arn"),
+        "ContainerDefinitions" => list![container],
+        "Tags" => sheet.tags(Some(part)),
+    };
+    sheet.add(&root, Resource::new(Group::Compute, "AWS::ECS::TaskDefinition", id(part, "task"), asked, properties))
+}
+
+/// The version that every region runs.
+pub fn version(sheet: &mut Sheet<'_>, site: &Site) -> Value {
+    let about = "The version of the workload, the same in every region.";
+    match sheet.design.artifact.clone() {
+        Some(artifact) => sheet.setting(&regional(site), "Artifact", about, artifact),
+        None => sheet.ask(&regional(site), "Artifact", about, "the version that was built last, such as 2026.07.01"),
+    }
+}
+
+/// CPU units, 1,024 to a CPU.
+fn cpu(part: &Part) -> u64 {
+    part.count("usage.vcpus").unwrap_or(1) * 1024
+}
+
+/// MiB.
+fn memory(part: &Part) -> u64 {
+    part.size("usage.memory").map_or(2048, |bytes| bytes.div_ceil(1 << 20))
+}
+
+/// The sizes that Fargate has (Amazon ECS Developer Guide, "Task CPU and memory"): CPU units, and MiB from, to, and by.
+const SIZES: [(u64, u64, u64, u64); 7] = [
+    (256, 512, 2048, 512),
+    (512, 1024, 4096, 1024),
+    (1024, 2048, 8192, 1024),
+    (2048, 4096, 16_384, 1024),
+    (4096, 8192, 30_720, 1024),
+    (8192, 16_384, 61_440, 4096),
+    (16_384, 32_768, 122_880, 8192),
+];
+
+/// The smallest size that has as much as the spec wants.
+fn fargate_size(part: &Part) -> (u64, u64) {
+    let (cpu, memory) = (cpu(part), memory(part));
+    let fits = SIZES.iter().find(|(units, _, most, _)| *units >= cpu && *most >= memory);
+    let (units, least, most, step) = *fits.unwrap_or(&SIZES[SIZES.len() - 1]);
+    (units, (memory.max(least).div_ceil(step) * step).min(most))
+}
+
+fn scaling(sheet: &mut Sheet<'_>, part: &Part, site: &Site, (cluster, service): (&Target, &Target)) {
+    let (root, asked) = (regional(site), sheet.asked(part));
+    let (minimum, maximum) = asg::sizes(part, site);
+    let number = |sheet: &mut Sheet<'_>, what: &str, about: String, value: u64| {
+        let number = parameter(&id(part, what), "Number", &about, Given::Spec(value.to_string()));
+        sheet.parameter(&root, number)
+    };
+    let target = map! {
+        "ServiceNamespace" => "ecs",
+        "ScalableDimension" => "ecs:service:DesiredCount",
+        "ResourceId" => cat!["service/", cluster.get(), "/", service.att("Name")],
+        "MinCapacity" => number(sheet, "minimum", format!("The fewest tasks of {} in this region.", part.id), minimum),
+        "MaxCapacity" => number(sheet, "maximum", format!("The most tasks of {} in this region.", part.id), maximum),
+    };
+    let kind = "AWS::ApplicationAutoScaling::ScalableTarget";
+    let target = sheet.add(&root, Resource::new(Group::Compute, kind, id(part, "scale"), asked.clone(), target));
+    let policy = map! {
+        "PolicyName" => sheet.named([part.id.as_str(), "cpu"], 255),
+        "PolicyType" => "TargetTrackingScaling",
+        "ScalingTargetId" => target.get(),
+        "TargetTrackingScalingPolicyConfiguration" => map! {
+            "PredefinedMetricSpecification" => map! { "PredefinedMetricType" => "ECSServiceAverageCPUUtilization" },
+            "TargetValue" => 60,
+            // The policy is also what keeps the minimum. Where nobody wants it to shrink by itself, it only grows.
+            "DisableScaleIn" => part.bool("autoscale") != Some(true),
+        },
+    };
+    let kind = "AWS::ApplicationAutoScaling::ScalingPolicy";
+    sheet.add(&root, Resource::new(Group::Compute, kind, id(part, "scaling"), asked, policy));
+}

@@ -1,0 +1,141 @@
+//! Kubernetes: a cluster in each region, with nodes over its zones, reached from its own network only.
+
+use model::Part;
+use model::design::Site;
+
+use super::asg;
+use crate::resource::{Given, Resource, Target};
+use crate::root::Group;
+use crate::services::{logs, network, physical, role};
+use crate::sheet::{Sheet, parameter, regional};
+use crate::value::{ACCOUNT, Map, PARTITION};
+use crate::{cat, list, map, names};
+
+/// What every cluster needs before anything runs on it; the second has to find a node.
+const ADDONS: [&str; 4] = ["vpc-cni", "coredns", "kube-proxy", "eks-pod-identity-agent"];
+const LOGGED: [&str; 5] = ["api", "audit", "authenticator", "controllerManager", "scheduler"];
+
+pub fn write(sheet: &mut Sheet<'_>, part: &Part) {
+    if !sheet.renders(part) {
+        return;
+    }
+    for site in sheet.sites(part) {
+        let cluster = cluster(sheet, part, site);
+        let nodes = nodes(sheet, part, site, &cluster);
+        addons(sheet, part, site, (&cluster, &nodes));
+        let provider = map! { "Url" => cluster.att("OpenIdConnectIssuerUrl"), "ClientIdList" => list!["sts.amazonaws.com"], "Tags" => sheet.tags(Some(part)) };
+        add(sheet, part, site, (Group::Compute, "AWS::IAM::OIDCProvider", "identity"), provider);
+    }
+}
+
+fn id(part: &Part, what: &str) -> String {
+    names::logical([part.id.as_str(), what])
+}
+
+fn add(sheet: &mut Sheet<'_>, part: &Part, site: &Site, what: (Group, &'static str, &str), properties: Map) -> Target {
+    let asked = sheet.asked(part);
+    sheet.add(&regional(site), Resource::new(what.0, what.1, id(part, what.2), asked, properties))
+}
+
+fn cluster(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Target {
+    let name = physical(part, site).unwrap_or_else(|| sheet.named([part.id.as_str()], 100));
+    let group = format!("/aws/eks/{name}/cluster");
+    let logs = logs::group(sheet, Some(part), site, (Group::Compute, "logs"), Some(group));
+    let key = key(sheet, part, site);
+    let role = role::service_role(
+        sheet,
+        part,
+        site,
+        (Group::Compute, "cluster"),
+        "eks.amazonaws.com",
+        &["AmazonEKSClusterPolicy"],
+        Vec::new(),
+    );
+    let firewall = network::firewall(sheet, part, site, "Who reaches the cluster");
+    let logged: Vec<crate::value::Value> = LOGGED.iter().map(|kind| map! { "Type" => *kind }.into()).collect();
+    let properties = map! {
+        "Name" => name,
+        "RoleArn" => role.att("Arn"),
+        "ResourcesVpcConfig" => map! {
+            "SubnetIds" => network::private_subnets(sheet, site), "SecurityGroupIds" => list![firewall.att("GroupId")],
+            "EndpointPrivateAccess" => true, "EndpointPublicAccess" => false,
+        },
+        "AccessConfig" => map! { "AuthenticationMode" => "API" },
+        "EncryptionConfig" => list![map! { "Provider" => map! { "KeyArn" => key.att("Arn") }, "Resources" => list!["secrets"] }],
+        "Logging" => map! { "ClusterLogging" => map! { "EnabledTypes" => logged } },
+        "ZonalShiftConfig" => map! { "Enabled" => true },
+        "DeletionProtection" => true,
+        "Tags" => sheet.tags(Some(part)),
+    };
+    let asked = sheet.asked(part);
+    let cluster = Resource::new(Group::Compute, "AWS::EKS::Cluster", id(part, "cluster"), asked, properties);
+    sheet.add(&regional(site), cluster.after(logs))
+}
+
+/// What the cluster's secrets are encrypted with.
+fn key(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Target {
+    let owner = map! {
+        "Sid" => "Owner", "Effect" => "Allow", "Principal" => map! { "AWS" => cat!["arn:", PARTITION, ":iam::", ACCOUNT, ":root"] },
+        "Action" => "kms:*", "Resource" => "*",
+    };
+    let properties = map! {
+        "Description" => format!("Encrypts the secrets of {}", part.id),
+        "EnableKeyRotation" => true,
+        "KeyPolicy" => role::policy(vec![owner.into()]),
+        "Tags" => sheet.tags(Some(part)),
+    };
+    let asked = sheet.asked(part);
+    let key = Resource::new(Group::Security, "AWS::KMS::Key", id(part, "secrets key"), asked, properties);
+    sheet.add(&regional(site), key.keep(crate::resource::Keep::Retain))
+}
+
+fn nodes(sheet: &mut Sheet<'_>, part: &Part, site: &Site, cluster: &Target) -> Target {
+    let root = regional(site);
+    let managed = [
+        "AmazonEKSWorkerNodePolicy",
+        "AmazonEC2ContainerRegistryPullOnly",
+        "AmazonEKS_CNI_Policy",
+        "AmazonSSMManagedInstanceCore",
+    ];
+    let role =
+        role::service_role(sheet, part, site, (Group::Compute, "node"), "ec2.amazonaws.com", &managed, Vec::new());
+    let data = map! {
+        "MetadataOptions" => map! { "HttpTokens" => "required", "HttpPutResponseHopLimit" => 1 },
+        "BlockDeviceMappings" => list![map! { "DeviceName" => "/dev/xvda", "Ebs" => map! { "Encrypted" => true, "VolumeType" => "gp3", "VolumeSize" => 50 } }],
+    };
+    let template = map! { "LaunchTemplateData" => data };
+    let template = add(sheet, part, site, (Group::Compute, "AWS::EC2::LaunchTemplate", "launch template"), template);
+    let (minimum, maximum) = asg::sizes(part, site);
+    let number = |sheet: &mut Sheet<'_>, what: &str, about: &str, value: Given| {
+        let about = format!("{about} of {} in this region.", part.id);
+        sheet.parameter(&root, parameter(&id(part, what), "Number", &about, value))
+    };
+    let sizes = map! {
+        "MinSize" => number(sheet, "minimum", "The fewest nodes", Given::Spec(minimum.to_string())),
+        "MaxSize" => number(sheet, "maximum", "The most nodes", Given::Spec(maximum.to_string())),
+        // Only what the first deployment starts with: then it is the cluster that says how many.
+        "DesiredSize" => number(sheet, "at first", "The nodes to begin with", Given::AtFirst(minimum.to_string())),
+    };
+    let properties = map! {
+        "ClusterName" => cluster.get(),
+        "NodeRole" => role.att("Arn"),
+        "Subnets" => network::private_subnets(sheet, site),
+        "InstanceTypes" => list![part.at(&site.id).text("usage.class").unwrap_or("m6i.large")],
+        "ScalingConfig" => sizes,
+        "LaunchTemplate" => map! { "Id" => template.get(), "Version" => template.att("LatestVersionNumber") },
+        "UpdateConfig" => map! { "MaxUnavailable" => 1 },
+        "NodeRepairConfig" => map! { "Enabled" => true },
+        "Tags" => sheet.tag_map(Some(part)),
+    };
+    add(sheet, part, site, (Group::Compute, "AWS::EKS::Nodegroup", "nodes"), properties)
+}
+
+fn addons(sheet: &mut Sheet<'_>, part: &Part, site: &Site, (cluster, nodes): (&Target, &Target)) {
+    for name in ADDONS {
+        let properties = map! { "AddonName" => name, "ClusterName" => cluster.get(), "ResolveConflicts" => "OVERWRITE", "Tags" => sheet.tags(Some(part)) };
+        let asked = sheet.asked(part);
+        let addon = Resource::new(Group::Compute, "AWS::EKS::Addon", id(part, name), asked, properties);
+        let addon = if name == "coredns" { addon.after(nodes.clone()) } else { addon };
+        sheet.add(&regional(site), addon);
+    }
+}

@@ -1,0 +1,141 @@
+//! Functions: the same code in every region, from the region's own bucket of artifacts, reached by an alias that names one
+//! published version.
+
+use model::Part;
+use model::design::Site;
+
+use super::containers;
+use crate::resource::{Given, Keep, Resource, Target};
+use crate::root::Group;
+use crate::services::traffic::alb;
+use crate::services::{is_at, logs, physical, role};
+use crate::sheet::{Sheet, parameter, regional};
+use crate::value::{ACCOUNT, PARTITION, REGION, Value};
+use crate::{cat, map, names};
+
+/// The alias that everybody calls.
+const ALIAS: &str = "live";
+/// Seconds that a call may take when the spec does not say how long one runs.
+const TIMEOUT: u64 = 30;
+
+pub fn write(sheet: &mut Sheet<'_>, part: &Part) {
+    if !sheet.renders(part) {
+        return;
+    }
+    for site in sheet.sites(part) {
+        let alias = function(sheet, part, site);
+        called(sheet, part, site, &alias);
+    }
+}
+
+fn id(part: &Part, what: &str) -> String {
+    names::logical([part.id.as_str(), what])
+}
+
+/// What it is called in a region, known before it is there.
+fn name(sheet: &Sheet<'_>, part: &Part, site: &Site) -> String {
+    physical(part, site).unwrap_or_else(|| sheet.named([part.id.as_str()], 64))
+}
+
+/// The ARN of its alias, wherever it is asked for.
+pub fn arn(sheet: &Sheet<'_>, part: &Part, site: &Site) -> Value {
+    let name = name(sheet, part, site);
+    cat!["arn:", PARTITION, ":lambda:", REGION, ":", ACCOUNT, format!(":function:{name}:{ALIAS}")]
+}
+
+fn add(sheet: &mut Sheet<'_>, part: &Part, site: &Site, resource: (&'static str, String, crate::value::Map)) -> Target {
+    let asked = sheet.asked(part);
+    sheet.add(&regional(site), Resource::new(Group::Compute, resource.0, resource.1, asked, resource.2))
+}
+
+fn function(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Target {
+    let root = regional(site);
+    let named = name(sheet, part, site);
+    let logs = logs::group(sheet, Some(part), site, (Group::Compute, "logs"), None);
+    // Calls that nobody waits for and that failed, kept for two weeks.
+    let failed = map! { "KmsMasterKeyId" => "alias/aws/sqs", "MessageRetentionPeriod" => 1_209_600, "Tags" => sheet.tags(Some(part)) };
+    let failed = add(sheet, part, site, ("AWS::SQS::Queue", id(part, "failed calls"), failed));
+    let may = vec![
+        role::allow(&["logs:CreateLogStream", "logs:PutLogEvents"], vec![logs.att("Arn")]),
+        role::allow(&["sqs:SendMessage"], vec![failed.att("Arn")]),
+    ];
+    let role = role::service_role(sheet, part, site, (Group::Compute, "function"), "lambda.amazonaws.com", &[], may);
+    let bucket = bucket(sheet, &root);
+    let key = cat![format!("{}/", part.id), containers::version(sheet, site), ".zip"];
+    let state = |sheet: &mut Sheet<'_>, what: &str, about: &str, value: &str| {
+        sheet.parameter(&root, parameter(&id(part, what), "String", about, Given::AtFirst(value.to_owned())))
+    };
+    let runtime = state(sheet, "runtime", "What runs the code, as Lambda names it.", "provided.al2023");
+    let handler = state(sheet, "handler", "Where the code begins.", "bootstrap");
+    let most = part.at(&site.id).count("maximum").or(part.count("peak"));
+    let memory = part.size("usage.memory").map_or(512, |bytes| bytes.div_ceil(1 << 20)).clamp(128, 10_240);
+    let timeout = part.duration("usage.duration").map_or(TIMEOUT, |time| (time.as_secs() * 3).max(TIMEOUT)).min(900);
+    let properties = map! {
+        "FunctionName" => named,
+        "Code" => map! { "S3Bucket" => bucket, "S3Key" => key },
+        "Runtime" => runtime,
+        "Handler" => handler,
+        "Role" => role.att("Arn"),
+        "MemorySize" => memory,
+        "Timeout" => timeout,
+    };
+    let properties = properties
+        .with_some("ReservedConcurrentExecutions", most)
+        .with("DeadLetterConfig", map! { "TargetArn" => failed.att("Arn") })
+        .with("LoggingConfig", map! { "LogGroup" => logs.get(), "LogFormat" => "JSON" })
+        .with("TracingConfig", map! { "Mode" => "Active" })
+        .with("Tags", sheet.tags(Some(part)));
+    let asked = sheet.asked(part);
+    let function =
+        Resource::new(Group::Compute, "AWS::Lambda::Function", id(part, "function"), asked.clone(), properties)
+            .excused(
+                "CKV_AWS_117",
+                "it calls services of the region by their public names; nothing in the network is asked",
+            );
+    let function = match most {
+        Some(_) => function,
+        None => function.excused("CKV_AWS_115", "the spec says no most: say `maximum` to reserve that many for it"),
+    };
+    let function = sheet.add(&root, function);
+    // A version is never changed. Another artifact is another one, and the old ones stay for a way back.
+    let artifact = sheet.design.artifact.clone().unwrap_or_default();
+    let version = id(part, &format!("version {:08x}", names::digest(&artifact)));
+    let version = Resource::new(
+        Group::Compute,
+        "AWS::Lambda::Version",
+        version,
+        asked,
+        map! { "FunctionName" => function.get() },
+    );
+    let version = sheet.add(&root, version.keep(Keep::Retain));
+    let properties =
+        map! { "Name" => ALIAS, "FunctionName" => function.get(), "FunctionVersion" => version.att("Version") };
+    add(sheet, part, site, ("AWS::Lambda::Alias", id(part, "alias"), properties))
+}
+
+/// The bucket of a region that artifacts are in.
+pub fn bucket(sheet: &mut Sheet<'_>, root: &crate::root::Root) -> Value {
+    let how = "the bucket that the pipeline puts artifacts into: each region has its own";
+    sheet.ask(
+        root,
+        "ArtifactBucket",
+        "The bucket of this region that has the artifacts, as COMPONENT/VERSION.zip.",
+        how,
+    )
+}
+
+/// Lets what stands in front of it call it.
+fn called(sheet: &mut Sheet<'_>, part: &Part, site: &Site, alias: &Target) {
+    let front = part.component("behind").and_then(|id| sheet.part(&id)).filter(|front| is_at(front, site));
+    let Some(front) = front else { return };
+    let by = match front.kind.name.as_str() {
+        "aws.alb" => "elasticloadbalancing.amazonaws.com",
+        "aws.api-gateway" => "apigateway.amazonaws.com",
+        _ => return,
+    };
+    let properties = map! { "Action" => "lambda:InvokeFunction", "FunctionName" => alias.get(), "Principal" => by, "SourceAccount" => ACCOUNT };
+    let permission = add(sheet, part, site, ("AWS::Lambda::Permission", id(part, "permission"), properties));
+    if front.kind.name == "aws.alb" {
+        alb::to_function(sheet, (front, part), site, (alias.get(), permission));
+    }
+}
