@@ -2,7 +2,9 @@
 
 pub mod aurora;
 pub mod database;
+pub mod dynamodb;
 pub mod rds;
+pub mod s3;
 
 use model::Part;
 

@@ -113,11 +113,11 @@ pub fn named<'d>(sheet: &mut Sheet<'d>, part: &Part, site: &Site) -> Option<&'d 
     let key =
         part.component("encryption_key").and_then(|id| sheet.part(&id)).filter(|key| key.kind.name == "aws.kms")?;
     if !sheet.sites(key).iter().any(|here| here.id == site.id) {
-        sheet.problem(
-            &format!("components.{}.encryption_key", part.id),
-            format!("the key `{}` is not in {}, where `{}` is", key.id, site.id, part.id),
-            format!("name {} among the `sites` of `{}`", site.id, key.id),
-        );
+        let path = format!("components.{}.encryption_key", part.id);
+        if !sheet.problems.iter().any(|problem| problem.path == path) {
+            let says = format!("the key `{}` is not in {}, where `{}` is", key.id, site.id, part.id);
+            sheet.problem(&path, says, format!("name {} among the `sites` of `{}`", site.id, key.id));
+        }
         return None;
     }
     Some(key)

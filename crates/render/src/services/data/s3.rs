@@ -1,0 +1,201 @@
+//! Buckets: one in each region, each copying to the others, so that whatever region is written to, the others have it.
+//!
+//! Names are known beforehand (account and region), and so is the alias of each region's key. A rule to a bucket that is not
+//! there yet is refused, so rules are made at the second deployment of a region (see [`peers`]).
+
+use model::Part;
+use model::design::Site;
+
+use super::{days, id};
+use crate::resource::{Condition, Given, Keep, Parameter, Resource, Test};
+use crate::root::Group;
+use crate::services::guard::kms;
+use crate::services::{peers, role};
+use crate::sheet::{Sheet, aws_region, parameter, regional};
+use crate::value::{ACCOUNT, Map, PARTITION, Value};
+use crate::{cat, list, map};
+
+/// Minutes: the only time that replication time control promises (Amazon S3 User Guide, "Replication Time Control").
+const PROMISED: u32 = 15;
+
+/// Days for which older versions stay when the spec says nothing.
+const OLDER: u64 = 90;
+
+pub fn write(sheet: &mut Sheet<'_>, part: &Part) {
+    if !sheet.renders(part) {
+        return;
+    }
+    for site in sheet.sites(part) {
+        one(sheet, part, site);
+    }
+    if copied(sheet, part) {
+        let first = peers::first_writer(sheet, part).map_or_else(String::new, |site| site.to_string());
+        sheet.note(
+            part,
+            "what was written before a rule stood is not copied by it",
+            format!(
+                "aws s3control create-job (S3 Batch Replication) for the bucket of {first}, once, after the second deployment"
+            ),
+        );
+    }
+}
+
+fn copied(sheet: &Sheet<'_>, part: &Part) -> bool {
+    part.word("replication") != Some("none") && sheet.sites(part).len() > 1
+}
+
+/// The name of the bucket of a region: known before it is there.
+pub fn bucket(sheet: &Sheet<'_>, part: &Part, site: &Site) -> Value {
+    match crate::services::physical(part, site) {
+        Some(name) => name.into(),
+        None if sheet.renders(part) => cat![sheet.named([part.id.as_str()], 30), "-", ACCOUNT, "-", aws_region(site)],
+        None => part.id.to_string().into(),
+    }
+}
+
+pub fn arn(sheet: &Sheet<'_>, part: &Part, site: &Site) -> Value {
+    cat!["arn:", PARTITION, ":s3:::", bucket(sheet, part, site)]
+}
+
+/// What a rule to another region is called: its metrics have it.
+pub fn rule(to: &Site) -> String {
+    format!("to-{}", aws_region(to))
+}
+
+fn one(sheet: &mut Sheet<'_>, part: &Part, site: &Site) {
+    let root = regional(site);
+    let asked = sheet.asked(part);
+    let encrypted = map! { "SSEAlgorithm" => "aws:kms", "KMSMasterKeyID" => kms::key(sheet, part, site) };
+    let encrypted = map! { "ServerSideEncryptionByDefault" => encrypted, "BucketKeyEnabled" => true };
+    let locked = part.bool("locked") == Some(true);
+    let properties = map! {
+        "BucketName" => bucket(sheet, part, site),
+        "VersioningConfiguration" => map! { "Status" => "Enabled" },
+        "BucketEncryption" => map! { "ServerSideEncryptionConfiguration" => list![encrypted] },
+        "PublicAccessBlockConfiguration" => map! {
+            "BlockPublicAcls" => true, "BlockPublicPolicy" => true, "IgnorePublicAcls" => true, "RestrictPublicBuckets" => true,
+        },
+        "OwnershipControls" => map! { "Rules" => list![map! { "ObjectOwnership" => "BucketOwnerEnforced" }] },
+        "LifecycleConfiguration" => lifecycle(part),
+        // An object that could not be copied is an event, and nothing else.
+        "NotificationConfiguration" => map! { "EventBridgeConfiguration" => map! { "EventBridgeEnabled" => true } },
+    };
+    let properties = match locked {
+        true => properties.with("ObjectLockEnabled", true).with("ObjectLockConfiguration", lock(sheet, part, site)),
+        false => properties,
+    };
+    let properties = properties
+        .with_some("ReplicationConfiguration", copied(sheet, part).then(|| replication(sheet, part, site)))
+        .with("Tags", sheet.tags(Some(part)));
+    let bucket = Resource::new(Group::Data, "AWS::S3::Bucket", id(part, "bucket"), asked.clone(), properties)
+        .keep(Keep::Retain)
+        .excused(
+            "CKV_AWS_18",
+            "who read and wrote what is in the trail, as data events; access logs are the team's to choose",
+        );
+    let bucket = sheet.add(&root, bucket);
+    let here = arn(sheet, part, site);
+    let tls = map! {
+        "Sid" => "TlsOnly", "Effect" => "Deny", "Principal" => "*", "Action" => "s3:*",
+        "Resource" => list![here.clone(), cat![here, "/*"]],
+        "Condition" => map! { "Bool" => map! { "aws:SecureTransport" => "false" } },
+    };
+    let policy = map! { "Bucket" => bucket.get(), "PolicyDocument" => role::policy(vec![tls.into()]) };
+    sheet.add(&root, Resource::new(Group::Data, "AWS::S3::BucketPolicy", id(part, "bucket policy"), asked, policy));
+}
+
+/// Older versions go after their time, and so do uploads that nobody finished.
+fn lifecycle(part: &Part) -> Map {
+    let older = days(part, "backup.keep").unwrap_or(OLDER);
+    map! { "Rules" => list![
+        map! { "Id" => "older-versions", "Status" => "Enabled", "NoncurrentVersionExpiration" => map! { "NoncurrentDays" => older } },
+        map! { "Id" => "unfinished", "Status" => "Enabled", "AbortIncompleteMultipartUpload" => map! { "DaysAfterInitiation" => 7 } },
+    ] }
+}
+
+/// How long nobody can change or delete what was written. In governance mode a few still can; in compliance mode nobody,
+/// and nobody can take that back.
+fn lock(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Map {
+    let mode = if part.bool("backup.immutable") == Some(true) { "COMPLIANCE" } else { "GOVERNANCE" };
+    let about = format!(
+        "Whether a few may still delete what is locked in {} (GOVERNANCE), or nobody at all (COMPLIANCE).",
+        part.id
+    );
+    let asked = parameter(&id(part, "lock mode"), "String", &about, Given::Spec(mode.to_owned()));
+    let allowed = vec!["GOVERNANCE".to_owned(), "COMPLIANCE".to_owned()];
+    let mode = sheet.parameter(&regional(site), Parameter { allowed, ..asked });
+    let retention = map! { "Mode" => mode, "Days" => days(part, "backup.keep").unwrap_or(OLDER) };
+    map! { "ObjectLockEnabled" => "Enabled", "Rule" => map! { "DefaultRetention" => retention } }
+}
+
+/// The rules that copy to each other region, once those stand.
+fn replication(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Value {
+    let root = regional(site);
+    let mut when = peers::stand(sheet, &root);
+    if part.bool("both_ways") == Some(false) {
+        let first = peers::first_writer(sheet, part).as_ref() == Some(&site.id);
+        let about = format!("Whether the bucket of {} in this region copies to the others: `yes` or `no`.", part.id);
+        let copies = sheet.state(&root, &id(part, "copies"), &about, if first { "yes" } else { "no" });
+        let copies = Condition::equal("", copies, "yes").test;
+        let test = Test::And(vec![when.test, copies]);
+        when = Condition { name: id(part, "copies to others"), test };
+    }
+    let role = copier(sheet, part, site);
+    let peers = sheet.peers(part, site);
+    let rules: Vec<Value> =
+        peers.into_iter().enumerate().map(|(n, other)| copy_rule(sheet, part, other, n + 1)).collect();
+    Value::when(when, map! { "Role" => role, "Rules" => rules })
+}
+
+fn copy_rule(sheet: &mut Sheet<'_>, part: &Part, to: &Site, priority: usize) -> Value {
+    let markers = matches!(part.word("deletes"), Some("replicated" | "markers"));
+    let status = |on: bool| map! { "Status" => if on { "Enabled" } else { "Disabled" } };
+    let minutes = map! { "Minutes" => PROMISED };
+    let timed = part.bool("rtc") == Some(true);
+    let metrics = status(true).with_some("EventThreshold", timed.then(|| minutes.clone()));
+    let destination = map! {
+        "Bucket" => arn(sheet, part, to),
+        "EncryptionConfiguration" => map! { "ReplicaKmsKeyID" => kms::alias_arn(sheet, part, to) },
+        "Metrics" => metrics,
+    };
+    let destination =
+        destination.with_some("ReplicationTime", timed.then(|| status(true).with("Time", minutes.clone())));
+    let rule = map! {
+        "Id" => rule(to),
+        "Priority" => priority,
+        "Status" => "Enabled",
+        "Filter" => map! { "Prefix" => "" },
+        // Whether an object that is deleted here is gone there too; its versions stay either way.
+        "DeleteMarkerReplication" => status(markers),
+        // What is encrypted is copied as well, and a change of an object's tags or lock from either side.
+        "SourceSelectionCriteria" => map! { "SseKmsEncryptedObjects" => status(true), "ReplicaModifications" => status(true) },
+        "Destination" => destination,
+    };
+    rule.into()
+}
+
+/// Who copies: reads here and decrypts with this region's key, writes there and encrypts with that region's.
+fn copier(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Value {
+    let here = arn(sheet, part, site);
+    let mut statements = vec![
+        role::allow(&["s3:GetReplicationConfiguration", "s3:ListBucket"], vec![here.clone()]),
+        role::allow(
+            &[
+                "s3:GetObjectLegalHold",
+                "s3:GetObjectRetention",
+                "s3:GetObjectVersionAcl",
+                "s3:GetObjectVersionForReplication",
+                "s3:GetObjectVersionTagging",
+            ],
+            vec![cat![here, "/*"]],
+        ),
+        role::allow(&["kms:Decrypt"], vec![kms::key(sheet, part, site)]),
+    ];
+    for other in sheet.peers(part, site) {
+        let there = cat![arn(sheet, part, other), "/*"];
+        let write = ["s3:ReplicateDelete", "s3:ReplicateObject", "s3:ReplicateTags"];
+        statements.push(role::allow(&write, vec![there]));
+        statements.push(kms::use_by_alias(sheet, part, other, &["kms:Encrypt", "kms:GenerateDataKey"]));
+    }
+    role::service_role(sheet, part, site, (Group::Data, "copier"), "s3.amazonaws.com", &[], statements).att("Arn")
+}
