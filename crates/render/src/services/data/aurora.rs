@@ -7,7 +7,7 @@
 use model::Part;
 use model::design::Site;
 
-use super::{database, id};
+use super::{backup, database, id};
 use crate::resource::{Condition, Keep, Resource, Target, Test};
 use crate::root::{Group, Root};
 use crate::services::guard::{kms, secrets};
@@ -29,6 +29,7 @@ pub fn write(sheet: &mut Sheet<'_>, part: &Part) {
     for site in sheet.sites(part) {
         one(sheet, part, site, &password);
     }
+    backup::of(sheet, part);
     if global(sheet, part) {
         sheet.note(
             part,

@@ -6,7 +6,7 @@
 use model::Part;
 use model::design::Site;
 
-use super::{days, id};
+use super::{backup, days, id};
 use crate::resource::{Keep, Resource};
 use crate::root::Group;
 use crate::services::guard::kms;
@@ -31,6 +31,7 @@ pub fn write(sheet: &mut Sheet<'_>, part: &Part) {
         true => everywhere(sheet, part),
         false => sheet.sites(part).into_iter().for_each(|site| one(sheet, part, site)),
     }
+    backup::of(sheet, part);
 }
 
 fn global(sheet: &Sheet<'_>, part: &Part) -> bool {

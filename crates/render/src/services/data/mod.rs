@@ -1,8 +1,13 @@
 //! What keeps data: databases, tables, objects, files, disks, and their backups.
 
 pub mod aurora;
+pub mod backup;
 pub mod database;
+pub mod datasync;
 pub mod dynamodb;
+pub mod efs;
+pub mod elasticache;
+pub mod lifecycle;
 pub mod rds;
 pub mod s3;
 

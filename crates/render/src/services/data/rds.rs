@@ -8,7 +8,7 @@
 use model::Part;
 use model::design::Site;
 
-use super::{database, gibibytes, id};
+use super::{backup, database, gibibytes, id};
 use crate::resource::{Condition, Keep, Resource, Test};
 use crate::root::Group;
 use crate::services::guard::{kms, secrets};
@@ -29,6 +29,7 @@ pub fn write(sheet: &mut Sheet<'_>, part: &Part) {
         one(sheet, part, site, &password);
     }
     left_behind(sheet, part);
+    backup::of(sheet, part);
 }
 
 /// What a region has at the moment: parameters that recoveries change.

@@ -6,7 +6,7 @@
 use model::Part;
 use model::design::Site;
 
-use super::{days, id};
+use super::{backup, days, id};
 use crate::resource::{Condition, Given, Keep, Parameter, Resource, Test};
 use crate::root::Group;
 use crate::services::guard::kms;
@@ -28,6 +28,7 @@ pub fn write(sheet: &mut Sheet<'_>, part: &Part) {
     for site in sheet.sites(part) {
         one(sheet, part, site);
     }
+    backup::of(sheet, part);
     if copied(sheet, part) {
         let first = peers::first_writer(sheet, part).map_or_else(String::new, |site| site.to_string());
         sheet.note(
