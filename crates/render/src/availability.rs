@@ -16,6 +16,7 @@ struct Known {
     types: Vec<String>,
     lacks: BTreeMap<String, Vec<String>>,
     create_only: BTreeMap<String, Vec<String>>,
+    permissions: BTreeMap<String, Vec<String>>,
 }
 
 static KNOWN: LazyLock<Known> = LazyLock::new(|| {
@@ -35,6 +36,11 @@ pub fn has(region: &str, kind: &str) -> bool {
 /// Whether a change of this property makes another resource in place of the old one.
 pub fn replaces(kind: &str, property: &str) -> bool {
     KNOWN.create_only.get(kind).is_some_and(|only| only.iter().any(|name| name == property))
+}
+
+/// The calls that CloudFormation makes in order to make, change, read and delete one.
+pub fn permissions(kind: &str) -> &'static [String] {
+    KNOWN.permissions.get(kind).map_or(&[], Vec::as_slice)
 }
 
 /// Whether anything is known of a type.

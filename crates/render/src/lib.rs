@@ -11,12 +11,14 @@
 //! The same spec gives the same bytes. Nothing is read and nothing is written here.
 
 pub mod availability;
+pub mod delivery;
 pub mod link;
 pub mod names;
 pub mod parameters;
 pub mod placement;
 pub mod resource;
 pub mod root;
+pub mod runbook;
 mod services;
 pub mod sheet;
 mod split;
@@ -29,6 +31,15 @@ use serde::Serialize;
 pub use link::{LinkError, Linked, Template};
 pub use placement::Placement;
 pub use root::{Group, Root};
+
+/// What is not in a design, and what files depend on.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Told {
+    /// Where the files are in their repository, such as `infrastructure`; empty when they are at its root.
+    pub folder: String,
+    /// The recoveries between its regions, as the engine orders them.
+    pub recoveries: Vec<runbook::Recovery>,
+}
 
 /// All that a spec gives.
 #[derive(Debug)]
@@ -92,6 +103,7 @@ pub enum RenderError {
 /// # Errors
 /// When the spec asks for what AWS does not have in a region, or cannot name.
 pub fn render(design: &Design, spec: &str) -> Result<Rendering, RenderError> {
+<<<<<<< HEAD
     render_again(design, spec, &Placement::default())
 }
 
@@ -100,8 +112,20 @@ pub fn render(design: &Design, spec: &str) -> Result<Rendering, RenderError> {
 /// # Errors
 /// Likewise; and when a change cannot be made without moving a resource to another stack.
 pub fn render_again(design: &Design, spec: &str, before: &Placement) -> Result<Rendering, RenderError> {
+=======
+    render_with(design, spec, &Told::default())
+}
+
+/// The same, with what a design does not say.
+///
+/// # Errors
+/// As [`render`].
+pub fn render_with(design: &Design, spec: &str, told: &Told) -> Result<Rendering, RenderError> {
+>>>>>>> fc29cee (Render: deployments of the same templates to every region by a script that the workflow calls; runbooks of the engine's calls, as pages and as automations)
     let mut sheet = sheet::Sheet::new(design, spec);
     services::render(&mut sheet);
+    let runbooks = runbook::write(&mut sheet, &told.recoveries);
+    delivery::write(&mut sheet);
     availability::check(&mut sheet);
     if !sheet.problems.is_empty() {
         return Err(RenderError::Impossible(sheet.problems));
@@ -109,6 +133,8 @@ pub fn render_again(design: &Design, spec: &str, before: &Placement) -> Result<R
     let stacks = link::link(&sheet, before)?;
     let mut files: Vec<File> = stacks.iter().flat_map(|stack| templates(stack, spec)).collect();
     files.extend(stacks.iter().flat_map(parameters::files));
+    files.extend(delivery::files(&sheet, &stacks, &told.folder));
+    files.extend(runbooks);
     files.sort();
     let placement = Placement::of(&stacks);
     Ok(Rendering { files, stacks, placement, notes: sheet.notes })

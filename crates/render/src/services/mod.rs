@@ -49,7 +49,7 @@ fn serves_http(sheet: &Sheet<'_>, part: &Part) -> bool {
 }
 
 /// The name that the spec gives it in a region.
-fn physical(part: &Part, site: &Site) -> Option<String> {
+pub(crate) fn physical(part: &Part, site: &Site) -> Option<String> {
     let here = part.at(&site.id).text("id")?;
     Some(here.replace("{site}", site.id.as_str()))
 }

@@ -3,6 +3,7 @@
 //! `bin/checkers` installs both; `bin/test` says where they are.
 
 mod availability;
+mod delivery;
 mod lint;
 mod policy;
 mod random;

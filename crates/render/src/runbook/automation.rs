@@ -1,0 +1,259 @@
+//! A runbook as a document of AWS Systems Manager Automation (schema 0.3), which stands in the region that is moved to and
+//! calls nothing of the region that is left, but of best effort.
+//!
+//! It is approved by people first; what no call can do waits for a person (`aws:pause`).
+
+use std::collections::BTreeSet;
+
+use model::SiteId;
+
+use crate::resource::Resource;
+use crate::root::{Group, Root};
+use crate::runbook::names::From;
+use crate::runbook::{Purpose, Runbook, Step, Until, Work};
+use crate::sheet::{Sheet, regional};
+use crate::value::{ACCOUNT, Map, PARTITION, Value};
+use crate::{cat, list, map, names, yaml};
+
+/// How long people have for a decision, and for a step of their own.
+const DECISION: u32 = 3_600;
+/// Half a minute is enough for whoever still answers.
+const BEST_EFFORT: u32 = 30;
+
+/// Calls another region, gives up soon, and never fails.
+const ELSEWHERE: &str = r#"import boto3
+from botocore.config import Config
+
+
+def handler(events, context):
+    config = Config(connect_timeout=5, read_timeout=10, retries={"max_attempts": 1})
+    client = boto3.client(events["service"], region_name=events["region"], config=config)
+    try:
+        getattr(client, events["call"])(**events["inputs"])
+    except Exception as error:
+        return {"answer": str(error)}
+    return {"answer": "done"}
+"#;
+
+/// Puts the document, and the role that it works under, into the stack of the region that is moved to.
+pub fn write(sheet: &mut Sheet<'_>, runbook: &Runbook, to: &SiteId) {
+    let Some(site) = sheet.design.site(to) else { return };
+    let root = regional(site);
+    // A region of which nothing is rendered gets no stack for this alone: the file can be registered by hand.
+    if !sheet.stacks.contains_key(&root) {
+        return;
+    }
+    let asked = asked(sheet);
+    let made: Vec<(&str, Value)> = runbook
+        .names
+        .iter()
+        .filter_map(|name| match &name.from {
+            From::Made { target, .. } => Some((name.parameter.as_str(), target.get())),
+            _ => None,
+        })
+        .collect();
+    let role = role(sheet, runbook, &root);
+    let content = content(runbook, Some(role), |parameter| {
+        made.iter().find(|(name, _)| *name == parameter).map(|(_, value)| value.clone())
+    });
+    let properties = map! {
+        "DocumentType" => "Automation",
+        "DocumentFormat" => "YAML",
+        "Name" => document_name(sheet, runbook),
+        "UpdateMethod" => "NewVersion",
+        "Content" => content,
+        "Tags" => sheet.tags(None),
+    };
+    let id = names::logical(["runbook", &runbook.name]);
+    sheet.add(&root, Resource::new(Group::Control, "AWS::SSM::Document", id, asked, properties));
+}
+
+/// Who asked for a runbook: the practice, else the workload itself.
+fn asked(sheet: &Sheet<'_>) -> crate::resource::Asked {
+    let said = sheet.design.says("practice.failover");
+    sheet.asked_by(if said { "practice.failover" } else { "workload" })
+}
+
+fn document_name(sheet: &Sheet<'_>, runbook: &Runbook) -> String {
+    sheet.named([runbook.name.as_str()], 128)
+}
+
+/// What the automation may call: what its steps call, in this region; and what it tries in the other.
+fn role(sheet: &mut Sheet<'_>, runbook: &Runbook, root: &Root) -> Value {
+    let id = names::logical(["runbook role", &runbook.name]);
+    let (mut here, mut there) = (BTreeSet::new(), BTreeSet::new());
+    for step in &runbook.steps {
+        if let Work::Call { service, api, region, until, .. } = &step.work {
+            let which = if region.is_some() { &mut there } else { &mut here };
+            which.insert(action(service, api));
+            if let Some(until) = until {
+                here.insert(action(until.service, until.api));
+            }
+        }
+    }
+    let region = sheet.region(root).to_owned();
+    let statement = |actions: &BTreeSet<String>, region: &str| {
+        let actions: Vec<Value> = actions.iter().map(Value::from).collect();
+        let within = map! { "StringEquals" => map! { "aws:RequestedRegion" => region } };
+        Value::Map(map! { "Effect" => "Allow", "Action" => actions, "Resource" => "*", "Condition" => within })
+    };
+    let mut statements = Vec::new();
+    if !here.is_empty() {
+        statements.push(statement(&here, &region));
+    }
+    if let (false, Some(from)) = (there.is_empty(), &runbook.from) {
+        statements.push(statement(&there, from));
+    }
+    let document = cat!["arn:", PARTITION, ":ssm:", region.as_str(), ":", ACCOUNT, ":automation-execution/*"];
+    let trusted = map! {
+        "Effect" => "Allow", "Principal" => map! { "Service" => "ssm.amazonaws.com" }, "Action" => "sts:AssumeRole",
+        "Condition" => map! {
+            "StringEquals" => map! { "aws:SourceAccount" => ACCOUNT }, "ArnLike" => map! { "aws:SourceArn" => document },
+        },
+    };
+    let policy = map! {
+        "PolicyName" => "runbook", "PolicyDocument" => map! { "Version" => "2012-10-17", "Statement" => statements.clone() },
+    };
+    let properties =
+        map! { "AssumeRolePolicyDocument" => map! { "Version" => "2012-10-17", "Statement" => list![trusted] } }
+            .with_some("Policies", (!statements.is_empty()).then(|| list![policy]))
+            .with("Tags", sheet.tags(None));
+    let asked = asked(sheet);
+    let reason =
+        "which resource is promoted is known when it runs: the actions are those of the steps, and the region is fixed";
+    let role = ["CKV_AWS_107", "CKV_AWS_108", "CKV_AWS_109", "CKV_AWS_110", "CKV_AWS_111"]
+        .into_iter()
+        .fold(Resource::new(Group::Control, "AWS::IAM::Role", id, asked, properties), |role, check| {
+            role.excused(check, reason)
+        });
+    sheet.add(root, role).att("Arn")
+}
+
+/// As IAM calls it.
+fn action(service: &str, api: &str) -> String {
+    let prefix = match service {
+        "efs" => "elasticfilesystem",
+        other => other,
+    };
+    // A call of boto3 has another spelling.
+    format!("{prefix}:{}", names::logical([api.replace('_', " ").as_str()]))
+}
+
+/// The same as a file: what a stack would say has to be given.
+pub fn file(sheet: &Sheet<'_>, runbook: &Runbook) -> String {
+    let head = format!("# Written by `antipode render` from {}: change the spec, not this file.\n", sheet.spec);
+    head + &yaml::document(&content(runbook, None, |_| None))
+}
+
+fn content(runbook: &Runbook, role: Option<Value>, made: impl Fn(&str) -> Option<Value>) -> Map {
+    let mut parameters = map! {
+        "Approvers" => map! { "type" => "StringList", "description" => "The ARNs, or names, of the people of IAM who may approve." },
+        "AutomationAssumeRole" => map! { "type" => "String", "description" => "The role that the automation works under." }
+            .with_some("default", role),
+    };
+    for name in &runbook.names {
+        let known = match &name.from {
+            From::Known(value) => Some(value.into()),
+            From::Made { .. } => made(&name.parameter),
+            From::Asked(_) => None,
+        };
+        let about = match &name.from {
+            From::Asked(how) => format!("{}: {how}", name.about),
+            _ => name.about.clone(),
+        };
+        let used = runbook.steps.iter().any(|step| uses(&step.work, &name.parameter));
+        if used {
+            parameters
+                .set(&name.parameter, map! { "type" => "String", "description" => about }.with_some("default", known));
+        }
+    }
+    let mut steps = vec![approve(runbook)];
+    for (n, step) in runbook.steps.iter().enumerate() {
+        steps.extend(written(n + 1, step));
+    }
+    let what = match runbook.purpose {
+        Purpose::Failback => "Planned: nothing is lost.",
+        _ => "For a region that is lost.",
+    };
+    map! {
+        "schemaVersion" => "0.3",
+        "description" => format!("{}. {what} The page of the same name says when, who, and what to look at. {}", runbook.title, objectives(runbook)),
+        "assumeRole" => "{{ AutomationAssumeRole }}",
+        "parameters" => parameters,
+        "mainSteps" => steps,
+    }
+}
+
+fn objectives(runbook: &Runbook) -> String {
+    let each: Vec<String> = runbook.objectives.iter().map(|(name, value)| format!("{name} {value}")).collect();
+    format!("{}.", each.join(", "))
+}
+
+fn uses(work: &Work, parameter: &str) -> bool {
+    let wanted = format!("{{{{ {parameter} }}}}");
+    let mut found = false;
+    if let Work::Call { inputs, .. } = work {
+        Value::Map(inputs.clone())
+            .visit(&mut |value| found |= matches!(value, Value::Text(text) if text.contains(&wanted)));
+    }
+    found
+}
+
+fn approve(runbook: &Runbook) -> Value {
+    let message = format!("{}. {}", runbook.title, runbook.criteria.join(" "));
+    let inputs = map! {
+        "Message" => message.chars().take(1_024).collect::<String>(),
+        "MinRequiredApprovals" => runbook.approval.people,
+        "Approvers" => "{{ Approvers }}",
+    };
+    map! { "name" => "approve", "action" => "aws:approve", "timeoutSeconds" => DECISION, "onFailure" => "Abort", "inputs" => inputs }.into()
+}
+
+fn written(number: usize, step: &Step) -> Vec<Value> {
+    let name = format!("step_{number}_{}", step.id);
+    let says = format!("{}. {}", step.says, step.why);
+    match &step.work {
+        Work::Nothing => Vec::new(),
+        Work::Person => {
+            let what = step.commands.iter().chain(&step.validate).map(String::as_str).collect::<Vec<_>>().join("\n");
+            let description = if what.is_empty() { says } else { format!("{says}\n{what}") };
+            vec![
+                map! {
+                    "name" => name, "action" => "aws:pause", "description" => description,
+                    "timeoutSeconds" => DECISION, "onFailure" => "Abort", "inputs" => map! {},
+                }
+                .into(),
+            ]
+        }
+        Work::Call { service, api, inputs, region: Some(region), .. } => {
+            let payload =
+                map! { "service" => *service, "call" => *api, "region" => region, "inputs" => inputs.clone() };
+            let inputs = map! { "Runtime" => "python3.11", "Handler" => "handler", "Script" => ELSEWHERE, "InputPayload" => payload };
+            vec![map! {
+                "name" => name, "action" => "aws:executeScript", "description" => says, "timeoutSeconds" => BEST_EFFORT,
+                "onFailure" => "Continue", "isCritical" => false, "inputs" => inputs,
+            }.into()]
+        }
+        Work::Call { service, api, inputs, until, region: None } => {
+            let mut call = map! { "Service" => *service, "Api" => *api };
+            call.0.extend(inputs.0.clone());
+            let made = map! {
+                "name" => name.clone(), "action" => "aws:executeAwsApi", "description" => says, "onFailure" => "Abort",
+                "inputs" => call,
+            };
+            std::iter::once(made.into()).chain(until.as_ref().map(|until| wait(&name, until))).collect()
+        }
+    }
+}
+
+fn wait(name: &str, until: &Until) -> Value {
+    let wanted: Vec<Value> = until.wanted.iter().map(|value| Value::from(*value)).collect();
+    let mut inputs = map! { "Service" => until.service, "Api" => until.api };
+    inputs.0.extend(until.inputs.0.clone());
+    let inputs = inputs.with("PropertySelector", until.selector).with("DesiredValues", wanted);
+    map! {
+        "name" => format!("{name}_is_done"), "action" => "aws:waitForAwsResourceProperty", "timeoutSeconds" => DECISION,
+        "onFailure" => "Abort", "inputs" => inputs,
+    }
+    .into()
+}

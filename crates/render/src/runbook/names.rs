@@ -1,0 +1,129 @@
+//! What things are called: by the stacks that made them, else by the spec, else whoever runs it has to say.
+
+use model::Part;
+use model::design::Site;
+
+use crate::delivery;
+use crate::names;
+use crate::resource::Target;
+use crate::sheet::{Sheet, regional};
+use crate::value::Value;
+
+/// A name that the commands of a runbook use.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Named {
+    /// `DB_TO`, as the shell has it.
+    pub variable: String,
+    /// `DbTo`, as an automation has it.
+    pub parameter: String,
+    pub about: String,
+    pub from: From,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub enum From {
+    Known(String),
+    /// A resource of the stack of that region, said by an output of the same name.
+    Made {
+        target: Target,
+        output: String,
+        stack: String,
+        region: String,
+    },
+    /// By this command, in the way of the AWS CLI.
+    Asked(String),
+}
+
+/// The type of the resource that stands for a component.
+fn main_type(kind: &str) -> &'static [&'static str] {
+    match kind {
+        "aws.asg" => &["AWS::AutoScaling::AutoScalingGroup"],
+        "aws.ec2" => &["AWS::AutoScaling::AutoScalingGroup", "AWS::EC2::Instance"],
+        "aws.ecs" | "aws.fargate" => &["AWS::ECS::Service"],
+        "aws.rds" => &["AWS::RDS::DBInstance"],
+        "aws.aurora" | "aws.aurora-global" => &["AWS::RDS::DBCluster"],
+        "aws.efs" => &["AWS::EFS::FileSystem"],
+        "aws.elasticache" => &["AWS::ElastiCache::ReplicationGroup"],
+        "aws.lambda" => &["AWS::Lambda::Function"],
+        "aws.secrets-manager" => &["AWS::SecretsManager::Secret"],
+        "aws.step-functions" => &["AWS::StepFunctions::StateMachine"],
+        _ => &[],
+    }
+}
+
+/// What makes a component in a region, where we render it.
+pub fn made(sheet: &Sheet<'_>, part: &Part, site: &Site) -> Option<Target> {
+    let root = regional(site);
+    let asked = format!("components.{}", part.id);
+    let resources = &sheet.stacks.get(&root)?.resources;
+    let of = |kind: &&str| resources.iter().find(|resource| resource.kind == *kind && resource.asked.path == asked);
+    let found = main_type(&part.kind.name).iter().find_map(|kind| of(kind))?;
+    Some(Target { root, id: found.id.clone() })
+}
+
+/// The resource of a component in a region.
+pub fn of(sheet: &mut Sheet<'_>, part: &Part, site: &Site, known_by: &str) -> Named {
+    let region = crate::sheet::aws_region(site).to_owned();
+    let words = [part.id.as_str(), site.id.as_str()];
+    let about = format!("{} in {region}", part.id);
+    let from = match (made(sheet, part, site), crate::services::physical(part, site)) {
+        (Some(target), _) => {
+            let (output, stack) = (target.id.clone(), delivery::stack_name(sheet, &target.root));
+            let says = format!("What runbooks call {} in this region", part.id);
+            sheet.output(&target.root, output.clone(), says, target.get());
+            From::Made { target, output, stack, region }
+        }
+        (None, Some(name)) => From::Known(name),
+        (None, None) => From::Asked(known_by.replace("{region}", &region)),
+    };
+    named(words, about, from)
+}
+
+/// Something else that somebody has to know.
+pub fn asked(words: &[&str], about: &str, command: &str) -> Named {
+    named(words.iter().copied(), about.to_owned(), From::Asked(command.to_owned()))
+}
+
+fn named<'a>(words: impl IntoIterator<Item = &'a str> + Clone, about: String, from: From) -> Named {
+    let parameter = names::logical(words.clone());
+    let upper = |word: &str| {
+        word.chars()
+            .map(|c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' })
+            .collect::<String>()
+    };
+    let variable = words.into_iter().map(upper).collect::<Vec<_>>().join("_");
+    // A name of the shell begins with a letter.
+    let variable = if variable.starts_with(|c: char| c.is_ascii_digit()) { format!("N_{variable}") } else { variable };
+    Named { variable, parameter, about, from }
+}
+
+impl Named {
+    /// In a command.
+    pub fn shell(&self) -> String {
+        format!("\"${}\"", self.variable)
+    }
+    /// In an automation.
+    pub fn automated(&self) -> Value {
+        Value::Text(format!("{{{{ {} }}}}", self.parameter))
+    }
+    /// The line of the shell that sets it.
+    pub fn line(&self) -> String {
+        match &self.from {
+            From::Known(value) => format!("{}={}", self.variable, quoted(value)),
+            From::Made { output, stack, region, .. } => format!(
+                "{}=$(aws cloudformation describe-stacks --stack-name {stack} --region {region} \\\n  --query \"Stacks[0].Outputs[?OutputKey=='{output}'].OutputValue\" --output text)",
+                self.variable
+            ),
+            From::Asked(command) => format!("{}=   # {}: {command}", self.variable, self.about),
+        }
+    }
+}
+
+/// As one word of the shell.
+pub fn quoted(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@%+=,".contains(c);
+    match !text.is_empty() && text.chars().all(plain) {
+        true => text.to_owned(),
+        false => format!("'{}'", text.replace('\'', "'\\''")),
+    }
+}

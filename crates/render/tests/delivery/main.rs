@@ -1,0 +1,200 @@
+//! What the script of a deployment does, with a stand-in for the AWS CLI.
+
+#[path = "../checkers/specs.rs"]
+#[allow(dead_code)]
+mod specs;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use antipode_render::render;
+use serde_json::Value;
+
+const SPEC: &str = include_str!("../specs/delivery.yaml");
+
+/// A folder that was rendered, a world that keeps stacks, and what the script is told of it.
+struct Deployment {
+    folder: tempfile::TempDir,
+    environment: Vec<(&'static str, String)>,
+}
+
+fn rendered(text: &str) -> Deployment {
+    let folder = tempfile::tempdir().unwrap();
+    let rendering = render(&specs::design("delivery", text), "antipode.yaml").unwrap();
+    for file in &rendering.files {
+        let place = folder.path().join(&file.path);
+        fs::create_dir_all(place.parent().unwrap()).unwrap();
+        fs::write(place, &file.text).unwrap();
+    }
+    let programs = folder.path().join("programs");
+    fs::create_dir_all(folder.path().join("world")).unwrap();
+    fs::create_dir_all(&programs).unwrap();
+    for (name, text) in [("aws", include_str!("aws")), ("curl", "#!/bin/sh\nexit 0\n")] {
+        fs::write(programs.join(name), text).unwrap();
+        fs::set_permissions(programs.join(name), fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    Deployment { folder, environment: Vec::new() }
+}
+
+impl Deployment {
+    fn path(&self, name: &str) -> std::path::PathBuf {
+        self.folder.path().join(name)
+    }
+    fn with(mut self, name: &'static str, value: &str) -> Deployment {
+        self.environment.push((name, value.to_owned()));
+        self
+    }
+    /// Every value that somebody has to say is said.
+    fn filled_in(self) -> Deployment {
+        for entry in fs::read_dir(self.path("cloudformation/parameters")).unwrap().map(|entry| entry.unwrap().path()) {
+            let text = fs::read_to_string(&entry).unwrap();
+            fs::write(entry, text.replace("\"ParameterValue\": \"\"", "\"ParameterValue\": \"said\"")).unwrap();
+        }
+        self
+    }
+    fn run(&self, args: &[&str]) -> Output {
+        let path = format!("{}:{}", self.path("programs").display(), std::env::var("PATH").unwrap());
+        let mut script = Command::new("bash");
+        script.arg(self.path("deploy.sh")).args(args).env("PATH", path).env("WORLD", self.path("world"));
+        script
+            .env_remove("GITHUB_SHA")
+            .env_remove("SERVING_REGION")
+            .env("ANTIPODE_PAUSE", "0")
+            .env("ANTIPODE_PATIENCE", "0");
+        script.envs(self.environment.iter().map(|(name, value)| (name, value))).output().unwrap()
+    }
+    fn does(&self, args: &[&str]) -> String {
+        let output = self.run(args);
+        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+    fn refuses(&self, args: &[&str]) -> String {
+        let output = self.run(args);
+        assert!(!output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stdout));
+        String::from_utf8(output.stderr).unwrap()
+    }
+    fn parameters(&self, stack: &str) -> Vec<(String, String)> {
+        let text = fs::read_to_string(self.path(&format!("world/{stack}.parameters"))).unwrap();
+        let values: Vec<Value> = serde_json::from_str(&text).unwrap();
+        let text = |value: &Value, key: &str| value[key].as_str().unwrap().to_owned();
+        values.iter().map(|value| (text(value, "ParameterKey"), text(value, "ParameterValue"))).collect()
+    }
+    fn calls(&self) -> String {
+        fs::read_to_string(self.path("world/calls")).unwrap_or_default()
+    }
+}
+
+fn names(parameters: &[(String, String)]) -> Vec<&str> {
+    parameters.iter().map(|(name, _)| name.as_str()).collect()
+}
+
+#[test]
+fn a_value_that_nobody_has_said_is_refused_before_anything_is_deployed() {
+    let deployment = rendered(SPEC);
+    let said = deployment.refuses(&["eu-west-1", "--version", "one"]);
+    assert!(said.contains("CertificateArn") && said.contains("aws acm list-certificates"), "{said}");
+    assert!(!deployment.path("world/shop-eu-west-1").exists());
+}
+
+#[test]
+fn what_recoveries_change_is_given_by_no_deployment() {
+    let deployment = rendered(SPEC).filled_in();
+    deployment.does(&["eu-west-1", "--version", "one"]);
+    let given = deployment.parameters("shop-eu-west-1");
+    assert!(names(&given).contains(&"CertificateArn"), "{given:?}");
+    assert!(!names(&given).contains(&"NetworkRange"), "{given:?}");
+    deployment.does(&["eu-west-1", "--version", "one", "--set", "NetworkRange=10.9.0.0/16"]);
+    assert!(deployment.parameters("shop-eu-west-1").contains(&("NetworkRange".to_owned(), "10.9.0.0/16".to_owned())));
+}
+
+#[test]
+fn templates_are_read_under_the_version_from_the_bucket_of_their_own_region() {
+    let deployment = rendered(SPEC).filled_in();
+    deployment.does(&["eu-west-1", "--version", "one"]);
+    let given = deployment.parameters("shop-eu-west-1");
+    assert!(given.contains(&("TemplatePrefix".to_owned(), "one".to_owned())), "{given:?}");
+    let bucket = "shop-templates-111122223333-eu-west-1";
+    assert!(given.contains(&("TemplateBucket".to_owned(), bucket.to_owned())), "{given:?}");
+    assert!(deployment.calls().contains(&format!("s3://{bucket}/one")), "{}", deployment.calls());
+}
+
+#[test]
+fn a_region_is_deployed_while_every_other_one_is_down() {
+    let deployment = rendered(SPEC).filled_in();
+    deployment.does(&["eu-west-1", "--version", "one"]);
+    let alone = deployment.with("DOWN", "us-east-1 us-west-2");
+    alone.does(&["eu-west-1", "--version", "two"]);
+    assert_eq!(alone.does(&["check", "eu-west-1"]), "");
+    assert!(
+        alone.refuses(&["us-east-1", "--version", "two"]).is_empty() || !alone.path("world/shop-us-east-1").exists()
+    );
+}
+
+#[test]
+fn a_region_with_a_raised_alarm_or_a_sick_target_takes_no_users() {
+    let deployment = rendered(SPEC).filled_in();
+    deployment.does(&["eu-west-1", "--version", "one"]);
+    let alarmed = deployment.with("ALARMS", "shop-errors");
+    assert!(alarmed.refuses(&["check", "eu-west-1"]).contains("the alarm shop-errors is raised"));
+    let sick = Deployment { environment: vec![("UNHEALTHY", "1".to_owned())], ..alarmed };
+    assert!(sick.refuses(&["check", "eu-west-1"]).contains("are not healthy"));
+}
+
+#[test]
+fn the_recovery_region_is_first_whichever_it_is_now() {
+    let deployment = rendered(SPEC);
+    for (serving, first, then) in [("us-east-1", "eu-west-1", "us-east-1"), ("eu-west-1", "us-east-1", "eu-west-1")] {
+        let waves = deployment.does(&["waves", "--serving", serving]);
+        let line = |name: &str| {
+            let text = waves.lines().find_map(|line| line.strip_prefix(&format!("{name}="))).unwrap();
+            let targets: Vec<Value> = serde_json::from_str(text).unwrap();
+            targets.iter().map(|target| target["stack"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!((line("first"), line("then")), (vec![first.to_owned()], vec![then.to_owned()]), "{waves}");
+        assert!(line("before").contains(&"global".to_owned()), "{waves}");
+    }
+    assert!(deployment.refuses(&["waves"]).contains("which region serves now"));
+    assert!(deployment.refuses(&["waves", "--serving", "mars"]).contains("no region of this workload"));
+}
+
+#[test]
+fn going_back_brings_the_version_before() {
+    let deployment = rendered(SPEC).filled_in();
+    deployment.does(&["eu-west-1", "--version", "one"]);
+    assert!(deployment.refuses(&["rollback", "eu-west-1"]).contains("no version of eu-west-1 is known before"));
+    deployment.does(&["eu-west-1", "--version", "two"]);
+    let said = deployment.refuses(&["rollback", "eu-west-1"]);
+    // The stand-in has no templates to give back: that the right ones were asked for is enough.
+    assert!(deployment.calls().contains("s3://shop-templates-111122223333-eu-west-1/one "), "{said}");
+}
+
+#[test]
+fn what_a_deployment_was_is_kept() {
+    let deployment = rendered(SPEC).filled_in();
+    deployment.does(&["eu-west-1", "--version", "one"]);
+    let objects = fs::read_dir(deployment.path("world/objects")).unwrap().map(|entry| entry.unwrap().path());
+    let record = objects.filter(|path| path.extension().is_some_and(|end| end == "json")).next().unwrap();
+    let record: Value = serde_json::from_str(&fs::read_to_string(record).unwrap()).unwrap();
+    assert_eq!((&record["version"], &record["artifact"]), (&Value::from("one"), &Value::from("7")));
+}
+
+#[test]
+fn every_stack_of_every_spec_is_deployed_after_what_it_needs() {
+    for (name, text) in specs::all() {
+        let rendering = specs::rendering(&name, &text);
+        let Some(file) = rendering.files.iter().find(|file| Path::new(&file.path).ends_with("deployment.json")) else {
+            continue;
+        };
+        let plan: Value = serde_json::from_str(&file.text).unwrap();
+        let rank = |kind: &Value| ["before", "region", "after"].iter().position(|known| kind == known).unwrap();
+        let stacks = plan["stacks"].as_array().unwrap();
+        for stack in stacks {
+            for needed in stack["after"].as_array().unwrap() {
+                let needed = stacks.iter().find(|other| other["name"] == *needed).unwrap();
+                assert!(rank(&needed["kind"]) <= rank(&stack["kind"]), "{name}: {stack} needs {needed}");
+            }
+        }
+    }
+}
