@@ -6,9 +6,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::resource::{Condition, Keep, Resource, Target, Test};
+use crate::resource::{Condition, Given, Keep, Parameter, Resource, Target};
 use crate::root::{Group, Root};
-use crate::sheet::Sheet;
+use crate::sheet::{Sheet, parameter};
 use crate::value::{ACCOUNT, Map, PARTITION, Value};
 use crate::{availability, cat, list, map, names};
 
@@ -66,21 +66,21 @@ fn kinds(sheet: &Sheet<'_>, root: &Root) -> BTreeSet<&'static str> {
     used.chain(always).chain(own.into_iter().filter(|_| *root == Root::Global)).collect()
 }
 
-/// The account's provider of GitHub's tokens: there can be only one, so one that is there is used.
+/// The account's provider of GitHub's tokens: there can be only one, under this name, so one that is there is used.
 fn provider(sheet: &mut Sheet<'_>) -> Value {
-    let about = "The ARN of the account's provider of GitHub's tokens, when it has one; empty: it is made here. It is given \
-                 once, with --set.";
-    let known = sheet.state(&Root::Global, "GitHubProviderArn", about, "");
-    let missing = Test::Equal(known.clone(), Value::Text(String::new()));
-    let missing = Condition { name: "GitHubProviderIsMissing".to_owned(), test: missing };
+    let about = "Whether the account's provider of GitHub's tokens is made here: `no` when it has one. It is said once, with \
+                 --set.";
+    let made = parameter("MakeGitHubProvider", "String", about, Given::AtFirst("yes".to_owned()));
+    let made = Parameter { allowed: vec!["yes".to_owned(), "no".to_owned()], ..made };
+    let made = Condition::equal("MakesGitHubProvider", sheet.parameter(&Root::Global, made), "yes");
     let properties = map! {
         "Url" => format!("https://{GITHUB}"), "ClientIdList" => list!["sts.amazonaws.com"], "Tags" => sheet.tags(None),
     };
     let asked = super::asked(sheet);
-    let made = Resource::new(Group::Security, "AWS::IAM::OIDCProvider", "GitHubProvider", asked, properties);
+    let provider = Resource::new(Group::Security, "AWS::IAM::OIDCProvider", "GitHubProvider", asked, properties);
     // Other workloads of the account may use it by then.
-    let made = sheet.add(&Root::Global, made.keep(Keep::Retain).only_if(missing.clone()));
-    Value::either(missing, made.get(), known)
+    sheet.add(&Root::Global, provider.keep(Keep::Retain).only_if(made));
+    ours("iam:", &format!("oidc-provider/{GITHUB}"))
 }
 
 fn region_is(regions: &[String]) -> Map {
@@ -219,8 +219,16 @@ fn deployment(sheet: &mut Sheet<'_>, root: &Root, provider: &Value, repository: 
     ];
     let pass = allow("iam:PassRole".into(), list![execution.att("Arn")])
         .with("Condition", map! { "StringEquals" => map! { "iam:PassedToService" => "cloudformation.amazonaws.com" } });
-    let look = allow(list!["cloudwatch:DescribeAlarms", "elasticloadbalancing:DescribeTargetHealth"], list!["*"])
-        .with("Condition", region_is(&[region.to_owned()]));
+    let look = allow(
+        list![
+            "cloudwatch:DescribeAlarms",
+            "elasticloadbalancing:DescribeTargetHealth",
+            "elasticloadbalancing:DescribeLoadBalancers",
+            "tag:GetResources"
+        ],
+        list!["*"],
+    )
+    .with("Condition", region_is(&[region.to_owned()]));
     let statements = list![
         allow(change, stacks(region)),
         // What another stack hands on may stand in another region.

@@ -146,9 +146,18 @@ deploy() { # stack, version, JSON of what is set
     aws s3 cp --only-show-errors --region "$region" - "s3://$bucket/deployed/$name/$(date -u +%Y%m%dT%H%M%SZ).json" >&2
 }
 
+# The ARNs of what this workload has in region $1, of type $2 of load balancing, of component $3 when it is named.
+tagged() {
+  local filters=("Key=antipode:workload,Values=$(jq -r .tag "$plan")") found
+  [ $# -lt 3 ] || filters+=("Key=antipode:component,Values=$3")
+  found=$(aws resourcegroupstaggingapi get-resources --region "$1" --resource-type-filters "elasticloadbalancing:$2" \
+    --tag-filters "${filters[@]}" --query 'ResourceTagMappingList[].ResourceARN' --output text)
+  printf '%s' "${found/None/}"
+}
+
 # Prints what keeps stack $1 from taking users; nothing when it is ready.
 unready() {
-  local name=$1 region now alarms each arn bad
+  local name=$1 region now alarms each arn bad host path
   region=$(of "$name" .region)
   now=$(status "$name")
   case $now in
@@ -158,19 +167,21 @@ unready() {
   alarms=$(aws cloudwatch describe-alarms --region "$region" --state-value ALARM --alarm-name-prefix "$workload-" \
     --query 'MetricAlarms[].AlarmName' --output text)
   for each in ${alarms/None/}; do printf 'the alarm %s is raised\n' "$each"; done
-  while read -r each; do
-    arn=$(output "$name" "$each")
-    [ -n "$arn" ] || continue
-    bad=$(aws elbv2 describe-target-health --target-group-arn "$arn" --region "$region" \
-      --query "length(TargetHealthDescriptions[?TargetHealth.State!='healthy' && TargetHealth.State!='draining'])" --output text)
-    [ "$bad" = 0 ] || printf '%s targets of %s are not healthy\n' "$bad" "$each"
-  done < <(of "$name" '.ready.target_groups[]')
+  if [ "$(of "$name" .ready.targets)" = true ]; then
+    for arn in $(tagged "$region" targetgroup); do
+      bad=$(aws elbv2 describe-target-health --target-group-arn "$arn" --region "$region" \
+        --query "length(TargetHealthDescriptions[?TargetHealth.State!='healthy' && TargetHealth.State!='draining'])" --output text)
+      [ "$bad" = 0 ] || printf '%s targets of %s are not healthy\n' "$bad" "$arn"
+    done
+  fi
   while IFS=$'\t' read -r each host path; do
-    each=$(output "$name" "$each")
-    [ -n "$each" ] || continue
-    curl --silent --show-error --fail --output /dev/null --max-time 10 --connect-to "$host:443:$each:443" \
-      "https://$host$path" 2>&1 | sed "s|^|https://$host$path by $each: |" || true
-  done < <(of "$name" '.ready.urls[] | [.output, .host, .path] | @tsv')
+    for arn in $(tagged "$region" loadbalancer "$each"); do
+      each=$(aws elbv2 describe-load-balancers --load-balancer-arns "$arn" --region "$region" \
+        --query 'LoadBalancers[0].DNSName' --output text)
+      curl --silent --show-error --fail --output /dev/null --max-time 10 --connect-to "$host:443:$each:443" \
+        "https://$host$path" 2>&1 | sed "s|^|https://$host$path by $each: |" || true
+    done
+  done < <(of "$name" '.ready.urls[] | [.component, .host, .path] | @tsv')
 }
 
 check() { # stack, seconds for which it has to be ready
@@ -210,7 +221,7 @@ rollback() { # stack
 # first, the others, and those after the regions.
 waves() { # serving region, whether it is the first time, one stack only
   jq -c --arg serving "$1" --arg first "$2" --arg only "$3" '
-    def target: {stack: .name, region: .region, role: .role, execution: .execution};
+    def target: {stack: .name, region: .region, account: .account, role: .role, execution: .execution, bake: .bake};
     .order as $order
     | [.stacks[] | select($only == "" or .name == $only)] as $stacks
     | [$stacks[] | select(.kind == "region")] as $regions
@@ -245,7 +256,7 @@ esac
 while [ $# -gt 0 ]; do
   case $1 in
     --serving) serving=${2:-}; shift ;;
-    --only) only=${2:-}; shift ;;
+    --only) only=${2:-}; shift; [ "$only" != all ] || only="" ;;
     --version) version=${2:-}; shift ;;
     --for) lasting=${2:-}; shift ;;
     --set)

@@ -28,7 +28,10 @@ pub use ready::Ready;
 /// Everything that is deployed, for the script and for people.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct Deployment {
+    /// As it begins the names of what is made.
     pub workload: String,
+    /// As what is made is tagged with it.
+    pub tag: String,
     /// The version of the workload that every region gets.
     pub artifact: Option<String>,
     /// How the buckets of templates begin; account and region follow.
@@ -102,13 +105,12 @@ pub struct Asked {
 /// How long the first region is watched when the spec asks for a canary and says no time.
 const BAKE: u64 = 600;
 
-/// Adds the roles that deploy, and what readiness is asked of, to the stacks that are there.
+/// Adds the roles that deploy to the stacks that are there.
 pub fn write(sheet: &mut Sheet<'_>) {
     let roots: Vec<Root> = sheet.stacks.keys().cloned().collect();
     if roots.is_empty() {
         return;
     }
-    ready::outputs(sheet);
     access::write(sheet, &roots);
 }
 
@@ -133,6 +135,7 @@ pub fn deployment(sheet: &Sheet<'_>, stacks: &[Linked]) -> Deployment {
     let design = sheet.design;
     Deployment {
         workload: sheet.named([], 40),
+        tag: design.workload.clone(),
         artifact: design.artifact.clone(),
         bucket: bucket(sheet),
         order: order(design),

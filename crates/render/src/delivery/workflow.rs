@@ -46,7 +46,7 @@ fn workflow(deployment: &Deployment, folder: &str) -> Map {
         "concurrency" => map! { "group" => format!("deploy-{}", deployment.workload), "cancel-in-progress" => false },
         "defaults" => map! { "run" => map! { "shell" => "bash", "working-directory" => folder } },
         "env" => map! {
-            "SERVING_REGION" => "${{ inputs.serving || vars.SERVING_REGION }}",
+            "SERVING_REGION" => "${{ inputs.serving != 'variable' && inputs.serving || vars.SERVING_REGION }}",
             "AWS_RETRY_MODE" => "adaptive",
         },
         "jobs" => jobs,
@@ -57,15 +57,16 @@ fn inputs(deployment: &Deployment) -> Map {
     let names = |wanted: fn(&Deployed) -> bool| {
         deployment.stacks.iter().filter(move |stack| wanted(stack)).map(|stack| Value::from(&stack.name))
     };
-    let serving: Vec<Value> = [Value::from("")].into_iter().chain(names(|stack| stack.kind == Kind::Region)).collect();
-    let only: Vec<Value> = [Value::from("")].into_iter().chain(names(|_| true)).collect();
+    let serving: Vec<Value> =
+        [Value::from("variable")].into_iter().chain(names(|stack| stack.kind == Kind::Region)).collect();
+    let only: Vec<Value> = [Value::from("all")].into_iter().chain(names(|_| true)).collect();
     let choice = |about: &str, options: Vec<Value>| {
-        map! { "description" => about, "type" => "choice", "default" => "", "options" => options }
+        map! { "description" => about, "type" => "choice", "default" => options[0].clone(), "options" => options }
     };
     let switch = |about: &str| map! { "description" => about, "type" => "boolean", "default" => false };
     map! {
-        "serving" => choice("The region that serves now; empty: the variable SERVING_REGION of the repository", serving),
-        "only" => choice("One stack only, such as the region that is not down; empty: all of them", only),
+        "serving" => choice("The region that serves now; else the variable SERVING_REGION of the repository says it", serving),
+        "only" => choice("One stack only, such as the region that is not down", only),
         "first" => switch("The workload is not there yet"),
         "rollback" => switch("Go back to the version before"),
     }

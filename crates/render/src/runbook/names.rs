@@ -34,6 +34,13 @@ pub enum From {
     Asked(String),
 }
 
+/// A template has 200 outputs at most, and others hand on some too.
+const MOST_OUTPUTS: usize = 100;
+
+fn said(sheet: &Sheet<'_>, target: &Target) -> usize {
+    sheet.stacks.get(&target.root).map_or(0, |stack| stack.outputs.len())
+}
+
 /// The type of the resource that stands for a component.
 fn main_type(kind: &str) -> &'static [&'static str] {
     match kind {
@@ -67,14 +74,14 @@ pub fn of(sheet: &mut Sheet<'_>, part: &Part, site: &Site, known_by: &str) -> Na
     let words = [part.id.as_str(), site.id.as_str()];
     let about = format!("{} in {region}", part.id);
     let from = match (made(sheet, part, site), crate::services::physical(part, site)) {
-        (Some(target), _) => {
+        (Some(target), _) if said(sheet, &target) < MOST_OUTPUTS => {
             let (output, stack) = (target.id.clone(), delivery::stack_name(sheet, &target.root));
             let says = format!("What runbooks call {} in this region", part.id);
             sheet.output(&target.root, output.clone(), says, target.get());
             From::Made { target, output, stack, region }
         }
-        (None, Some(name)) => From::Known(name),
-        (None, None) => From::Asked(known_by.replace("{region}", &region)),
+        (_, Some(name)) => From::Known(name),
+        (_, None) => From::Asked(known_by.replace("{region}", &region)),
     };
     named(words, about, from)
 }
