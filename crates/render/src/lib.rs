@@ -39,6 +39,8 @@ pub struct Told {
     pub folder: String,
     /// The recoveries between its regions, as the engine orders them.
     pub recoveries: Vec<runbook::Recovery>,
+    /// Where each resource was, when it was rendered before.
+    pub before: Placement,
 }
 
 /// All that a spec gives.
@@ -103,8 +105,7 @@ pub enum RenderError {
 /// # Errors
 /// When the spec asks for what AWS does not have in a region, or cannot name.
 pub fn render(design: &Design, spec: &str) -> Result<Rendering, RenderError> {
-<<<<<<< HEAD
-    render_again(design, spec, &Placement::default())
+    render_with(design, spec, &Told::default())
 }
 
 /// The same, of what was rendered before: each resource stays in the stack where it was.
@@ -112,16 +113,14 @@ pub fn render(design: &Design, spec: &str) -> Result<Rendering, RenderError> {
 /// # Errors
 /// Likewise; and when a change cannot be made without moving a resource to another stack.
 pub fn render_again(design: &Design, spec: &str, before: &Placement) -> Result<Rendering, RenderError> {
-=======
-    render_with(design, spec, &Told::default())
+    render_with(design, spec, &Told { before: before.clone(), ..Told::default() })
 }
 
 /// The same, with what a design does not say.
 ///
 /// # Errors
-/// As [`render`].
+/// As [`render_again`].
 pub fn render_with(design: &Design, spec: &str, told: &Told) -> Result<Rendering, RenderError> {
->>>>>>> fc29cee (Render: deployments of the same templates to every region by a script that the workflow calls; runbooks of the engine's calls, as pages and as automations)
     let mut sheet = sheet::Sheet::new(design, spec);
     services::render(&mut sheet);
     let runbooks = runbook::write(&mut sheet, &told.recoveries);
@@ -130,7 +129,7 @@ pub fn render_with(design: &Design, spec: &str, told: &Told) -> Result<Rendering
     if !sheet.problems.is_empty() {
         return Err(RenderError::Impossible(sheet.problems));
     }
-    let stacks = link::link(&sheet, before)?;
+    let stacks = link::link(&sheet, &told.before)?;
     let mut files: Vec<File> = stacks.iter().flat_map(|stack| templates(stack, spec)).collect();
     files.extend(stacks.iter().flat_map(parameters::files));
     files.extend(delivery::files(&sheet, &stacks, &told.folder));
