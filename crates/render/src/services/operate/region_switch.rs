@@ -17,6 +17,7 @@ use super::alarms;
 use crate::resource::{Resource, Target};
 use crate::root::{Group, Root};
 use crate::services::compute::asg;
+use crate::services::data::{aurora, rds};
 use crate::services::role;
 use crate::sheet::{Sheet, aws_region, regional};
 use crate::value::{ACCOUNT, Map, PARTITION, Value};
@@ -93,6 +94,8 @@ impl<'d> Plan<'d> {
             }
             match part.kind.name.as_str() {
                 "aws.asg" => self.group(sheet, part),
+                "aws.rds" if part.word("replication") != Some("none") => self.replica(sheet, part),
+                "aws.aurora-global" => self.cluster(sheet, part),
                 _ => {}
             }
         }
@@ -125,6 +128,50 @@ impl<'d> Plan<'d> {
         self.block(part, "scale", (CAPACITY, "EC2AutoScaling"), map! { "Ec2AsgCapacityIncreaseConfig" => config });
         self.allow(&["autoscaling:UpdateAutoScalingGroup"], arns);
         self.allow_asking(&["autoscaling:DescribeAutoScalingGroups", "cloudwatch:GetMetricStatistics"]);
+    }
+
+    /// A graceful execution switches over; an ungraceful one fails over, and loses what was not copied.
+    fn cluster(&mut self, sheet: &mut Sheet<'_>, part: &Part) {
+        let whole = aurora::global_name(sheet, part);
+        let arn = |sheet: &Sheet<'_>, site: &Site| {
+            let name = aurora::identifier(sheet, part, site);
+            cat!["arn:", PARTITION, ":rds:", aws_region(site), ":", ACCOUNT, ":cluster:", name]
+        };
+        let clusters: Vec<Value> = self.between.iter().map(|site| arn(sheet, site)).collect();
+        let config = map! {
+            "GlobalClusterIdentifier" => whole.clone(), "DatabaseClusterArns" => clusters.clone(),
+            "Behavior" => "switchoverOnly", "Ungraceful" => map! { "Ungraceful" => "failover" },
+        };
+        let config = timed(sheet, config);
+        self.block(part, "promote", (WRITER, "AuroraGlobalDatabase"), map! { "GlobalAuroraConfig" => config });
+        let whole = cat!["arn:", PARTITION, ":rds::", ACCOUNT, ":global-cluster:", whole];
+        let both = std::iter::once(whole).chain(clusters).collect();
+        self.allow(&["rds:FailoverGlobalCluster", "rds:SwitchoverGlobalCluster"], both);
+        self.allow_asking(&["rds:DescribeGlobalClusters", "rds:DescribeDBClusters"]);
+    }
+
+    fn replica(&mut self, sheet: &mut Sheet<'_>, part: &Part) {
+        let mut instances = Map::new();
+        for site in self.between {
+            let name = rds::identifier(sheet, part, site);
+            let arn = cat!["arn:", PARTITION, ":rds:", aws_region(site), ":", ACCOUNT, ":db:", name];
+            instances.set(aws_region(site), arn);
+        }
+        let arns = instances.0.iter().map(|(_, arn)| arn.clone()).collect();
+        let config = timed(sheet, map! { "DbInstanceArnMap" => instances });
+        self.block(
+            part,
+            "promote",
+            (WRITER, "RdsPromoteReadReplica"),
+            map! { "RdsPromoteReadReplicaConfig" => config },
+        );
+        self.allow(&["rds:PromoteReadReplica", "rds:ModifyDBInstance"], arns);
+        self.allow_asking(&["rds:DescribeDBInstances"]);
+        sheet.note(
+            part,
+            "a plan of Region switch promotes its replica, and does not stop the instance that is left from taking writes",
+            "close the old one first where it can be reached: the runbook's fence, or aws ec2 replace-network-acl-association; a promotion without it makes two writers",
+        );
     }
 
     fn write(self, sheet: &mut Sheet<'_>) {

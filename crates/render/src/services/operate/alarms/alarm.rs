@@ -138,6 +138,7 @@ impl Alarm {
     }
 
     pub fn write(self, sheet: &mut Sheet<'_>, root: &Root) -> Target {
+        let unknown = self.missing == Missing::Unknown;
         let unusual = matches!(self.look, Look::Unusual(..));
         let mut properties = map! {
             "AlarmName" => self.name,
@@ -157,7 +158,9 @@ impl Alarm {
         }
         properties.0.extend(looked_at(self.look, self.detection.period).0);
         let topic = topic::of(sheet, root);
-        for action in ["AlarmActions", "OKActions"] {
+        // Where silence says nothing by itself, that it began is still told.
+        let silence = unknown.then_some("InsufficientDataActions");
+        for action in ["AlarmActions", "OKActions"].into_iter().chain(silence) {
             properties.set(action, list![topic.clone()]);
         }
         properties.set("Tags", self.tags);
