@@ -33,6 +33,12 @@ pub fn cluster(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Target {
     )
 }
 
+/// The cluster and the service of a component that is rendered.
+pub fn named(sheet: &Sheet<'_>, part: &Part, site: &Site) -> (Target, Target) {
+    let root = regional(site);
+    (sheet.target(&root, id(part, "cluster")), sheet.target(&root, id(part, "service")))
+}
+
 /// Tasks of a component, started as `launched` says.
 pub fn service(sheet: &mut Sheet<'_>, part: &Part, site: &Site, cluster: &Target, (launched, fargate): (Map, bool)) {
     let (root, asked) = (regional(site), sheet.asked(part));

@@ -33,7 +33,7 @@ fn id(part: &Part, what: &str) -> String {
 }
 
 /// What it is called in a region, known before it is there.
-fn name(sheet: &Sheet<'_>, part: &Part, site: &Site) -> String {
+pub fn name(sheet: &Sheet<'_>, part: &Part, site: &Site) -> String {
     physical(part, site).unwrap_or_else(|| sheet.named([part.id.as_str()], 64))
 }
 

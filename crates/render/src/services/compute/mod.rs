@@ -1,7 +1,7 @@
 //! What runs the workload.
 
 pub mod asg;
-mod containers;
+pub mod containers;
 pub mod ec2;
 mod ecr;
 mod ecs;

@@ -2,6 +2,7 @@
 
 mod alarms;
 mod dashboard;
+mod fis;
 mod region_switch;
 
 use model::Part;
@@ -21,6 +22,7 @@ pub fn render(sheet: &mut Sheet<'_>) {
         alarms::render(sheet);
         dashboard::render(sheet);
         region_switch::render(sheet);
+        fis::render(sheet);
     }
 }
 

@@ -16,9 +16,10 @@ use model::topology::FailoverMode;
 use super::alarms;
 use crate::resource::{Resource, Target};
 use crate::root::{Group, Root};
-use crate::services::compute::asg;
+use crate::services::compute::{asg, containers};
 use crate::services::data::{aurora, rds};
 use crate::services::role;
+use crate::services::traffic::arc;
 use crate::sheet::{Sheet, aws_region, regional};
 use crate::value::{ACCOUNT, Map, PARTITION, Value};
 use crate::{cat, list, map, names};
@@ -94,6 +95,8 @@ impl<'d> Plan<'d> {
             }
             match part.kind.name.as_str() {
                 "aws.asg" => self.group(sheet, part),
+                "aws.ecs" | "aws.fargate" if sheet.renders(part) => self.tasks(sheet, part),
+                "aws.arc-routing-control" => self.switch(sheet, part),
                 "aws.rds" if part.word("replication") != Some("none") => self.replica(sheet, part),
                 "aws.aurora-global" => self.cluster(sheet, part),
                 _ => {}
@@ -128,6 +131,53 @@ impl<'d> Plan<'d> {
         self.block(part, "scale", (CAPACITY, "EC2AutoScaling"), map! { "Ec2AsgCapacityIncreaseConfig" => config });
         self.allow(&["autoscaling:UpdateAutoScalingGroup"], arns);
         self.allow_asking(&["autoscaling:DescribeAutoScalingGroups", "cloudwatch:GetMetricStatistics"]);
+    }
+
+    fn tasks(&mut self, sheet: &mut Sheet<'_>, part: &Part) {
+        let (mut services, mut arns) = (Vec::new(), Vec::new());
+        for site in self.between {
+            let (cluster, service) = containers::named(sheet, part, site);
+            let one = map! { "ClusterArn" => cluster.att("Arn"), "ServiceArn" => service.get() };
+            services.push(one.into());
+            arns.push(service.get());
+        }
+        let config = map! { "Services" => services, "TargetPercent" => 100, "CapacityMonitoringApproach" => "sampledMaxInLast24Hours" };
+        let config = timed(sheet, config);
+        self.block(part, "scale", (CAPACITY, "ECSServiceScaling"), map! { "EcsCapacityIncreaseConfig" => config });
+        self.allow(&["ecs:UpdateService", "ecs:DescribeServices"], arns);
+        let scaled = |site: &Site| {
+            cat!["arn:", PARTITION, ":application-autoscaling:", aws_region(site), ":", ACCOUNT, ":scalable-target/*"]
+        };
+        self.allow(&["application-autoscaling:RegisterScalableTarget"], self.between.map(scaled).to_vec());
+        let asking = [
+            "ecs:DescribeClusters",
+            "ecs:ListServices",
+            "application-autoscaling:DescribeScalableTargets",
+            "cloudwatch:GetMetricStatistics",
+        ];
+        self.allow_asking(&asking);
+    }
+
+    /// On for the region that is activated, off for the other.
+    fn switch(&mut self, sheet: &mut Sheet<'_>, part: &Part) {
+        let [one, other] = self.between;
+        let arns = [arc::own(sheet, &Root::Edge, part, one), arc::own(sheet, &Root::Edge, part, other)];
+        let states = |on: usize| -> Value {
+            let each = arns.iter().enumerate().map(|(n, arn)| {
+                map! { "RoutingControlArn" => arn.clone(), "State" => if n == on { "On" } else { "Off" } }.into()
+            });
+            Value::List(each.collect())
+        };
+        let controls = map! { aws_region(one) => states(0), aws_region(other) => states(1) };
+        let config = timed(sheet, map! { "RegionAndRoutingControls" => controls });
+        self.block(part, "turn", (TRAFFIC, "ARCRoutingControl"), map! { "ArcRoutingControlConfig" => config });
+        let turn =
+            ["route53-recovery-cluster:GetRoutingControlState", "route53-recovery-cluster:UpdateRoutingControlStates"];
+        self.allow(&turn, arns.to_vec());
+        self.allow_asking(&[
+            "route53-recovery-control-config:DescribeControlPanel",
+            "route53-recovery-control-config:DescribeCluster",
+        ]);
     }
 
     /// A graceful execution switches over; an ungraceful one fails over, and loses what was not copied.

@@ -82,6 +82,16 @@ fn control_id(part: &Part, site: &Site) -> String {
     names::logical([part.id.as_str(), "control", site.id.as_str()])
 }
 
+/// The ARN of the routing control of a region; asked for, where it is adopted, by the stack that names it.
+pub fn own(sheet: &mut Sheet<'_>, from: &Root, part: &Part, site: &Site) -> Value {
+    if sheet.renders(part) {
+        return sheet.target(&Root::Switch, control_id(part, site)).get();
+    }
+    let how = "aws route53-recovery-control-config list-routing-controls --region us-west-2 --control-panel-arn ARN --query 'RoutingControls[].[Name,RoutingControlArn]'";
+    let about = format!("The routing control of {} for {}.", part.id, site.id);
+    sheet.ask(from, &control_id(part, site), &about, how)
+}
+
 /// The ARN of the routing control of a region.
 pub fn control(sheet: &mut Sheet<'_>, record: &Part, site: &Site) -> Value {
     let ours = sheet

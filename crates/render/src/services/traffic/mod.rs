@@ -1,12 +1,12 @@
 //! What leads users to a region, and to another one.
 
 pub mod alb;
-mod arc;
+pub mod arc;
 mod health;
 mod leads;
 mod route53;
 pub mod security_group;
-mod signal;
+pub mod signal;
 mod zonal_shift;
 
 use super::Write;

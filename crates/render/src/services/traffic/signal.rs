@@ -39,7 +39,7 @@ use crate::value::{ACCOUNT, Map, PARTITION, SUFFIX, Value};
 use crate::{cat, list, map, names};
 
 /// The object that raises the signal.
-const OBJECT: &str = "take-over";
+pub const OBJECT: &str = "take-over";
 
 /// The bucket whose object says that a region takes over; every stack can say its name.
 fn bucket(sheet: &Sheet<'_>, part: &Part, site: &Site) -> Value {

@@ -9,6 +9,7 @@ mod copies;
 mod detection;
 pub mod events;
 mod ready;
+mod routing;
 mod serving;
 mod topic;
 
@@ -58,6 +59,7 @@ pub fn render(sheet: &mut Sheet<'_>) {
         composite(sheet, site, UNREADY, "This region could not take over from another one.", &said.unready);
     }
     events::routing(sheet);
+    routing::render(sheet);
 }
 
 fn asked_for(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Vec<Alarm> {

@@ -3,8 +3,9 @@
 use model::Part;
 use model::design::Site;
 
-use super::alarm::{Alarm, Look, Metric, Missing};
+use super::alarm::{Alarm, Look, Metric};
 use super::{Tells, detection};
+use crate::services::compute::lambda;
 use crate::services::traffic::alb;
 use crate::sheet::Sheet;
 use crate::value::Value;
@@ -18,6 +19,7 @@ const BURN: f64 = 14.4;
 pub fn of(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Vec<Alarm> {
     match part.kind.name.as_str() {
         "aws.alb" => balancer(sheet, part, site),
+        "aws.lambda" => function(sheet, part, site),
         _ => Vec::new(),
     }
 }
@@ -65,4 +67,16 @@ fn balancer(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Vec<Alarm> {
 /// Percent of `requests`, when there are enough of them.
 fn rate(failed: &str) -> String {
     format!("IF(requests >= {ENOUGH}, 100 * ({failed}) / requests, 0)")
+}
+
+fn function(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Vec<Alarm> {
+    let name = lambda::name(sheet, part, site);
+    let metric = |metric| Metric::new("AWS/Lambda", metric, "Sum", vec![("FunctionName", Value::from(name.as_str()))]);
+    let look =
+        Look::Formula(vec![("requests", metric("Invocations")), ("failed", metric("Errors"))], rate("FILL(failed, 0)"));
+    let percent = bearable(sheet, part);
+    let detection = detection::of(sheet, part, "errors");
+    let says = format!("More than {percent} % of the calls of {} fail in {}.", part.id, site.id);
+    let errors = Alarm::new(sheet, part, Some(site), "errors", detection, look).above(percent);
+    vec![errors.tells(Tells::Impaired, says)]
 }
