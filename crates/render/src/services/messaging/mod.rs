@@ -1,6 +1,45 @@
-//! Queues, streams and events.
+//! Queues, streams and events: regional all of them. What waits in a region stays there, so each says what copies it, or
+//! that nothing does.
+
+pub mod eventbridge;
+pub mod kinesis;
+mod msk;
+mod sns;
+pub mod sqs;
+
+use model::Part;
+use model::design::Site;
 
 use super::Write;
+use super::guard::kms;
+use crate::names;
+use crate::sheet::Sheet;
+use crate::value::Value;
 
 /// Who renders each kind.
-pub const KINDS: &[(&str, Write)] = &[];
+pub const KINDS: &[(&str, Write)] = &[
+    ("aws.eventbridge", eventbridge::write),
+    ("aws.kinesis", kinesis::write),
+    ("aws.msk", msk::write),
+    ("aws.sns", sns::write),
+    ("aws.sqs", sqs::write),
+];
+
+fn id(part: &Part, what: &str) -> String {
+    names::logical([part.id.as_str(), what])
+}
+
+/// The name in a region: the spec's, or one that is the same everywhere.
+fn named(sheet: &Sheet<'_>, part: &Part, site: &Site, longest: usize) -> String {
+    crate::services::physical(part, site).unwrap_or_else(|| sheet.named([part.id.as_str()], longest))
+}
+
+/// The key that the component names, if it does.
+fn key(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Option<Value> {
+    kms::named(sheet, part, site).map(|key| kms::arn(sheet, key, site))
+}
+
+/// For how long events are kept, in seconds, within what the service takes.
+fn kept(part: &Part, (least, usual, most): (u64, u64, u64)) -> u64 {
+    part.duration("events.retention").map_or(usual, |time| time.as_secs().clamp(least, most))
+}

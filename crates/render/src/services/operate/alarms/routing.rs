@@ -37,7 +37,8 @@ pub fn render(sheet: &mut Sheet<'_>) {
     }
 }
 
-/// Those that say something by themselves: what counts others says no more than they do, and a signal is off as a rule.
+/// Those that say something by themselves: what counts others says no more than they do, a signal is off as a rule, and what is
+/// not always there cannot be named from elsewhere.
 fn checks(sheet: &Sheet<'_>) -> Vec<Check> {
     let mut checks = Vec::new();
     for (root, stack) in &sheet.stacks {
@@ -45,7 +46,7 @@ fn checks(sheet: &Sheet<'_>) -> Vec<Check> {
             let Some(Value::Map(config)) = resource.properties.get("HealthCheckConfig") else { continue };
             let Some(Value::Text(kind)) = config.get("Type") else { continue };
             let raised = config.get("ResourcePath") == Some(&Value::Text(format!("/{}", signal::OBJECT)));
-            if kind == "CALCULATED" || raised {
+            if kind == "CALCULATED" || raised || resource.condition.is_some() {
                 continue;
             }
             let Some(part) = resource.asked.path.strip_prefix("components.") else { continue };
