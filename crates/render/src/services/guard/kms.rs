@@ -170,7 +170,7 @@ fn policy(sheet: &Sheet<'_>, site: &Site, kept: bool) -> Map {
     };
     let mut statements: Vec<Value> = vec![owner.into(), on_behalf.into()];
     if kept {
-        let breakers = cat!["arn:", PARTITION, ":iam::", ACCOUNT, ":role/", sheet.named(["break glass"], 50), "*"];
+        let breakers = cat!["arn:", PARTITION, ":iam::", ACCOUNT, ":role/", sheet.named(["break glass"], 60), "*"];
         let denied = map! {
             "Sid" => "NobodyDeletesIt", "Effect" => "Deny", "Principal" => map! { "AWS" => account },
             "Action" => list!["kms:ScheduleKeyDeletion", "kms:DisableKey", "kms:DeleteAlias"], "Resource" => "*",
