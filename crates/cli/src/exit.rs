@@ -33,7 +33,7 @@ impl Exit {
         (Exit::AwaitingApproval, "the run waits for approval"),
         (Exit::Due, "drills are due (`drill --due --dry-run`)"),
         (Exit::Findings, "findings of the severity that `assess --fail-on` names, or graver"),
-        (Exit::Drifted, "the written files are not what the spec renders (`render --check`)"),
+        (Exit::Drifted, "the written files are not what the spec renders (`render --check`, `diff`)"),
         (Exit::Interrupted, "interrupted; what the command had started was stopped, a run that was asked for goes on"),
     ];
 

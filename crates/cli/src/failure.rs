@@ -43,11 +43,12 @@ pub enum Code {
     RatesUnreadable,
     RenderImpossible,
     RenderEdited,
+    PlanUnreadable,
 }
 
 impl Code {
     #[cfg(test)]
-    pub const ALL: [Code; 33] = [
+    pub const ALL: [Code; 34] = [
         Code::Usage,
         Code::SpecNotFound,
         Code::SpecUnreadable,
@@ -81,6 +82,7 @@ impl Code {
         Code::RatesUnreadable,
         Code::RenderImpossible,
         Code::RenderEdited,
+        Code::PlanUnreadable,
     ];
 
     #[cfg(test)]
@@ -122,6 +124,7 @@ impl Code {
             Code::RatesUnreadable => ("rates-unreadable", Exit::Usage),
             Code::RenderImpossible => ("render-impossible", Exit::InvalidSpec),
             Code::RenderEdited => ("render-edited", Exit::Refused),
+            Code::PlanUnreadable => ("plan-unreadable", Exit::Usage),
         }
     }
 }

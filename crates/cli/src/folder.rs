@@ -57,9 +57,20 @@ pub fn placement(at: &Path) -> Result<Placement, Failure> {
     Ok(Folder::new(at, &[], &Placement::default()).list()?.stacks)
 }
 
+/// The paths that were written there.
+pub fn written(at: &Path) -> Result<Vec<String>, Failure> {
+    let (files, stacks) = (Vec::new(), Placement::default());
+    Ok(Folder::new(at, &files, &stacks).list()?.files.into_keys().collect())
+}
+
 impl<'f> Folder<'f> {
     pub fn new(at: &'f Path, files: &'f [File], stacks: &'f Placement) -> Folder<'f> {
         Folder { at, files, stacks }
+    }
+
+    /// What a file says now; `None` when it is not there.
+    pub fn text(&self, path: &str) -> Result<Option<String>, Failure> {
+        Ok(self.read(path)?.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
     }
 
     pub fn compare(&self) -> Result<Drift, Failure> {

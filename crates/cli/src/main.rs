@@ -19,6 +19,7 @@ mod operator;
 mod output;
 mod plan_text;
 mod prose;
+mod recoveries;
 mod request;
 mod spec_file;
 mod status_text;

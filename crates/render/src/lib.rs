@@ -11,7 +11,9 @@
 //! The same spec gives the same bytes. Nothing is read and nothing is written here.
 
 pub mod availability;
+pub mod change;
 pub mod delivery;
+pub mod import;
 pub mod link;
 pub mod names;
 pub mod parameters;
@@ -24,6 +26,7 @@ pub mod sheet;
 mod split;
 pub mod value;
 mod yaml;
+mod yaml_read;
 
 use model::{ComponentId, Design};
 use serde::Serialize;

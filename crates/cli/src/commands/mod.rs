@@ -7,6 +7,7 @@ mod assess;
 mod bench;
 mod completions;
 mod controller;
+mod diff;
 mod drill;
 mod evidence;
 mod explain;
@@ -14,6 +15,7 @@ mod failback;
 mod failover;
 mod forecast;
 mod glass;
+mod import;
 mod init;
 mod journal;
 mod man;
@@ -56,6 +58,8 @@ pub enum Command {
     Explain(explain::Explain),
     Forecast(forecast::Forecast),
     Render(render::Render),
+    Diff(diff::Diff),
+    Import(import::Import),
     Evidence(evidence::Evidence),
     Completions(completions::Completions),
     Man(man::Man),
@@ -87,6 +91,8 @@ pub fn run(command: Command, globals: &Globals, output: &Output) -> Result<Exit,
         Command::Explain(args) => args.run(output),
         Command::Forecast(args) => args.run(globals, output),
         Command::Render(args) => args.run(globals, output),
+        Command::Diff(args) => args.run(globals, output),
+        Command::Import(args) => args.run(output),
         Command::Completions(args) => args.run(output),
         Command::Man(args) => args.run(output),
         Command::Evidence(args) => args.run(output),

@@ -1,7 +1,7 @@
-use std::path::PathBuf;
+use std::path::{Component, Path, PathBuf};
 
 use clap::Args;
-use render::{LinkError, RenderError, Rendering};
+use render::{LinkError, RenderError, Rendering, Told};
 use serde_json::json;
 
 use crate::args::Globals;
@@ -10,6 +10,7 @@ use crate::failure::{Code, Failure};
 use crate::folder::{self, Folder, Written};
 use crate::output::Output;
 use crate::prose::counted;
+use crate::recoveries;
 use crate::spec_file;
 
 /// Write the infrastructure of every region: templates, parameters, alarms, pipelines, runbooks
@@ -27,6 +28,9 @@ pub struct Render {
     /// Write nothing; say which files are not what the spec renders, with exit status 11 when there are any
     #[arg(long)]
     check: bool,
+    /// The root of the repository, when DIR is a folder in it: workflows are written to its .github/workflows
+    #[arg(long, value_name = "DIR")]
+    repository: Option<PathBuf>,
     /// Write over files that were changed by hand
     #[arg(long, conflicts_with = "check")]
     overwrite: bool,
@@ -35,10 +39,7 @@ pub struct Render {
 impl Render {
     pub fn run(self, globals: &Globals, output: &Output) -> Result<Exit, Failure> {
         let path = self.spec.as_ref().unwrap_or(&globals.file);
-        let spec = spec_file::for_assessment(path, output)?;
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let before = folder::placement(&self.out)?;
-        let rendering = render::render_again(&spec.design, &name, &before).map_err(|error| failure(&name, error))?;
+        let rendering = rendered(path, &self.out, self.within()?, output)?;
         let folder = Folder::new(&self.out, &rendering.files, &rendering.placement);
         if self.check {
             let drift = folder.compare()?;
@@ -50,6 +51,30 @@ impl Render {
         output.result(&result(&self, &rendering, &written), || text(&self, &rendering, &written));
         Ok(Exit::Ok)
     }
+
+    /// Where the files are in their repository.
+    fn within(&self) -> Result<String, Failure> {
+        let Some(repository) = &self.repository else { return Ok(String::new()) };
+        let absolute = |path: &Path| {
+            std::path::absolute(path)
+                .map_err(|error| Failure::new(Code::CannotWrite, format!("{}: {error}", path.display())))
+        };
+        let plain = |path: PathBuf| path.components().filter(|part| *part != Component::CurDir).collect::<PathBuf>();
+        let (out, root) = (plain(absolute(&self.out)?), plain(absolute(repository)?));
+        let within = out.strip_prefix(&root).map_err(|_| {
+            Failure::new(Code::Usage, format!("{} is not in {}", self.out.display(), repository.display()))
+                .hint("name the root of the repository that the files are written into")
+        })?;
+        Ok(within.to_string_lossy().replace('\\', "/"))
+    }
+}
+
+/// What the spec at `path` renders, to be written to `out`, which is `within` its repository.
+pub fn rendered(path: &Path, out: &Path, within: String, output: &Output) -> Result<Rendering, Failure> {
+    let spec = spec_file::for_assessment(path, output)?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let told = Told { folder: within, recoveries: recoveries::of(&spec.design), before: folder::placement(out)? };
+    render::render_with(&spec.design, &name, &told).map_err(|error| failure(&name, error))
 }
 
 fn failure(name: &str, error: RenderError) -> Failure {

@@ -84,6 +84,22 @@ pub fn review(design: &Design, today: Date) -> Review {
     }
 }
 
+/// What a recovery from one region to another calls, in the order of a runbook, when the workload writes in the region that
+/// is left: whichever the spec prefers, for each region may be the one that is lost.
+pub fn recovery(design: &Design, from: &SiteId, to: &SiteId) -> Vec<Call> {
+    let mut design = design.clone();
+    for site in &mut design.sites {
+        site.preferred = site.id == *from;
+    }
+    // No call depends on the day.
+    let day = Date::new(2026, 1, 1).expect("a day");
+    let view = View::new(&design, day);
+    match (design.site(from), design.site(to)) {
+        (Some(leaving), Some(target)) => calls::calls(&view, leaving, target),
+        _ => Vec::new(),
+    }
+}
+
 fn residency(view: &View<'_>) -> Vec<Residence> {
     let classes: BTreeSet<&str> = view.stores().filter_map(|part| view.class(part)).collect();
     let each = classes.into_iter().map(|class| {

@@ -125,10 +125,21 @@ pub fn files(sheet: &Sheet<'_>, stacks: &[Linked], folder: &str) -> Vec<File> {
         File::new("cloudformation/deployment.json", format!("{json}\n")),
         File::new("cloudformation/templates.yaml", yaml::template(&templates::template(sheet), &sheet.spec)),
         File::new("deploy.sh", include_str!("deploy.sh")),
-        File::new(".github/workflows/deploy.yml", workflow::text(&deployment, folder, &sheet.spec)),
+        File::new(workflow_path(sheet, folder), workflow::text(&deployment, folder, &sheet.spec)),
     ];
     files.extend(gitops::files(sheet));
     files
+}
+
+/// Where GitHub looks for it: at the root of the repository, wherever the other files are.
+fn workflow_path(sheet: &Sheet<'_>, folder: &str) -> String {
+    let up = folder.split('/').filter(|part| !part.is_empty()).map(|_| "../").collect::<String>();
+    format!("{up}.github/workflows/{}", workflow_name(sheet))
+}
+
+/// What the workflow's file is called.
+pub fn workflow_name(sheet: &Sheet<'_>) -> String {
+    format!("deploy-{}.yml", sheet.named([], 40))
 }
 
 pub fn deployment(sheet: &Sheet<'_>, stacks: &[Linked]) -> Deployment {

@@ -35,7 +35,7 @@ pub fn make(sheet: &mut Sheet<'_>, recovery: &Recovery, purpose: Purpose) -> Run
         criteria: criteria(design, from, purpose),
         approval: approval(design, purpose),
         abort: abort(design, purpose),
-        before: before(design, from, to, purpose),
+        before: before(sheet, from, to, purpose),
         names: Vec::new(),
         steps: Vec::new(),
         after: after(purpose),
@@ -102,7 +102,8 @@ fn check(says: impl Into<String>, command: Option<String>) -> Check {
     Check { says: says.into(), command }
 }
 
-fn before(design: &Design, from: &Site, to: &Site, purpose: Purpose) -> Vec<Check> {
+fn before(sheet: &Sheet<'_>, from: &Site, to: &Site, purpose: Purpose) -> Vec<Check> {
+    let (design, workflow) = (sheet.design, crate::delivery::workflow_name(sheet));
     let (here, region) = (aws_region(to), &to.id);
     let mut all = vec![
         check(
@@ -112,7 +113,7 @@ fn before(design: &Design, from: &Site, to: &Site, purpose: Purpose) -> Vec<Chec
         check("An incident commander and a scribe are named; the scribe writes down times from now on.", None),
         check(
             "No deployment runs, and none is started: the workflow is stopped or disabled.",
-            Some("gh workflow disable deploy.yml".to_owned()),
+            Some(format!("gh workflow disable {workflow}")),
         ),
         check(
             format!("{region} is healthy: its stack, its alarms, its load balancer."),

@@ -1,0 +1,156 @@
+//! The engine's recovery as a page and as an automation: in its order, in the region that is moved to.
+
+use antipode_render::runbook::{Call, Recovery, Standing};
+use antipode_render::{Rendering, Root, Told, render_with};
+use model::catalogue::{ActName, CallPlane};
+use model::{ComponentId, SiteId};
+
+use crate::specs;
+
+const SPEC: &str = "workload: shop
+artifact: \"7\"
+objectives: { rto: 15m, rpo: 1m }
+approvals: { failover: 2, failback: 1, approvers: [ana, budi] }
+sites:
+  us-east-1: { zones: [a, b], preferred: true }
+  eu-west-1: { zones: [a, b], capacity: 50% }
+components:
+  www: { kind: aws.route53, record: shop.example.com, to: lb, policy: failover, shift: dns-record }
+  lb:  { kind: aws.alb }
+  web: { kind: aws.asg, behind: lb, peak: 4, autoscale: true }
+  db:  { kind: aws.rds, managed: adopt, id: \"db-{site}\", replication: asynchronous }
+practice:
+  failover: { criteria: \"the region is lost for ten minutes\", abort: \"the first region writes again\" }
+  incident: { commander: the head of operations, stakeholders: the duty officer }
+";
+
+fn call(component: &str, act: ActName, call: &str, region: Option<&str>, standing: Standing) -> Call {
+    Call {
+        component: ComponentId::new(component),
+        act,
+        call: call.to_owned(),
+        plane: CallPlane::Control,
+        region: region.map(str::to_owned),
+        standing,
+        instead: (standing == Standing::Refused).then(|| "Move traffic on a data plane.".to_owned()),
+    }
+}
+
+fn recovery(from: &str, to: &str) -> Recovery {
+    Recovery {
+        from: SiteId::new(from),
+        to: SiteId::new(to),
+        calls: vec![
+            call("db", ActName::Fence, "ec2:ReplaceNetworkAclAssociation", Some(from), Standing::BestEffort),
+            call("db", ActName::Promote, "rds:PromoteReadReplica", Some(to), Standing::Holds),
+            call("web", ActName::Scale, "autoscaling:SetDesiredCapacity", Some(to), Standing::Holds),
+            call("www", ActName::Shift, "route53:ChangeResourceRecordSets", Some("us-east-1"), Standing::Refused),
+        ],
+    }
+}
+
+fn rendering() -> Rendering {
+    let recoveries = vec![recovery("us-east-1", "eu-west-1"), recovery("eu-west-1", "us-east-1")];
+    let told = Told { recoveries, ..Told::default() };
+    render_with(&specs::design("runbook", SPEC), "antipode.yaml", &told).unwrap()
+}
+
+fn text<'r>(rendering: &'r Rendering, path: &str) -> &'r str {
+    &rendering.files.iter().find(|file| file.path == path).unwrap_or_else(|| panic!("no {path}")).text
+}
+
+/// Where each of these stands; all of them, in this order.
+fn in_order(text: &str, wanted: &[&str]) {
+    let mut from = 0;
+    for each in wanted {
+        from += text[from..].find(each).unwrap_or_else(|| panic!("{each} is not there, or too early, in\n{text}"));
+    }
+}
+
+#[test]
+fn a_page_has_what_a_runbook_must_have_and_the_steps_in_the_engines_order() {
+    let rendering = rendering();
+    let page = text(&rendering, "runbooks/leave-us-east-1-for-eu-west-1.md");
+    in_order(
+        page,
+        &[
+            "| RTO | 15m |",
+            "## When\n",
+            "the region is lost for ten minutes",
+            "2 people of: ana, budi",
+            "the head of operations",
+            "## When to stop",
+            "the first region writes again",
+            "Keep the old writer from writing: `db`",
+            "Best effort",
+            "Promote `db`",
+            "The commit point",
+            "aws rds promote-read-replica --db-instance-identifier \"$DB_EU_WEST_1\" --region eu-west-1",
+            "Validate:",
+            "Grow `web`",
+            "--desired-capacity 4",
+            "See that eu-west-1 can serve",
+            "Move the traffic of `www`",
+            "## Afterwards",
+            "## What to say",
+            "the duty officer",
+            "## Measured",
+            "| RPO | 1m |",
+            "## What cannot be relied on",
+            "`www`: route53:ChangeResourceRecordSets needs us-east-1",
+        ],
+    );
+    assert!(page.contains("DB_EU_WEST_1=db-eu-west-1"), "{page}");
+}
+
+/// Everything but what is of best effort, or what the engine refuses, is asked of the region that is moved to.
+#[test]
+fn no_command_of_a_runbook_needs_the_region_that_is_left() {
+    let rendering = rendering();
+    for (from, to) in [("us-east-1", "eu-west-1"), ("eu-west-1", "us-east-1")] {
+        let page = text(&rendering, &format!("runbooks/leave-{from}-for-{to}.md"));
+        let asks = |line: &&str| line.contains(&format!("--region {from}"));
+        let asked: Vec<&str> = page.lines().filter(asks).collect();
+        let fence =
+            |line: &&str| line.contains("replace-network-acl-association") || line.contains("describe-network-acls");
+        assert!(asked.iter().all(fence), "{asked:#?}");
+    }
+}
+
+#[test]
+fn each_region_has_the_automations_that_lead_to_it() {
+    let rendering = rendering();
+    for (here, there) in [("us-east-1", "eu-west-1"), ("eu-west-1", "us-east-1")] {
+        let stack = rendering.stacks.iter().find(|stack| stack.root == Root::Region(SiteId::new(here))).unwrap();
+        let documents = stack.templates.iter().flat_map(|template| &template.resources);
+        let documents: Vec<&str> = documents
+            .filter(|resource| resource.kind == "AWS::SSM::Document")
+            .map(|resource| resource.id.as_str())
+            .collect();
+        assert_eq!(documents.len(), 2, "{here}: {documents:?}");
+        let file = text(&rendering, &format!("runbooks/leave-{there}-for-{here}.ssm.yaml"));
+        in_order(
+            file,
+            &[
+                "schemaVersion: \"0.3\"",
+                "action: aws:approve",
+                "MinRequiredApprovals: 2",
+                "action: aws:executeScript",
+                "onFailure: Continue",
+                "Api: PromoteReadReplica",
+                "action: aws:waitForAwsResourceProperty",
+                "Api: SetDesiredCapacity",
+                "action: aws:pause",
+            ],
+        );
+        // What the engine refuses is no call of an automation.
+        assert!(!file.contains("ChangeResourceRecordSets\n"), "{file}");
+    }
+}
+
+#[test]
+fn going_back_is_planned_and_approved_on_its_own() {
+    let rendering = rendering();
+    let page = text(&rendering, "runbooks/return-from-eu-west-1-to-us-east-1.md");
+    in_order(page, &["It is planned", "1 person of: ana, budi", "Replication runs from eu-west-1 to us-east-1"]);
+}
