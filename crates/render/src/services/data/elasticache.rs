@@ -102,6 +102,8 @@ fn one(sheet: &mut Sheet<'_>, part: &Part, site: &Site) {
     let mut cache =
         Resource::new(Group::Data, "AWS::ElastiCache::ReplicationGroup", id(part, "group"), asked.clone(), properties)
             .keep(crate::resource::Keep::Snapshot)
+            .excused("CKV_AWS_29", "it is encrypted: a copy takes that from what it follows, and may not say it")
+            .excused("CKV_AWS_30", "it is encrypted: a copy takes that from what it follows, and may not say it")
             .excused(
                 "CKV_AWS_31",
                 "it is reached over TLS, from the security groups of those that need it and from nowhere else",

@@ -17,8 +17,20 @@ use super::Write;
 use crate::names;
 
 /// Who renders each kind.
-pub const KINDS: &[(&str, Write)] =
-    &[("aws.rds", rds::write), ("aws.aurora", aurora::write), ("aws.aurora-global", aurora::write)];
+pub const KINDS: &[(&str, Write)] = &[
+    ("aws.ami", lifecycle::images),
+    ("aws.aurora", aurora::write),
+    ("aws.aurora-global", aurora::write),
+    ("aws.backup", backup::write),
+    ("aws.datasync", datasync::write),
+    ("aws.dynamodb", dynamodb::write),
+    ("aws.dynamodb-global", dynamodb::write),
+    ("aws.ebs", lifecycle::disks),
+    ("aws.efs", efs::write),
+    ("aws.elasticache", elasticache::write),
+    ("aws.rds", rds::write),
+    ("aws.s3", s3::write),
+];
 
 /// A logical name of a component's.
 fn id(part: &Part, what: &str) -> String {

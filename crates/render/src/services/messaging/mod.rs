@@ -3,7 +3,7 @@
 
 pub mod eventbridge;
 pub mod kinesis;
-mod msk;
+pub mod msk;
 mod sns;
 pub mod sqs;
 

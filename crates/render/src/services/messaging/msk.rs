@@ -94,6 +94,11 @@ fn cluster(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> (Target, Target) 
     (cluster, firewall)
 }
 
+/// What the replicator that brings the topics of `other` is called.
+pub fn replicator_name(sheet: &Sheet<'_>, part: &Part, other: &Site) -> String {
+    sheet.named([part.id.as_str(), "from", other.id.as_str()], 120)
+}
+
 /// Brings what `other` has to `site`, under the same names: what was brought once is not brought back (MSK Developer Guide,
 /// "Replicate topics with identical names").
 fn replicator(sheet: &mut Sheet<'_>, part: &Part, site: &Site, other: &Site, (cluster, firewall): (&Target, &Target)) {
@@ -140,7 +145,7 @@ fn replicator(sheet: &mut Sheet<'_>, part: &Part, site: &Site, other: &Site, (cl
         "TopicReplication" => topics, "ConsumerGroupReplication" => groups,
     };
     let properties = map! {
-        "ReplicatorName" => sheet.named([part.id.as_str(), "from", other.id.as_str()], 120),
+        "ReplicatorName" => replicator_name(sheet, part, other),
         "KafkaClusters" => list![end(there), end(cluster.get())],
         "ReplicationInfoList" => list![info],
         "ServiceExecutionRoleArn" => role.att("Arn"),

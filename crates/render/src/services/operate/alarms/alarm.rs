@@ -120,6 +120,22 @@ impl Alarm {
             asked: sheet.asked(part),
         }
     }
+    /// One of no component.
+    pub fn of_workload(sheet: &Sheet<'_>, site: &Site, what: &str, detection: Detection, look: Look) -> Alarm {
+        Alarm {
+            id: names::logical([what, "alarm"]),
+            name: sheet.named([site.id.as_str(), what], 120),
+            says: String::new(),
+            look,
+            bad: Bad::Above,
+            threshold: 0.into(),
+            missing: Missing::Fine,
+            detection,
+            tells: Tells::Only,
+            tags: sheet.tags(None),
+            asked: sheet.asked_by(&format!("sites.{}", site.id)),
+        }
+    }
     pub fn above(mut self, threshold: impl Into<Value>) -> Alarm {
         (self.bad, self.threshold) = (Bad::Above, threshold.into());
         self

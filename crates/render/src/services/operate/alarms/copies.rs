@@ -8,11 +8,12 @@ use model::design::Site;
 
 use super::alarm::{Alarm, Look, Metric, Missing};
 use super::{Tells, detection};
-use crate::names;
 use crate::resource::Condition;
-use crate::services::data::{aurora, rds};
-use crate::sheet::{Sheet, regional};
+use crate::services::data::{aurora, dynamodb, efs, elasticache, rds, s3};
+use crate::services::messaging::msk;
+use crate::sheet::{Sheet, aws_region, regional};
 use crate::value::Value;
+use crate::{cat, names};
 
 /// When neither the spec nor the kind says how far behind is too far.
 const TOO_FAR: Duration = Duration::from_secs(60);
@@ -24,6 +25,11 @@ pub fn of(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Vec<Alarm> {
     match part.kind.name.as_str() {
         "aws.rds" => replica(sheet, part, site),
         "aws.aurora-global" => cluster(sheet, part, site),
+        "aws.dynamodb-global" => table(sheet, part, site),
+        "aws.s3" => bucket(sheet, part, site),
+        "aws.efs" => files(sheet, part, site),
+        "aws.elasticache" => cache(sheet, part, site),
+        "aws.msk" => topics(sheet, part, site),
         _ => Vec::new(),
     }
 }
@@ -77,4 +83,89 @@ fn cluster(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Vec<Alarm> {
     let metric =
         Metric::new("AWS/RDS", "AuroraGlobalDBReplicationLag", "Maximum", vec![("DBClusterIdentifier", name.into())]);
     vec![lag(sheet, part, site, Look::One(metric), Unit::Milliseconds).missing(Missing::Unknown)]
+}
+
+/// Each replica reports how long its writes take to each other one; one that nobody writes to reports nothing. Writes that
+/// are refused for their rate are the replicated ones too.
+fn table(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Vec<Alarm> {
+    let name = dynamodb::table(sheet, part, site);
+    let mut alarms = Vec::new();
+    for other in sheet.peers(part, site) {
+        let dimensions = vec![("TableName", Value::from(name.as_str())), ("ReceivingRegion", aws_region(other).into())];
+        let look = Look::One(Metric::new("AWS/DynamoDB", "ReplicationLatency", "Maximum", dimensions));
+        let alarm = lag(sheet, part, site, look, Unit::Milliseconds);
+        alarms.push(told_apart(sheet, alarm, part, site, &format!("lag to {}", other.id)));
+    }
+    let refused = |metric| Metric::new("AWS/DynamoDB", metric, "Sum", vec![("TableName", Value::from(name.as_str()))]);
+    let look = Look::One(refused("WriteThrottleEvents"));
+    let detection = detection::of(sheet, part, "errors");
+    let says = format!("Writes to {} in {} are refused, those from other regions with them.", part.id, site.id);
+    alarms.push(Alarm::new(sheet, part, Some(site), "replication errors", detection, look).tells(Tells::Unready, says));
+    alarms
+}
+
+/// How far the copy here is behind is reported here, what could not be copied from here is reported here too (S3 User
+/// Guide, "Using S3 Replication metrics": latency in the destination's region, failures in the source's).
+fn bucket(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Vec<Alarm> {
+    let mut alarms = Vec::new();
+    for other in sheet.peers(part, site) {
+        let between = |sheet: &Sheet<'_>, from: &Site, to: &Site| {
+            let (source, destination) = (s3::bucket(sheet, part, from), s3::bucket(sheet, part, to));
+            vec![("SourceBucket", source), ("DestinationBucket", destination), ("RuleId", s3::rule(to).into())]
+        };
+        let behind = Metric::new("AWS/S3", "ReplicationLatency", "Maximum", between(sheet, other, site));
+        let alarm = lag(sheet, part, site, Look::One(behind), Unit::Seconds);
+        alarms.push(told_apart(sheet, alarm, part, site, &format!("lag from {}", other.id)));
+        let failed = Metric::new("AWS/S3", "OperationsFailedReplication", "Sum", between(sheet, site, other));
+        let at_once = detection::Detection { period: 60, evaluations: 1 };
+        let what = format!("failed copies to {}", other.id);
+        let says = format!("Objects of {} could not be copied from {} to {}.", part.id, site.id, other.id);
+        let alarm = Alarm::new(sheet, part, Some(site), &what, at_once, Look::One(failed));
+        alarms.push(alarm.tells(Tells::Only, says));
+    }
+    alarms
+}
+
+/// The metric names both file systems, of which a region knows its own only.
+fn files(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Vec<Alarm> {
+    let own = efs::file_system(sheet, part, site);
+    let question = |end: &str| {
+        let schema = "SELECT MAX(TimeSinceLastSync) FROM SCHEMA(\"AWS/EFS\", DestinationFileSystemId, FileSystemId)";
+        Look::Question(cat![format!("{schema} WHERE {end} = '"), own.clone(), "'"])
+    };
+    let to = lag(sheet, part, site, question("DestinationFileSystemId"), Unit::Seconds);
+    let from = lag(sheet, part, site, question("FileSystemId"), Unit::Seconds);
+    vec![to, told_apart(sheet, from, part, site, "lag of its copy")]
+}
+
+/// The node that follows the other region reports it: one of the two.
+fn cache(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Vec<Alarm> {
+    let group = elasticache::group(sheet, part, site);
+    let node = |number: &str| {
+        let dimensions = vec![("CacheClusterId", Value::from(format!("{group}-{number}")))];
+        Metric::new("AWS/ElastiCache", "GlobalDatastoreReplicationLag", "Maximum", dimensions)
+    };
+    let nodes = vec![("first", node("001")), ("second", node("002"))];
+    let look = Look::Formula(nodes, "MAX([FILL(first, 0), FILL(second, 0)])".to_owned());
+    vec![lag(sheet, part, site, look, Unit::Seconds)]
+}
+
+/// What the replicator of this region brings is late.
+fn topics(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Vec<Alarm> {
+    let mut alarms = Vec::new();
+    for other in sheet.peers(part, site) {
+        let name = msk::replicator_name(sheet, part, other);
+        let schema = "SELECT MAX(ReplicationLatency) FROM \"AWS/Kafka\"";
+        let look = Look::Question(format!("{schema} WHERE \"Replicator Name\" = '{name}'").into());
+        let alarm = lag(sheet, part, site, look, Unit::Milliseconds);
+        alarms.push(told_apart(sheet, alarm, part, site, &format!("lag from {}", other.id)));
+    }
+    alarms
+}
+
+/// The same alarm, for one of several copies.
+fn told_apart(sheet: &Sheet<'_>, mut alarm: Alarm, part: &Part, site: &Site, what: &str) -> Alarm {
+    alarm.id = names::logical([part.id.as_str(), what, "alarm"]);
+    alarm.name = sheet.named([site.id.as_str(), part.id.as_str(), what], 120);
+    alarm
 }

@@ -8,10 +8,12 @@ mod alarm;
 mod copies;
 mod detection;
 pub mod events;
+mod queues;
 mod ready;
 mod routing;
 mod serving;
 mod topic;
+mod transfer;
 
 use model::Part;
 use model::design::Site;
@@ -55,6 +57,7 @@ pub fn render(sheet: &mut Sheet<'_>) {
             }
         }
         events::render(sheet, site);
+        transfer::network(sheet, site);
         composite(sheet, site, IMPAIRED, "This region fails the users that it has.", &said.impaired);
         composite(sheet, site, UNREADY, "This region could not take over from another one.", &said.unready);
     }
@@ -66,6 +69,8 @@ fn asked_for(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Vec<Alarm> {
     let mut alarms = serving::of(sheet, part, site);
     alarms.extend(ready::of(sheet, part, site));
     alarms.extend(copies::of(sheet, part, site));
+    alarms.extend(queues::of(sheet, part, site));
+    alarms.extend(transfer::of(sheet, part, site));
     alarms
 }
 
