@@ -8,6 +8,7 @@
 #                                         one stack: us-east-1, global, edge, ...
 #        deploy.sh all --serving REGION [--first]
 #                                         all of them, in the order that the spec says
+#        deploy.sh join                   what joins the regions, once they stand: `all` does it by itself
 #        deploy.sh check STACK [--for SECONDS]
 #                                         whether the stack is ready for users
 #        deploy.sh rollback STACK         the version before
@@ -107,9 +108,26 @@ $open" "fill them in, and commit the file: it is yours, and is not rendered agai
   printf '%s' "$values" >"$into"
 }
 
+# What joins a component's regions can only be made when it stands in each, and so by a second deployment: the parameters
+# of stack $1 for which that is so now, as JSON of what is set. None when a region does not answer.
+joins() {
+  local name=$1 each theirs keys
+  keys=$(of "$name" '[.state[] | select(endswith("OtherRegions"))]')
+  [ "$(jq length <<<"${keys:-[]}")" != 0 ] || { printf '{}'; return; }
+  for each in $(jq -r '.stacks[] | select(.kind == "region") | .name' "$plan"); do
+    theirs=$(aws cloudformation describe-stacks --stack-name "$(of "$each" .stack)" --region "$(of "$each" .region)" \
+      --query 'Stacks[0].Parameters' --output json 2>/dev/null) || { printf '{}'; return; }
+    keys=$(jq --argjson theirs "${theirs:-null}" --argjson planned "$(of "$each" .state)" --argjson own "$([ "$each" = "$name" ] && echo true || echo false)" '
+      [.[] as $key | ($theirs // [] | map(select(.ParameterKey == $key)) | first) as $known
+       | select(if $own then $known.ParameterValue == "awaited" else $known != null or ($planned | index($key)) == null end) | $key]' <<<"$keys")
+  done
+  jq 'map({(.): "stand"}) | add // {}' <<<"$keys"
+}
+
 deploy() { # stack, version, JSON of what is set
   local name=$1 version=$2 set=$3 region stack bucket now before args
   known "$name"
+  set=$(jq --argjson set "$set" '. + $set' <<<"$(joins "$name")")
   region=$(of "$name" .region)
   stack=$(of "$name" .stack)
   bucket=$(bucket "$name")
@@ -182,6 +200,13 @@ unready() {
         "https://$host$path" 2>&1 | sed "s|^|https://$host$path by $each: |" || true
     done
   done < <(of "$name" '.ready.urls[] | [.component, .host, .path] | @tsv')
+}
+
+join() { # version, JSON of what is set
+  local each
+  for each in $(jq -r '.stacks[] | select(.kind == "region") | .name' "$plan"); do
+    [ "$(joins "$each")" = '{}' ] || deploy "$each" "$1" "$2"
+  done
 }
 
 check() { # stack, seconds for which it has to be ready
@@ -281,7 +306,9 @@ case $command in
     for each in $targets; do
       deploy "$each" "$version" "$set"
       [ "$checked" = false ] || check "$each" "${lasting:-$(of "$each" .bake)}"
-    done ;;
+    done
+    join "$version" "$set" ;;
+  join) join "${version:-$(version_here)}" "$set" ;;
   *)
     deploy "$command" "${version:-$(version_here)}" "$set"
     [ "$checked" = false ] || check "$command" "${lasting:-0}" ;;

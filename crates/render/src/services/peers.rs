@@ -1,25 +1,26 @@
 //! What can only be made when another region stands: a rule that copies to its bucket, a replica of its database.
 //!
-//! Two regions that each copy to the other have no order in which either could be first. So every region is deployed once
-//! by itself, and then once more with `OtherRegions=stand`, which adds what joins it to the others. The value is kept by
-//! later deployments; a region that is built anew begins with `awaited` again, and so needs nobody.
+//! Two regions that each copy to the other have no order in which either could be first. So a component is deployed in
+//! every region by itself, and then once more with its parameter `…OtherRegions` at `stand`, which adds what joins them.
+//! `deploy.sh` sees when that can be done. Later deployments keep the value; a region that is built anew begins with
+//! `awaited` again, and so needs nobody.
 
 use model::design::Site;
 use model::{Part, SiteId};
 
+use crate::names;
 use crate::resource::{Condition, Given, Parameter};
 use crate::root::Root;
 use crate::sheet::{Sheet, parameter};
 
-/// The parameter that says so.
-pub const PARAMETER: &str = "OtherRegions";
-
-/// That the other regions stand.
-pub fn stand(sheet: &mut Sheet<'_>, root: &Root) -> Condition {
-    let about = "Whether the other regions stand: what joins this one to them is made at the second deployment.";
-    let asked = parameter(PARAMETER, "String", about, Given::AtFirst("awaited".to_owned()));
+/// That a component stands in the other regions.
+pub fn stand(sheet: &mut Sheet<'_>, root: &Root, part: &Part) -> Condition {
+    // `deploy.sh` knows these parameters by their end.
+    let name = names::logical([part.id.as_str(), "other regions"]);
+    let about = format!("Whether {} stands in the other regions too: `stand` at a second deployment.", part.id);
+    let asked = parameter(&name, "String", &about, Given::AtFirst("awaited".to_owned()));
     let state = sheet.parameter(root, Parameter { allowed: vec!["awaited".to_owned(), "stand".to_owned()], ..asked });
-    Condition::equal("OtherRegionsStand", state, "stand")
+    Condition::equal(format!("{name}Stand"), state, "stand")
 }
 
 /// Where the one resource stands that AWS wants in a single region, although it serves all: the first region of the file.

@@ -198,3 +198,32 @@ fn every_stack_of_every_spec_is_deployed_after_what_it_needs() {
         }
     }
 }
+
+/// What CloudFormation says of a stack that was made with the defaults of its template.
+fn with_defaults(deployment: &Deployment, stack: &str, names: &[&str]) {
+    let known = names.iter().map(|name| serde_json::json!({ "ParameterKey": name, "ParameterValue": "awaited" }));
+    let known: Vec<Value> = known.collect();
+    fs::write(deployment.path(&format!("world/{stack}.parameters")), Value::from(known).to_string()).unwrap();
+}
+
+#[test]
+fn regions_are_joined_by_a_second_deployment_of_each_once_a_component_stands_in_all() {
+    let spec = SPEC.replace("components:", "components:\n  uploads: { kind: aws.s3 }");
+    let deployment = rendered(&spec).filled_in();
+    let (one, other) = ("shop-us-east-1", "shop-eu-west-1");
+    deployment.does(&["us-east-1", "--version", "one"]);
+    with_defaults(&deployment, one, &["UploadsOtherRegions"]);
+    deployment.does(&["us-east-1", "--version", "one"]);
+    assert!(!names(&deployment.parameters(one)).contains(&"UploadsOtherRegions"), "the other region is not there");
+
+    with_defaults(&deployment, one, &["UploadsOtherRegions"]);
+    deployment.does(&["eu-west-1", "--version", "one"]);
+    assert!(!names(&deployment.parameters(other)).contains(&"UploadsOtherRegions"), "it is only being made");
+
+    with_defaults(&deployment, other, &["UploadsOtherRegions"]);
+    deployment.does(&["join", "--version", "one"]);
+    for stack in [one, other] {
+        let joined = ("UploadsOtherRegions".to_owned(), "stand".to_owned());
+        assert!(deployment.parameters(stack).contains(&joined), "{stack}");
+    }
+}

@@ -76,7 +76,7 @@ fn one(sheet: &mut Sheet<'_>, part: &Part, site: &Site, password: &str) {
     let (began, stands) = match global(sheet, part) {
         true => {
             let began = began(sheet, part, site, &root);
-            let others = peers::stand(sheet, &root);
+            let others = peers::stand(sheet, &root, part);
             let test = Test::Or(vec![began.test.clone(), others.test]);
             (Some(began), Some(Condition { name: id(part, "stands"), test }))
         }

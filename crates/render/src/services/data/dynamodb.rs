@@ -105,7 +105,7 @@ fn everywhere(sheet: &mut Sheet<'_>, part: &Part) {
         let replica = replica(sheet, part, site);
         // With a key of ours a replica needs that of its region, which is made with that region.
         let waits = site.id != home.id && kms::named(sheet, part, site).is_some();
-        let others = waits.then(|| peers::stand(sheet, &regional(home)));
+        let others = waits.then(|| peers::stand(sheet, &regional(home), part));
         replicas.push(match others {
             Some(others) => Value::when(others, replica),
             None => replica.into(),

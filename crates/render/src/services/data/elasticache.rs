@@ -108,6 +108,10 @@ fn one(sheet: &mut Sheet<'_>, part: &Part, site: &Site) {
                 "CKV_AWS_31",
                 "it is reached over TLS, from the security groups of those that need it and from nowhere else",
             );
+    if copied {
+        let inherits = "it is encrypted: the first group says so, and those that join may not say it again";
+        cache = cache.excused("CKV_AWS_29", inherits).excused("CKV_AWS_30", inherits);
+    }
     cache.condition = joins.map(|(_, stands)| stands);
     let cache = sheet.add(&root, cache);
     if let Some(began) = began {

@@ -63,7 +63,7 @@ fn state(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> State {
     let follows = Condition::given(id(part, "follows"), source_region.clone());
     let stands = match copied(part) {
         true => {
-            let others = peers::stand(sheet, &root);
+            let others = peers::stand(sheet, &root, part);
             let alone = Test::Not(Box::new(follows.test.clone()));
             Condition { name: id(part, "stands"), test: Test::Or(vec![others.test, alone]) }
         }

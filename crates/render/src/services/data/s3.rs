@@ -132,7 +132,7 @@ fn lock(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Map {
 /// The rules that copy to each other region, once those stand.
 fn replication(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Value {
     let root = regional(site);
-    let mut when = peers::stand(sheet, &root);
+    let mut when = peers::stand(sheet, &root, part);
     if part.bool("both_ways") == Some(false) {
         let first = peers::first_writer(sheet, part).as_ref() == Some(&site.id);
         let about = format!("Whether the bucket of {} in this region copies to the others: `yes` or `no`.", part.id);

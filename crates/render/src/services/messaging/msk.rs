@@ -55,7 +55,7 @@ fn cluster(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> (Target, Target) 
     let zones = network::zones(site).len() as u64;
     let brokers = part.at(&site.id).count("usage.instances").unwrap_or(zones).div_ceil(zones) * zones;
     let size = part.size("size").map_or(GIBIBYTES, |bytes| bytes.div_ceil(1 << 30).div_ceil(brokers).max(1));
-    let stand = peers::stand(sheet, &root);
+    let stand = peers::stand(sheet, &root, part);
     let by_role = || map! { "Sasl" => map! { "Iam" => map! { "Enabled" => true } } };
     // Other networks are let in by an update only (MSK Developer Guide, "Multi-VPC private connectivity").
     let others = Value::when(stand, map! { "VpcConnectivity" => map! { "ClientAuthentication" => by_role() } });
@@ -88,7 +88,7 @@ fn cluster(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> (Target, Target) 
         "Resource" => cluster.get(),
     };
     let policy = map! { "ClusterArn" => cluster.get(), "Policy" => role::policy(vec![reads.into()]) };
-    let stand = peers::stand(sheet, &root);
+    let stand = peers::stand(sheet, &root, part);
     let policy = Resource::new(Group::Data, "AWS::MSK::ClusterPolicy", id(part, "policy"), asked, policy);
     sheet.add(&root, policy.only_if(stand));
     (cluster, firewall)

@@ -1,0 +1,58 @@
+//! Keys, secrets and roles: what a recovery has to find where it is.
+
+use antipode_render::resource::Keep;
+use antipode_render::value::Value;
+
+use crate::{at, find, resource, spec, text};
+
+#[test]
+fn a_key_of_several_regions_is_made_in_the_first_and_replicated_to_the_others() {
+    let rendering = spec("keys");
+    let first = resource(&rendering, "us-east-1", "DataKeyKey");
+    assert_eq!((first.kind, at(first, "MultiRegion")), ("AWS::KMS::Key", &Value::Bool(true)));
+    let replica = resource(&rendering, "us-west-2", "DataKeyKey");
+    assert_eq!((replica.kind, replica.keep), ("AWS::KMS::ReplicaKey", Keep::Retain));
+    assert_eq!(resource(&rendering, "us-west-2", "LocalKeyKey").kind, "AWS::KMS::Key");
+}
+
+#[test]
+fn nobody_deletes_a_protected_key_alone() {
+    let rendering = spec("keys");
+    for region in ["us-east-1", "us-west-2"] {
+        let key = resource(&rendering, region, "DataKeyKey");
+        assert_eq!(text(key, "KeyPolicy.Statement.2.Effect"), "Deny");
+    }
+}
+
+#[test]
+fn a_secret_is_replicated_and_has_one_name() {
+    let rendering = spec("keys");
+    let secret = resource(&rendering, "us-east-1", "PasswordSecret");
+    assert_eq!(text(secret, "ReplicaRegions.0.Region"), "us-west-2");
+    assert!(find(&rendering, "us-west-2", "PasswordSecret").is_none());
+    for region in ["us-east-1", "us-west-2"] {
+        assert_eq!(text(resource(&rendering, region, "TokenSecret"), "Name"), "third/party/token");
+    }
+}
+
+#[test]
+fn the_role_of_a_recovery_may_call_what_the_components_need_in_their_regions_only() {
+    let rendering = spec("guard");
+    let role = resource(&rendering, "global", "RolesRecovery");
+    let Value::List(statements) = at(role, "Policies.0.PolicyDocument.Statement") else { panic!() };
+    let of = |call: &str| statements.iter().find(|statement| format!("{statement:?}").contains(call)).cloned();
+    let promote = format!("{:?}", of("rds:PromoteReadReplica").expect("a recovery promotes"));
+    assert!(promote.contains("aws:RequestedRegion") && promote.contains("us-west-2"), "{promote}");
+    assert!(of("dynamodb:").is_none() && of("iam:").is_none());
+    assert!(role.properties.get("PermissionsBoundary").is_some());
+}
+
+#[test]
+fn the_same_rules_stand_before_the_load_balancer_of_every_region() {
+    let rendering = spec("guard");
+    let rules = |region| resource(&rendering, region, "RulesRules").properties.get("Rules").unwrap();
+    assert_eq!(rules("us-east-1"), rules("us-west-2"));
+    for region in ["us-east-1", "us-west-2"] {
+        assert!(find(&rendering, region, "RulesBeforeLb").is_some());
+    }
+}

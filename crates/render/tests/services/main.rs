@@ -1,0 +1,62 @@
+//! What matters in a recovery, service by service.
+
+mod databases;
+mod guard;
+mod rendered;
+#[path = "../checkers/specs.rs"]
+#[allow(dead_code)]
+mod specs;
+mod stored;
+
+use antipode_render::Rendering;
+use antipode_render::resource::{Given, Resource};
+use antipode_render::value::Value;
+
+/// A spec of `tests/specs`, rendered.
+fn spec(name: &str) -> Rendering {
+    let (name, text) = specs::all().into_iter().find(|(known, _)| known == name).expect("a spec of that name");
+    specs::rendering(&name, &text)
+}
+
+/// A resource of a root stack.
+fn resource<'r>(rendering: &'r Rendering, root: &str, id: &str) -> &'r Resource {
+    find(rendering, root, id).unwrap_or_else(|| panic!("{id} is not in {root}"))
+}
+
+fn find<'r>(rendering: &'r Rendering, root: &str, id: &str) -> Option<&'r Resource> {
+    let stack = rendering.stacks.iter().find(|stack| stack.root.name() == root)?;
+    stack.templates.iter().flat_map(|template| &template.resources).find(|resource| resource.id == id)
+}
+
+/// What stands behind a path of keys and positions, such as `Rules.0.Id`; what a condition adds counts as there.
+fn at<'v>(resource: &'v Resource, path: &str) -> &'v Value {
+    let mut keys = path.split('.');
+    let first = keys.next().unwrap();
+    let start = resource.properties.get(first).unwrap_or_else(|| panic!("{} has no {first}", resource.id));
+    keys.fold(start, |value, key| {
+        let value = if let Value::If(_, then, _) = value { then } else { value };
+        let found = match value {
+            Value::Map(map) => map.get(key),
+            Value::List(items) => items.get(key.parse::<usize>().unwrap()),
+            _ => None,
+        };
+        found.unwrap_or_else(|| panic!("{}: no {key} in {value:?}", resource.id))
+    })
+}
+
+fn text(resource: &Resource, path: &str) -> String {
+    match at(resource, path) {
+        Value::Text(text) => text.clone(),
+        other => panic!("{path} of {} is {other:?}", resource.id),
+    }
+}
+
+/// What a parameter of a root stack is at first.
+fn at_first(rendering: &Rendering, root: &str, name: &str) -> String {
+    let stack = rendering.stacks.iter().find(|stack| stack.root.name() == root).unwrap();
+    let parameter = stack.master().parameters.iter().find(|parameter| parameter.name == name);
+    match &parameter.unwrap_or_else(|| panic!("{root} has no parameter {name}")).value {
+        Given::AtFirst(value) => value.clone(),
+        other => panic!("{name} of {root} is {other:?}"),
+    }
+}
