@@ -2,8 +2,13 @@
 
 mod alarms;
 mod dashboard;
+mod drs;
 mod fis;
 mod region_switch;
+mod scheduler;
+mod step_functions;
+mod told;
+mod x_ray;
 
 use model::Part;
 
@@ -11,7 +16,19 @@ use super::Write;
 use crate::sheet::Sheet;
 
 /// Who renders each kind.
-pub const KINDS: &[(&str, Write)] = &[("aws.cloudwatch", around), ("aws.cloudwatch-alarm", around)];
+pub const KINDS: &[(&str, Write)] = &[
+    ("aws.cloudformation", told::cloudformation),
+    ("aws.cloudwatch", around),
+    ("aws.cloudwatch-alarm", around),
+    ("aws.codepipeline", told::codepipeline),
+    ("aws.drs", drs::write),
+    ("aws.scheduler", scheduler::write),
+    ("aws.stacksets", told::stacksets),
+    ("aws.step-functions", step_functions::write),
+    ("aws.transfer-family", told::transfer_family),
+    ("aws.x-ray", x_ray::write),
+    ("job", told::job),
+];
 
 /// What a component of these kinds asks for stands around all the others, once they are written; see [`render`].
 fn around(_: &mut Sheet<'_>, _: &Part) {}

@@ -1,0 +1,40 @@
+//! Kinds that no template is written for: what is done instead.
+
+use model::Part;
+
+use crate::sheet::Sheet;
+
+/// What the spec says of templates is what is rendered.
+pub fn cloudformation(_: &mut Sheet<'_>, _: &Part) {}
+
+pub fn stacksets(sheet: &mut Sheet<'_>, part: &Part) {
+    sheet.note(
+        part,
+        "templates differ by region, and a stack set is administered in one region and is lost with it: none is rendered",
+        "deploy each region by itself with the rendered deploy.sh, which needs no other region; to bring a stack set to it, aws cloudformation import-stacks-to-stack-set after aws cloudformation delete-stack-instances --retain-stacks",
+    );
+}
+
+pub fn codepipeline(sheet: &mut Sheet<'_>, part: &Part) {
+    sheet.note(
+        part,
+        "a pipeline stands in one region and is lost with it: the same deployment is rendered as a workflow that stands in none",
+        "use the rendered workflow, or let a stage of the pipeline of each region run deploy.sh for its own region",
+    );
+}
+
+pub fn transfer_family(sheet: &mut Sheet<'_>, part: &Part) {
+    sheet.note(
+        part,
+        "partners know the host key and the addresses of a server, and no resource type takes a host key: it is not rendered",
+        "create the server of each region with the same key, aws transfer import-host-key --server-id ID --host-key-body file://KEY, and fixed addresses that partners let in beforehand; move its name with the runbook's shift",
+    );
+}
+
+pub fn job(sheet: &mut Sheet<'_>, part: &Part) {
+    sheet.note(
+        part,
+        "AWS does not start it, so nothing is rendered that would",
+        "let what starts it ask for a lease before each run, or make it an aws.scheduler",
+    );
+}
