@@ -2,6 +2,7 @@
 
 mod databases;
 mod guard;
+mod operate;
 mod rendered;
 #[path = "../checkers/specs.rs"]
 #[allow(dead_code)]

@@ -228,7 +228,7 @@ impl<'d> Plan<'d> {
         let asked = sheet.asked_by("objectives.rto");
         let name = self.name(sheet);
         let times = approvals(sheet);
-        let approver = (times > 0).then(|| (times, self.approver(sheet, &name)));
+        let approver = if times > 0 { Some((times, self.approver(sheet, &name))) } else { None };
         let role = self.role(sheet);
         let watched: Vec<(String, Value)> = self.between.iter().filter_map(|site| watched(sheet, site)).collect();
         let preferred = sheet.design.preferred().map_or("", aws_region);
