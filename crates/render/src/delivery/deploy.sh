@@ -255,7 +255,8 @@ waves() { # serving region, whether it is the first time, one stack only
        elif $order == "primary-first" then [[$regions[] | select(.name == $serving)], [$regions[] | select(.name != $serving)]]
        else [[$regions[] | select(.name != $serving)], [$regions[] | select(.name == $serving)]] end) as $split
     | {before: [$stacks[] | select(.kind == "before") | target], first: [$split[0][] | target],
-       then: [$split[1][] | target], after: [$stacks[] | select(.kind == "after") | target]}' "$plan"
+       then: [$split[1][] | target],
+       joined: [$regions[] | select(.state | any(endswith("OtherRegions"))) | target], after: [$stacks[] | select(.kind == "after") | target]}' "$plan"
 }
 ordered() { # serving region, first time, one stack only
   if [ -z "$1" ] && [ "$2" != true ] && [ -z "$3" ] && [ "$(jq '[.stacks[] | select(.kind == "region")] | length' "$plan")" -gt 1 ]; then

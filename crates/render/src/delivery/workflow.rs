@@ -11,12 +11,16 @@ const CREDENTIALS: &str = "aws-actions/configure-aws-credentials@e3dd6a429d7300a
 
 const RUNNER: &str = "ubuntu-24.04";
 
+/// The regions once more: what joins a component's regions is made when it stands in each.
+const JOINED: &str = "joined";
+
 /// The jobs of the stacks, in their order: name, what it is, the job before it.
-const WAVES: [(&str, &str, &str); 4] = [
+const WAVES: [(&str, &str, &str); 5] = [
     ("before", "what the regions need", "plan"),
     ("first", "the regions that go first", "before"),
     ("then", "the other regions", "first"),
-    ("after", "what leads to the regions", "then"),
+    (JOINED, "what joins the regions", "then"),
+    ("after", "what leads to the regions", JOINED),
 ];
 
 pub fn text(deployment: &Deployment, folder: &str, spec: &str) -> String {
@@ -100,7 +104,9 @@ fn wave(name: &str, about: &str, before: &str) -> Map {
         before => vec!["plan".into(), before.into()],
     };
     // A wave that has nothing to do is skipped, and the next one is not kept from going on by that.
-    let due = format!("${{{{ !cancelled() && !failure() && needs.plan.outputs.{name} != '[]' }}}}");
+    // Nothing is joined on the way back: it would go back twice.
+    let forward = if name == JOINED { " && !inputs.rollback" } else { "" };
+    let due = format!("${{{{ !cancelled() && !failure() && needs.plan.outputs.{name} != '[]'{forward} }}}}");
     let account = "${{ matrix.target.account || vars.AWS_ACCOUNT_ID }}";
     let credentials = map! {
         "uses" => CREDENTIALS,

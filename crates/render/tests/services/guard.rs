@@ -56,3 +56,11 @@ fn the_same_rules_stand_before_the_load_balancer_of_every_region() {
         assert!(find(&rendering, region, "RulesBeforeLb").is_some());
     }
 }
+
+#[test]
+fn instances_read_the_secrets_that_they_need_in_their_own_region() {
+    let rendering = spec("storefront");
+    let role = resource(&rendering, "eu-west-1", "WebInstanceRole");
+    let statement = format!("{:?}", at(role, "Policies.0.PolicyDocument.Statement"));
+    assert!(statement.contains("eu-west-1") && statement.contains("storefront/db-password"), "{statement}");
+}

@@ -12,7 +12,7 @@ use crate::services::guard::kms;
 use crate::services::{peers, role};
 use crate::sheet::{Sheet, parameter, regional};
 use crate::value::Value;
-use crate::{cat, list, map, names};
+use crate::{cat, map, names};
 
 pub fn write(sheet: &mut Sheet<'_>, part: &Part) {
     if !sheet.renders(part) {
@@ -40,7 +40,7 @@ fn one(sheet: &mut Sheet<'_>, part: &Part, copied: &Part, (from, to): (&Site, &S
     let root = regional(to);
     let asked = sheet.asked(part);
     let role = copier(sheet, part, copied, (from, to));
-    let mut location = |sheet: &mut Sheet<'_>, site: &Site, what: &str| {
+    let location = |sheet: &mut Sheet<'_>, site: &Site, what: &str| {
         let properties = map! {
             "S3BucketArn" => s3::arn(sheet, copied, site),
             "S3Config" => map! { "BucketAccessRoleArn" => role.clone() },

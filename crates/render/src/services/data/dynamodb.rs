@@ -12,8 +12,8 @@ use crate::root::Group;
 use crate::services::guard::kms;
 use crate::services::peers;
 use crate::sheet::{Sheet, aws_region, regional};
-use crate::value::{ACCOUNT, Map, PARTITION, Value};
-use crate::{cat, list, map};
+use crate::value::{Map, Value};
+use crate::{list, map};
 
 /// Sets of regions within which strong consistency can be had (Amazon DynamoDB Developer Guide, "Multi-Region strong
 /// consistency").
@@ -45,11 +45,6 @@ pub fn table(sheet: &Sheet<'_>, part: &Part, site: &Site) -> String {
         None if sheet.renders(part) => sheet.named([part.id.as_str()], 200),
         None => part.id.to_string(),
     }
-}
-
-/// Its ARN in a region, known before it is there.
-pub fn arn(sheet: &Sheet<'_>, part: &Part, site: &Site) -> Value {
-    cat!["arn:", PARTITION, ":dynamodb:", aws_region(site), ":", ACCOUNT, ":table/", table(sheet, part, site)]
 }
 
 /// What its items are found by. DynamoDB wants to know of no other attribute.

@@ -8,7 +8,7 @@ use model::design::Site;
 
 use crate::resource::{Keep, Resource};
 use crate::root::Group;
-use crate::services::peers;
+use crate::services::{peers, role};
 use crate::sheet::{Sheet, aws_region, regional};
 use crate::value::{ACCOUNT, Map, PARTITION, Value};
 use crate::{cat, map, names};
@@ -84,14 +84,6 @@ pub fn master(sheet: &mut Sheet<'_>, part: &Part, user: &str) -> String {
     name
 }
 
-/// The name of a secret, the same in every region.
-pub fn name(sheet: &Sheet<'_>, part: &Part, site: &Site) -> String {
-    match sheet.renders(part) {
-        true => name_everywhere(sheet, part),
-        false => crate::services::physical(part, site).unwrap_or_else(|| part.id.to_string()),
-    }
-}
-
 fn name_everywhere(sheet: &Sheet<'_>, part: &Part) -> String {
     match part.text("id").filter(|id| !id.contains("{site}")) {
         Some(id) => id.to_owned(),
@@ -99,8 +91,22 @@ fn name_everywhere(sheet: &Sheet<'_>, part: &Part) -> String {
     }
 }
 
+/// Lets a role read the secrets that a component needs, in its own region: a statement, if there are any.
+pub fn readable(sheet: &Sheet<'_>, part: &Part, site: &Site) -> Vec<Value> {
+    let needed =
+        part.needs.iter().filter_map(|id| sheet.part(id)).filter(|need| need.kind.name == "aws.secrets-manager");
+    let arns: Vec<Value> = needed.map(|secret| arn_pattern(sheet, secret, site)).collect();
+    match arns.is_empty() {
+        true => Vec::new(),
+        false => vec![role::allow(&["secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"], arns)],
+    }
+}
+
 /// What a policy names it by in a region: Secrets Manager adds six characters to its ARN.
-pub fn arn_pattern(sheet: &Sheet<'_>, part: &Part, site: &Site) -> Value {
-    let name = name(sheet, part, site);
+fn arn_pattern(sheet: &Sheet<'_>, part: &Part, site: &Site) -> Value {
+    let name = match sheet.renders(part) {
+        true => name_everywhere(sheet, part),
+        false => crate::services::physical(part, site).unwrap_or_else(|| part.id.to_string()),
+    };
     cat!["arn:", PARTITION, ":secretsmanager:", aws_region(site), ":", ACCOUNT, ":secret:", name, "-??????"]
 }
