@@ -138,8 +138,14 @@ deploy() { # stack, version, JSON of what is set
     *_IN_PROGRESS) die "$stack is $now" "wait until it is done" ;;
   esac
   say "$name: $stack in $region, version $version"
-  aws cloudformation deploy --template-file "$templates/templates.yaml" --stack-name "$workload-templates" \
-    --region "$region" --parameter-overrides "Bucket=$bucket" --no-fail-on-empty-changeset >&2
+  # Once for a region is enough.
+  if [ ! -e "$scratch/bucket-$region" ]; then
+    args=(--template-file "$templates/templates.yaml" --stack-name "$workload-templates" --region "$region"
+      --parameter-overrides "Bucket=$bucket" --no-fail-on-empty-changeset)
+    [ -z "${AWS_EXECUTION_ROLE:-}" ] || args+=(--role-arn "$AWS_EXECUTION_ROLE")
+    aws cloudformation deploy "${args[@]}" >&2
+    touch "$scratch/bucket-$region"
+  fi
   aws s3 cp --recursive --only-show-errors --region "$region" --exclude '*' --include '*.yaml' --include '*.json' \
     "$templates" "s3://$bucket/$version" >&2
   if [ "$(of "$name" .nested)" = true ]; then
@@ -149,7 +155,9 @@ deploy() { # stack, version, JSON of what is set
   args=(--template-file "$templates/$name/master.yaml" --stack-name "$stack" --region "$region"
     --s3-bucket "$bucket" --s3-prefix "$version/masters" --no-fail-on-empty-changeset
     --capabilities CAPABILITY_NAMED_IAM CAPABILITY_AUTO_EXPAND)
-  [ "$(jq length "$scratch/parameters.json")" = 0 ] || args+=(--parameter-overrides "file://$scratch/parameters.json")
+  # The form that version 1 of the AWS CLI takes too.
+  jq 'map("\(.ParameterKey)=\(.ParameterValue)")' "$scratch/parameters.json" >"$scratch/overrides.json"
+  [ "$(jq length "$scratch/overrides.json")" = 0 ] || args+=(--parameter-overrides "file://$scratch/overrides.json")
   [ -z "${AWS_EXECUTION_ROLE:-}" ] || args+=(--role-arn "$AWS_EXECUTION_ROLE")
   aws cloudformation deploy "${args[@]}" >&2
   before=$(aws s3 cp --region "$region" "s3://$bucket/deployed/$name/version" - 2>/dev/null || true)
