@@ -77,9 +77,9 @@ impl Deployment {
     }
     fn parameters(&self, stack: &str) -> Vec<(String, String)> {
         let text = fs::read_to_string(self.path(&format!("world/{stack}.parameters"))).unwrap();
-        let values: Vec<String> = serde_json::from_str(&text).unwrap();
-        let pair = |value: &String| value.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
-        values.iter().filter_map(pair).collect()
+        let values: Vec<Value> = serde_json::from_str(&text).unwrap();
+        let text = |value: &Value, key: &str| value[key].as_str().unwrap().to_owned();
+        values.iter().map(|value| (text(value, "ParameterKey"), text(value, "ParameterValue"))).collect()
     }
     fn calls(&self) -> String {
         fs::read_to_string(self.path("world/calls")).unwrap_or_default()
