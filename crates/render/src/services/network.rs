@@ -6,14 +6,16 @@
 use model::Part;
 use model::design::Site;
 
-use crate::resource::{Given, Resource, Target};
+use crate::resource::{Condition, Given, Resource, Target};
 use crate::root::Group;
 use crate::sheet::{Sheet, parameter, regional};
 use crate::value::Value;
 use crate::{map, names};
 
+mod watch;
+
 /// The kinds that stand in a network.
-const INSIDE: [&str; 15] = [
+const INSIDE: [&str; 16] = [
     "aws.alb",
     "aws.nlb",
     "aws.asg",
@@ -29,6 +31,7 @@ const INSIDE: [&str; 15] = [
     "aws.msk",
     "aws.vpc",
     "aws.vpc-peering",
+    "aws.transit-gateway",
 ];
 
 /// Pieces that a network is cut into, and the bits for hosts in each: 16 subnets of 4,096 addresses.
@@ -41,8 +44,12 @@ pub fn render(sheet: &mut Sheet<'_>) {
         return;
     }
     let sites: Vec<&Site> = sheet.design.regions().collect();
-    for (n, site) in sites.into_iter().enumerate() {
-        one(sheet, n, site);
+    for site in sites {
+        one(sheet, site);
+        watch::flow_logs(sheet, site);
+        if sheet.design.of_kind("aws.vpc").any(|part| part.bool("endpoints") == Some(true)) {
+            watch::endpoints(sheet, site);
+        }
     }
 }
 
@@ -116,6 +123,53 @@ fn subnets(sheet: &mut Sheet<'_>, site: &Site, which: &str) -> Value {
     sheet.parameter(&root, asked)
 }
 
+/// The addresses of a region's network at first. Networks of two regions that are ever joined must not overlap.
+fn range(sheet: &Sheet<'_>, site: &Site) -> String {
+    let place = sheet.design.regions().position(|other| other.id == site.id).unwrap_or_default();
+    format!("10.{}.0.0/16", place * 16 % 256)
+}
+
+/// The addresses of another region's network, as this region knows them.
+pub fn range_of(sheet: &mut Sheet<'_>, site: &Site, other: &Site) -> Value {
+    let (root, name) = (regional(site), names::logical(["network range of", other.id.as_str()]));
+    if ours(sheet) {
+        let about = format!("The addresses of the network of {}.", other.id);
+        return sheet.state(&root, &name, &about, range(sheet, other));
+    }
+    let how = format!("aws ec2 describe-vpcs --region {} --query 'Vpcs[].CidrBlock'", crate::sheet::aws_region(other));
+    sheet.ask(&root, &name, &format!("The addresses of the network of {}.", other.id), how)
+}
+
+/// What the ways to another region's network are called, but for the zone.
+pub fn way_id(part: &Part, other: &Site) -> String {
+    names::logical([part.id.as_str(), "way to", other.id.as_str()])
+}
+
+/// Leads what is for another region's network through `by`, from every zone, while `condition` holds.
+pub fn way_to(
+    sheet: &mut Sheet<'_>,
+    part: &Part,
+    site: &Site,
+    other: &Site,
+    (key, by, condition): (&str, Value, &Condition),
+) {
+    let (root, asked) = (regional(site), sheet.asked(part));
+    if !ours(sheet) {
+        let says = format!("the routes of {} are adopted, and do not lead to {}", site.id, other.id);
+        let how = format!("aws ec2 create-route --region {} in each private route table", sheet.region(&root));
+        return sheet.note(part, says, how);
+    }
+    let range = range_of(sheet, site, other);
+    for zone in zones(site) {
+        let table = sheet.target(&root, names::logical(["private routes", &zone]));
+        let properties =
+            map! { "RouteTableId" => table.get(), "DestinationCidrBlock" => range.clone() }.with(key, by.clone());
+        let id = format!("{}{}", way_id(part, other), names::logical([zone.as_str()]));
+        let way = Resource::new(Group::Network, "AWS::EC2::Route", id, asked.clone(), properties);
+        sheet.add(&root, way.only_if(condition.clone()));
+    }
+}
+
 fn subnet(which: &str, zone: &str) -> String {
     names::logical([which, "subnet", zone])
 }
@@ -158,17 +212,18 @@ pub fn allow(
     sheet.add(&root, Resource::new(Group::Security, "AWS::EC2::SecurityGroupIngress", id, asked, rule));
 }
 
-fn one(sheet: &mut Sheet<'_>, n: usize, site: &Site) {
+fn one(sheet: &mut Sheet<'_>, site: &Site) {
     let root = regional(site);
     let asked = sheet.asked_by(&format!("sites.{}", site.id));
     let tags = sheet.tags(None);
     // Networks of two regions that are ever joined must not overlap; a new range would be a new network, so it stays as
     // it was at first whatever becomes of the order of the file.
+    let at_first = range(sheet, site);
     let range = sheet.state(
         &root,
         "NetworkRange",
         "The addresses of this region's network. Another range is another network.",
-        format!("10.{}.0.0/16", n * 16),
+        at_first,
     );
     let add = |sheet: &mut Sheet<'_>, kind, id: String, properties| {
         sheet.add(&root, Resource::new(Group::Network, kind, id, asked.clone(), properties))

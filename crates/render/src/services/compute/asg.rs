@@ -5,8 +5,7 @@ use model::design::Site;
 
 use crate::resource::{Given, Resource, Target};
 use crate::root::{Group, Root};
-use crate::services::traffic::alb;
-use crate::services::{is_at, network, role};
+use crate::services::{network, role};
 use crate::sheet::{Sheet, parameter, regional};
 use crate::value::Value;
 use crate::{list, map, names};
@@ -34,11 +33,9 @@ pub fn one(sheet: &mut Sheet<'_>, part: &Part, site: &Site) {
     let template = launch_template(sheet, part, site);
     let (minimum, maximum) = sizes(part, site);
     let behind = part.component("behind").and_then(|id| sheet.part(&id));
-    let targets = behind.filter(|front| front.kind.name == "aws.alb" && is_at(front, site)).map(|front| {
-        let firewalls =
-            (network::firewall(sheet, front, site, "Lets users reach the load balancer"), firewall(sheet, part, site));
-        network::allow(sheet, site, (front, &firewalls.0), (part, &firewalls.1), PORT);
-        alb::target_group(sheet, front, part, site, "instance", PORT)
+    let targets = behind.and_then(|front| {
+        let firewall = firewall(sheet, part, site);
+        super::behind(sheet, front, part, site, ("instance", PORT, &firewall))
     });
     let warm_up = part.duration("warm_up").map_or(300, |time| time.as_secs());
     let marks = sheet

@@ -9,8 +9,7 @@ use model::design::Site;
 use super::{asg, ecr};
 use crate::resource::{Given, Resource, Target};
 use crate::root::Group;
-use crate::services::traffic::alb;
-use crate::services::{is_at, logs, network, physical, role};
+use crate::services::{logs, network, physical, role};
 use crate::sheet::{Sheet, parameter, regional};
 use crate::value::{Map, REGION, Value};
 use crate::{cat, list, map, names};
@@ -79,12 +78,7 @@ pub fn service(sheet: &mut Sheet<'_>, part: &Part, site: &Site, cluster: &Target
 
 fn targets(sheet: &mut Sheet<'_>, part: &Part, site: &Site, firewall: &Target) -> Option<Target> {
     let front = part.component("behind").and_then(|id| sheet.part(&id))?;
-    if front.kind.name != "aws.alb" || !is_at(front, site) {
-        return None;
-    }
-    let users = network::firewall(sheet, front, site, "Lets users reach the load balancer");
-    network::allow(sheet, site, (front, &users), (part, firewall), PORT);
-    Some(alb::target_group(sheet, front, part, site, "ip", PORT))
+    super::behind(sheet, front, part, site, ("ip", PORT, firewall))
 }
 
 /// What a task is: the region's own image of the workload's version.

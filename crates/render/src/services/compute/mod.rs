@@ -8,9 +8,15 @@ mod ecs;
 mod eks;
 mod fargate;
 pub mod lambda;
-mod lambda_edge;
+pub mod lambda_edge;
 
-use super::Write;
+use model::Part;
+use model::design::Site;
+
+use super::traffic::{alb, nlb};
+use super::{Write, is_at, network};
+use crate::resource::Target;
+use crate::sheet::Sheet;
 
 /// Who renders each kind.
 pub const KINDS: &[(&str, Write)] = &[
@@ -23,3 +29,23 @@ pub const KINDS: &[(&str, Write)] = &[
     ("aws.lambda-edge", lambda_edge::write),
     ("aws.ecr", ecr::write),
 ];
+
+/// Where the load balancer in front of a component sends what is for it, when there is one: `kind` is what it sends to,
+/// `instance` or `ip`.
+fn behind(
+    sheet: &mut Sheet<'_>,
+    front: &Part,
+    part: &Part,
+    site: &Site,
+    (kind, port, firewall): (&str, u16, &Target),
+) -> Option<Target> {
+    if !matches!(front.kind.name.as_str(), "aws.alb" | "aws.nlb") || !is_at(front, site) {
+        return None;
+    }
+    let users = network::firewall(sheet, front, site, "Lets users reach the load balancer");
+    network::allow(sheet, site, (front, &users), (part, firewall), port);
+    Some(match front.kind.name.as_str() {
+        "aws.nlb" => nlb::target_group(sheet, front, part, site, (kind, port)),
+        _ => alb::target_group(sheet, front, part, site, kind, port),
+    })
+}

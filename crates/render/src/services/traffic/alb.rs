@@ -88,23 +88,13 @@ fn one(sheet: &mut Sheet<'_>, part: &Part, site: &Site) {
         "Port" => 443,
         "Protocol" => "HTTPS",
         "SslPolicy" => "ELBSecurityPolicy-TLS13-1-2-2021-06",
-        "Certificates" => list![map! { "CertificateArn" => certificate(sheet, site) }],
+        "Certificates" => list![map! { "CertificateArn" => super::acm::certificate(sheet, site) }],
         "DefaultActions" => list![first.unwrap_or(nothing)],
     };
     sheet.add(
         &root,
         Resource::new(Group::Traffic, "AWS::ElasticLoadBalancingV2::Listener", listener_id(part), asked, https),
     );
-}
-
-/// The certificate of a region, which nobody can make here: its owner has to prove the name.
-pub fn certificate(sheet: &mut Sheet<'_>, site: &Site) -> Value {
-    let root = regional(site);
-    let how = format!(
-        "aws acm list-certificates --region {} --query 'CertificateSummaryList[].CertificateArn'",
-        sheet.region(&root)
-    );
-    sheet.ask(&root, "CertificateArn", "The TLS certificate of this region for the names that users ask for.", how)
 }
 
 fn listener_id(part: &Part) -> String {
@@ -219,7 +209,8 @@ pub fn to_function(
     sheet.add(&root, Resource::new(Group::Compute, "AWS::ElasticLoadBalancingV2::ListenerRule", id, asked, rule));
 }
 
-fn listener(sheet: &mut Sheet<'_>, balancer: &Part, site: &Site) -> Value {
+/// What its requests over TLS come in by.
+pub fn listener(sheet: &mut Sheet<'_>, balancer: &Part, site: &Site) -> Value {
     let root = regional(site);
     match sheet.renders(balancer) {
         true => sheet.target(&root, listener_id(balancer)).get(),

@@ -3,7 +3,7 @@
 use model::Part;
 use model::design::Site;
 
-use super::alb;
+use super::{alb, api_gateway, cloudfront, global_accelerator, nlb};
 use crate::names;
 use crate::resource::Given;
 use crate::root::Root;
@@ -87,6 +87,13 @@ fn at(sheet: &mut Sheet<'_>, front: &Part, site: &Site) -> Lead {
         "aws.alb" => {
             Lead::Alias { name: alb::dns_name(sheet, front, site), zone: alb::hosted_zone(sheet, front, site) }
         }
+        "aws.nlb" => {
+            Lead::Alias { name: nlb::dns_name(sheet, front, site), zone: nlb::hosted_zone(sheet, front, site) }
+        }
+        "aws.api-gateway" => match api_gateway::lead(sheet, front, site) {
+            Some((name, zone)) => Lead::Alias { name, zone },
+            None => named(sheet, front, site),
+        },
         "aws.ec2" => Lead::Address(ec2::address(sheet, front, site)),
         _ => named(sheet, front, site),
     }
@@ -96,20 +103,11 @@ fn at(sheet: &mut Sheet<'_>, front: &Part, site: &Site) -> Lead {
 pub fn global(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Option<(Root, Lead)> {
     let front = front(sheet, part, site)?;
     // The zones of all distributions and of all accelerators (AWS General Reference, "Service endpoints and quotas").
-    let (root, zone, how) = match front.kind.name.as_str() {
-        "aws.cloudfront" => (
-            Root::Edge,
-            "Z2FDTNDATAQYW2",
-            "aws cloudfront list-distributions --query 'DistributionList.Items[].DomainName'",
-        ),
-        "aws.global-accelerator" => {
-            let how = "aws globalaccelerator list-accelerators --region us-west-2 --query 'Accelerators[].DnsName'";
-            (Root::Accelerator, "Z2BJ6XQ5FK7U4H", how)
-        }
+    let (root, name, zone) = match front.kind.name.as_str() {
+        "aws.cloudfront" => (Root::Edge, cloudfront::domain(sheet, front), "Z2FDTNDATAQYW2"),
+        "aws.global-accelerator" => (Root::Accelerator, global_accelerator::dns_name(sheet, front), "Z2BJ6XQ5FK7U4H"),
         _ => return None,
     };
-    let about = format!("The name of {}.", front.id);
-    let name = sheet.ask(&root, &names::logical([front.id.as_str(), "dns name"]), &about, how);
     Some((root, Lead::Alias { name, zone: zone.into() }))
 }
 

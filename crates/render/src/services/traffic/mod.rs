@@ -1,12 +1,19 @@
 //! What leads users to a region, and to another one.
 
+pub mod acm;
 pub mod alb;
+pub mod api_gateway;
 pub mod arc;
+mod cloudfront;
+mod global_accelerator;
 mod health;
 mod leads;
+pub mod nlb;
 mod route53;
 pub mod security_group;
 pub mod signal;
+mod transit_gateway;
+mod vpc_peering;
 mod zonal_shift;
 
 use super::Write;
@@ -14,6 +21,13 @@ use super::Write;
 /// Who renders each kind.
 pub const KINDS: &[(&str, Write)] = &[
     ("aws.alb", alb::write),
+    ("aws.nlb", nlb::write),
+    ("aws.api-gateway", api_gateway::write),
+    ("aws.acm", acm::write),
+    ("aws.cloudfront", cloudfront::write),
+    ("aws.global-accelerator", global_accelerator::write),
+    ("aws.vpc-peering", vpc_peering::write),
+    ("aws.transit-gateway", transit_gateway::write),
     ("aws.route53", route53::write),
     ("aws.route53-health-check", health::write),
     ("aws.arc-routing-control", arc::write),

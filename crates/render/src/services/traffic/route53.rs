@@ -8,7 +8,7 @@ use model::Part;
 use model::design::Site;
 
 use super::leads::{self, Lead};
-use super::{health, signal};
+use super::{acm, health, signal};
 use crate::resource::{Condition, Given, Resource};
 use crate::root::{Group, Root};
 use crate::sheet::{Sheet, aws_region, parameter, regional};
@@ -27,6 +27,9 @@ pub fn write(sheet: &mut Sheet<'_>, part: &Part) {
     if policy(sheet, part) == "simple" {
         for site in &sites {
             check_id(sheet, part, site);
+            if sheet.renders(part) {
+                own(sheet, part, site);
+            }
         }
         return one(sheet, part, &sites);
     }
@@ -34,6 +37,7 @@ pub fn write(sheet: &mut Sheet<'_>, part: &Part) {
         let check = check_id(sheet, part, site);
         if sheet.renders(part) {
             records(sheet, part, site, check);
+            own(sheet, part, site);
         }
     }
     notes(sheet, part);
@@ -136,7 +140,8 @@ fn zone(sheet: &mut Sheet<'_>, part: &Part) {
     sheet.output(&root, id, "The hosted zone: its name servers go to the registrar", zone.get());
 }
 
-fn zone_id(sheet: &mut Sheet<'_>, part: &Part, root: &Root) -> Value {
+/// The zone that a name is in, as the stack of `root` knows it.
+pub fn zone_id(sheet: &mut Sheet<'_>, part: &Part, root: &Root) -> Value {
     if let Some(name) = part.text("zone") {
         return sheet.target(&Root::Global, names::logical([name, "zone"])).get();
     }
@@ -172,6 +177,32 @@ fn add(sheet: &mut Sheet<'_>, part: &Part, root: &Root, what: &str, properties: 
 
 fn ttl(part: &Part) -> u64 {
     part.duration("ttl").map_or(TTL, |ttl| ttl.as_secs())
+}
+
+/// A name that leads to one region whoever serves: what the edge asks, and what people try. The record that leads to the
+/// same as `of` has it beside its own name, when the certificate of the region is ours and so proves it.
+pub fn own_name(sheet: &Sheet<'_>, of: &Part, site: &Site) -> Option<String> {
+    sheet.design.of_kind("aws.acm").find(|part| sheet.renders(part))?;
+    let to = of.at(&site.id).component("to")?;
+    let same = |record: &&Part| record.at(&site.id).component("to").as_ref() == Some(&to) && sheet.renders(record);
+    let record = sheet.design.of_kind("aws.route53").filter(same).find_map(|record| record.text("record"))?;
+    Some(acm::own_name(record, site))
+}
+
+/// The record of that name.
+fn own(sheet: &mut Sheet<'_>, part: &Part, site: &Site) {
+    let root = regional(site);
+    let Some(name) = own_name(sheet, part, site) else { return };
+    let known = sheet.stacks.get(&root).is_some_and(|stack| {
+        stack.resources.iter().any(|known| known.properties.get("Name") == Some(&Value::from(&name)))
+    });
+    if known {
+        return;
+    }
+    let lead = leads::of(sheet, part, site);
+    let mut properties = map! { "HostedZoneId" => zone_id(sheet, part, &root), "Name" => name };
+    properties.0.extend(lead.answer(false, ttl(part)).0);
+    add(sheet, part, &root, "own record", properties);
 }
 
 /// The record of one region, or several where it claims several places.
