@@ -1,9 +1,13 @@
 //! What matters in a recovery, service by service.
 
+mod compute;
 mod databases;
+mod edge;
 mod guard;
 mod operate;
+mod regions;
 mod rendered;
+mod signal;
 #[path = "../checkers/specs.rs"]
 #[allow(dead_code)]
 mod specs;

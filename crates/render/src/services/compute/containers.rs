@@ -22,9 +22,14 @@ pub fn id(part: &Part, what: &str) -> String {
     names::logical([part.id.as_str(), what])
 }
 
+/// What both its cluster and its service are called in a region, in metrics and commands.
+pub fn name(sheet: &Sheet<'_>, part: &Part, site: &Site) -> String {
+    physical(part, site).unwrap_or_else(|| sheet.named([part.id.as_str()], 255))
+}
+
 pub fn cluster(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Target {
     let settings = list![map! { "Name" => "containerInsights", "Value" => "enabled" }];
-    let properties = map! { "ClusterSettings" => settings, "Tags" => sheet.tags(Some(part)) };
+    let properties = map! { "ClusterName" => name(sheet, part, site), "ClusterSettings" => settings, "Tags" => sheet.tags(Some(part)) };
     let asked = sheet.asked(part);
     sheet.add(
         &regional(site),
@@ -59,8 +64,8 @@ pub fn service(sheet: &mut Sheet<'_>, part: &Part, site: &Site, cluster: &Target
             map! { "ContainerName" => CONTAINER, "ContainerPort" => u32::from(PORT), "TargetGroupArn" => group.get() }
         ]
     });
-    let properties = map! { "Cluster" => cluster.get() }.with_some("ServiceName", physical(part, site));
-    let mut properties = properties.with("TaskDefinition", task.get());
+    let named = name(sheet, part, site);
+    let mut properties = map! { "Cluster" => cluster.get(), "ServiceName" => named, "TaskDefinition" => task.get() };
     properties.0.extend(launched.0);
     let rest = map! {
         "NetworkConfiguration" => network, "DeploymentConfiguration" => deployment,

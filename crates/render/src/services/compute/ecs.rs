@@ -19,22 +19,11 @@ pub fn write(sheet: &mut Sheet<'_>, part: &Part) {
         return;
     }
     for site in sheet.sites(part) {
-        let cluster = cluster(sheet, part, site);
+        let cluster = containers::cluster(sheet, part, site);
         let provider = provider(sheet, part, site, &cluster);
         let strategy = list![map! { "CapacityProvider" => provider.get(), "Weight" => 1 }];
         containers::service(sheet, part, site, &cluster, (map! { "CapacityProviderStrategy" => strategy }, false));
     }
-}
-
-/// A cluster whose instances know its name before it is there.
-fn cluster(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Target {
-    let cluster = containers::cluster(sheet, part, site);
-    let name = sheet.named([part.id.as_str()], 255);
-    let stack = sheet.stacks.entry(regional(site)).or_default();
-    if let Some(resource) = stack.resources.iter_mut().find(|resource| resource.id == cluster.id) {
-        resource.properties.set("ClusterName", name);
-    }
-    cluster
 }
 
 /// The instances, and how ECS asks for more of them.
@@ -77,7 +66,8 @@ fn launch_template(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Target {
     );
     let firewall = network::firewall(sheet, part, site, "What the tasks reach, and who reaches them");
     let profile = instance_profile(sheet, part, site);
-    let name = sheet.named([part.id.as_str()], 255);
+    // Instances know the cluster's name before it is there.
+    let name = containers::name(sheet, part, site);
     let script = base64(&format!("#!/bin/sh\necho ECS_CLUSTER={name} >>/etc/ecs/ecs.config\n"));
     let data = map! {
         "ImageId" => sheet.parameter(&root, image),

@@ -10,6 +10,7 @@ use super::{backup, days, id};
 use crate::resource::{Condition, Given, Keep, Parameter, Resource, Test};
 use crate::root::Group;
 use crate::services::guard::kms;
+use crate::services::traffic::cloudfront;
 use crate::services::{peers, role};
 use crate::sheet::{Sheet, aws_region, parameter, regional};
 use crate::value::{ACCOUNT, Map, PARTITION, Value};
@@ -98,10 +99,12 @@ fn one(sheet: &mut Sheet<'_>, part: &Part, site: &Site) {
     let here = arn(sheet, part, site);
     let tls = map! {
         "Sid" => "TlsOnly", "Effect" => "Deny", "Principal" => "*", "Action" => "s3:*",
-        "Resource" => list![here.clone(), cat![here, "/*"]],
+        "Resource" => list![here.clone(), cat![here.clone(), "/*"]],
         "Condition" => map! { "Bool" => map! { "aws:SecureTransport" => "false" } },
     };
-    let policy = map! { "Bucket" => bucket.get(), "PolicyDocument" => role::policy(vec![tls.into()]) };
+    let mut statements = vec![tls.into()];
+    statements.extend(cloudfront::reads(sheet, part, here));
+    let policy = map! { "Bucket" => bucket.get(), "PolicyDocument" => role::policy(statements) };
     sheet.add(&root, Resource::new(Group::Data, "AWS::S3::BucketPolicy", id(part, "bucket policy"), asked, policy));
 }
 

@@ -10,9 +10,10 @@ use super::{acm, leads, route53};
 use crate::resource::{Given, Keep, Resource};
 use crate::root::{Group, Root};
 use crate::services::compute::lambda_edge;
+use crate::services::data::s3;
 use crate::sheet::{Sheet, parameter};
-use crate::value::{Map, Value};
-use crate::{list, map, names};
+use crate::value::{ACCOUNT, Map, SUFFIX, Value};
+use crate::{cat, list, map, names};
 
 /// AWS's own policies, the same in every account (CloudFront Developer Guide, "Use managed cache policies", "… origin
 /// request policies", "… response headers policies").
@@ -96,9 +97,12 @@ fn access(sheet: &mut Sheet<'_>, part: &Part) -> Value {
     let asked = sheet.asked(part);
     let control = map! { "OriginAccessControlConfig" => config };
     let kind = "AWS::CloudFront::OriginAccessControl";
-    let says = "its buckets must let it read, which their policies say";
-    let how = "in the policy of each region's bucket: Allow cloudfront.amazonaws.com s3:GetObject, where aws:SourceArn is the ARN of the distribution";
-    sheet.note(part, says, how);
+    let to = part.component("to").and_then(|id| sheet.part(&id));
+    if to.is_some_and(|bucket| !sheet.renders(bucket)) {
+        let says = "its buckets are adopted: their policies, and those of their keys, must let it read";
+        let how = "in the policy of each region's bucket: Allow cloudfront.amazonaws.com s3:GetObject, where aws:SourceAccount is the account; in its key's: kms:Decrypt";
+        sheet.note(part, says, how);
+    }
     sheet.add(&Root::Edge, Resource::new(Group::Traffic, kind, id(part, "access"), asked, control)).get()
 }
 
@@ -124,10 +128,14 @@ fn custom(id: &str, host: Value) -> Map {
 fn origin_host(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Value {
     let what = id(part, &format!("origin {}", site.id));
     let region = crate::sheet::aws_region(site);
-    if is_bucket(sheet, part, site) {
-        let about = format!("The bucket of {} that {} reads, by its name in that region.", site.id, part.id);
-        let how = format!("BUCKET.s3.{region}.amazonaws.com");
-        return sheet.ask(&Root::Edge, &what, &about, how);
+    if let Some(bucket) = leads::front(sheet, part, site).filter(|front| front.kind.name == "aws.s3") {
+        return match s3::bucket(sheet, bucket, site) {
+            Value::Concat(mut name) => {
+                name.extend([format!(".s3.{region}.").into(), SUFFIX]);
+                Value::Concat(name)
+            }
+            name => cat![name, format!(".s3.{region}."), SUFFIX],
+        };
     }
     if let Some(host) = route53::own_name(sheet, part, site) {
         return host.into();
@@ -216,6 +224,21 @@ fn names_and_logs(sheet: &mut Sheet<'_>, part: &Part) -> Map {
     properties
         .with("ViewerCertificate", certificate)
         .with("Logging", map! { "Bucket" => bucket, "Prefix" => part.id.as_str() })
+}
+
+/// Lets the distributions of this account read a bucket that they lead to. Which distribution is not known yet: it is made
+/// when the regions stand.
+pub fn reads(sheet: &Sheet<'_>, bucket: &Part, arn: Value) -> Option<Value> {
+    let to = |part: &Part| {
+        sheet.sites(bucket).iter().any(|site| part.at(&site.id).component("to").as_ref() == Some(&bucket.id))
+    };
+    sheet.design.of_kind("aws.cloudfront").find(|part| to(part))?;
+    let ours = map! { "StringEquals" => map! { "aws:SourceAccount" => ACCOUNT } };
+    let statement = map! {
+        "Sid" => "Distributions", "Effect" => "Allow", "Principal" => map! { "Service" => "cloudfront.amazonaws.com" },
+        "Action" => "s3:GetObject", "Resource" => cat![arn, "/*"], "Condition" => ours,
+    };
+    Some(statement.into())
 }
 
 /// The bucket that says who asked for what. CloudFront writes it by an access list, which is all that it takes.

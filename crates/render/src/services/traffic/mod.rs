@@ -4,7 +4,7 @@ pub mod acm;
 pub mod alb;
 pub mod api_gateway;
 pub mod arc;
-mod cloudfront;
+pub mod cloudfront;
 mod global_accelerator;
 mod health;
 mod leads;

@@ -47,6 +47,12 @@ fn notes(sheet: &mut Sheet<'_>, part: &Part) {
     if part.word("shift") == Some("standby-signal") {
         signal::note(sheet, part);
     }
+    let by_check = part.word("shift") == Some("health-check");
+    if by_check && matches!(policy(sheet, part), "failover" | "standby") {
+        let says = "users come back as soon as the check of the first region is well, whether or not its data is";
+        let how = "keep that region out until the data is back: its check must fail while its writer is fenced; or say `shift: standby-signal`, which is lowered by people";
+        sheet.note(part, says, how);
+    }
     if !sheet.renders(part) && checked(part) {
         let how = "aws route53 change-resource-record-sets: give the record of each region the HealthCheckId that its stack puts out";
         sheet.note(part, "its records are adopted, and do not know the health checks that are rendered", how);

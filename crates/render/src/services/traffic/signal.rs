@@ -16,6 +16,8 @@
 //! With two regions that is two of three: in the ordinary, a region works and nobody took over; a region that took over
 //! answers even while its own check still fails, because people said so and the other side is fenced; the other one lacks
 //! two. If the region that took over is lost, its object is not read any more, and the other answers again if it works.
+//! A region that works again gets nobody back as long as the signal is raised. So a recovery raises it even where a failing
+//! check has moved users already: then going back is what people do, by lowering it.
 //! If both say that they take over, both are as good, and the record that is PRIMARY answers.
 //!
 //! Each stack has all the checks that its own record needs and knows the other region's bucket by its name only, so each

@@ -1,0 +1,82 @@
+//! What runs the workload: the same in each region, needing no other, and as many as run-time state says.
+
+use antipode_render::{RenderError, render};
+use antipode_render::resource::Keep;
+
+use crate::specs;
+use crate::regions::{list, map, of_kind, rendered, resource, two_regions};
+
+#[test]
+fn no_template_says_how_many_tasks_run() {
+    let rendering = rendered("  api: { kind: aws.fargate, peak: 6, autoscale: true }\n  jobs: { kind: aws.ecs }\n");
+    for root in ["us-east-1", "eu-west-1"] {
+        let services = of_kind(&rendering, root, "AWS::ECS::Service");
+        assert_eq!(services.len(), 2);
+        assert!(services.iter().all(|service| service.properties.get("DesiredCount").is_none()));
+        assert_eq!(of_kind(&rendering, root, "AWS::ApplicationAutoScaling::ScalableTarget").len(), 2);
+    }
+}
+
+#[test]
+fn a_version_that_does_not_start_is_taken_back() {
+    let rendering = rendered("  api: { kind: aws.fargate }\n");
+    let deployment = map(resource(&rendering, "eu-west-1", "ApiService").properties.get("DeploymentConfiguration"));
+    let breaker = map(deployment.get("DeploymentCircuitBreaker"));
+    assert_eq!((breaker.get("Enable"), breaker.get("Rollback")), (Some(&true.into()), Some(&true.into())));
+}
+
+/// An image is pulled from the registry of the region that runs it, whichever that is.
+#[test]
+fn images_come_from_the_own_region_and_are_copied_both_ways() {
+    let rendering = rendered("  images: { kind: aws.ecr, replication: asynchronous }\n  api: { kind: aws.fargate }\n");
+    for (root, other) in [("us-east-1", "eu-west-1"), ("eu-west-1", "us-east-1")] {
+        let task = resource(&rendering, root, "ApiTask");
+        let image = map(Some(&list(task.properties.get("ContainerDefinitions"))[0])).get("Image").unwrap();
+        let image = format!("{image:?}");
+        assert!(image.contains("Region") && !image.contains(other) && !image.contains(root), "{image}");
+        let replication = resource(&rendering, root, "ImageReplication");
+        let to = format!("{:?}", replication.properties);
+        assert!(to.contains(other) && !to.contains(&format!("{root}\"")), "{to}");
+        let repository = of_kind(&rendering, root, "AWS::ECR::Repository");
+        assert_eq!(repository[0].keep, Keep::Retain);
+        assert_eq!(repository[0].properties.get("ImageTagMutability"), Some(&"IMMUTABLE".into()));
+    }
+}
+
+#[test]
+fn another_artifact_is_another_version_and_the_old_one_stays() {
+    let text = two_regions("  f: { kind: aws.lambda }\n");
+    let versions = |text: &str| {
+        let rendering = specs::rendering("test", text);
+        let versions = of_kind(&rendering, "eu-west-1", "AWS::Lambda::Version");
+        versions.iter().map(|version| (version.id.clone(), version.keep)).collect::<Vec<_>>()
+    };
+    let (one, two) = (versions(&text), versions(&text.replace("artifact: v1", "artifact: v2")));
+    assert_eq!((one.len(), one[0].1), (1, Keep::Retain));
+    assert_ne!(one[0].0, two[0].0);
+}
+
+#[test]
+fn nobody_opens_ssh_to_the_internet() {
+    let open = |ports: &str| {
+        let text = two_regions(&format!("  doors: {{ kind: aws.security-group, open_to_all: {ports} }}\n"));
+        match render(&specs::design("test", &text), "antipode.yaml") {
+            Ok(_) => None,
+            Err(RenderError::Impossible(problems)) => Some(problems[0].path.clone()),
+            Err(error) => panic!("{error}"),
+        }
+    };
+    assert_eq!(open(r#"["80", "443"]"#), None);
+    for ports in [r#"["22"]"#, r#"["20-30"]"#, r#"["5432"]"#, r#"["https"]"#, r#"["0"]"#] {
+        assert_eq!(open(ports).as_deref(), Some("components.doors.open_to_all"), "{ports}");
+    }
+}
+
+#[test]
+fn a_cluster_is_reached_from_its_own_network_and_its_secrets_are_encrypted() {
+    let rendering = rendered("  k: { kind: aws.eks }\n");
+    let cluster = resource(&rendering, "eu-west-1", "KCluster");
+    let reached = map(cluster.properties.get("ResourcesVpcConfig"));
+    assert_eq!(reached.get("EndpointPublicAccess"), Some(&false.into()));
+    assert_eq!(list(cluster.properties.get("EncryptionConfig")).len(), 1);
+}
