@@ -38,7 +38,7 @@ pub fn write(sheet: &mut Sheet<'_>, part: &Part) {
 }
 
 fn ours(sheet: &Sheet<'_>, puller: &Part) -> String {
-    format!("{}/{}", sheet.named([], 100), sheet.named([puller.id.as_str()], 100))
+    format!("{}/{}", sheet.named([], 100), names::physical([puller.id.as_str()], 100))
 }
 
 fn repository_of(sheet: &mut Sheet<'_>, part: &Part, site: &Site, name: &str) {
