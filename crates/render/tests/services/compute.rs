@@ -1,10 +1,10 @@
 //! What runs the workload: the same in each region, needing no other, and as many as run-time state says.
 
-use antipode_render::{RenderError, render};
 use antipode_render::resource::Keep;
+use antipode_render::{RenderError, render};
 
-use crate::specs;
 use crate::regions::{list, map, of_kind, rendered, resource, two_regions};
+use crate::specs;
 
 #[test]
 fn no_template_says_how_many_tasks_run() {

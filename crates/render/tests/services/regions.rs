@@ -1,8 +1,8 @@
 //! A workload in two regions, and what its stacks say.
 
+use antipode_render::Rendering;
 use antipode_render::resource::{Given, Resource};
 use antipode_render::value::{Map, Value};
-use antipode_render::Rendering;
 
 use crate::specs;
 

@@ -11,6 +11,7 @@ use crate::resource::{Given, Keep, Resource};
 use crate::root::{Group, Root};
 use crate::services::compute::lambda_edge;
 use crate::services::data::s3;
+use crate::services::guard::waf;
 use crate::sheet::{Sheet, parameter};
 use crate::value::{ACCOUNT, Map, SUFFIX, Value};
 use crate::{cat, list, map, names};
@@ -56,6 +57,8 @@ pub fn write(sheet: &mut Sheet<'_>, part: &Part) {
     }
     config.0.extend(behaviours.0);
     config.0.extend(names_and_logs(sheet, part).0);
+    let rules = waf::of_distribution(sheet, part);
+    let config = config.with_some("WebACLId", rules.clone());
     let distribution = Resource::new(
         Group::Traffic,
         "AWS::CloudFront::Distribution",
@@ -73,7 +76,9 @@ pub fn write(sheet: &mut Sheet<'_>, part: &Part) {
     if sites.len() < 2 {
         distribution = distribution.excused("CKV_AWS_310", "the spec has one region for it");
     }
-    let distribution = distribution.excused("CKV_AWS_68", "the spec has no firewall of the edge in front of it");
+    if rules.is_none() {
+        distribution = distribution.excused("CKV_AWS_68", "the spec has no firewall of the edge in front of it");
+    }
     let distribution = sheet.add(&root, distribution.excused("CKV_AWS_374", "it serves the users of all countries"));
     sheet.output(&root, id(part, "domain"), "The name of the distribution", distribution.att("DomainName"));
     sheet.output(
