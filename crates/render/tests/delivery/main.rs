@@ -174,8 +174,8 @@ fn going_back_brings_the_version_before() {
 fn what_a_deployment_was_is_kept() {
     let deployment = rendered(SPEC).filled_in();
     deployment.does(&["eu-west-1", "--version", "one"]);
-    let objects = fs::read_dir(deployment.path("world/objects")).unwrap().map(|entry| entry.unwrap().path());
-    let record = objects.filter(|path| path.extension().is_some_and(|end| end == "json")).next().unwrap();
+    let mut objects = fs::read_dir(deployment.path("world/objects")).unwrap().map(|entry| entry.unwrap().path());
+    let record = objects.find(|path| path.extension().is_some_and(|end| end == "json")).unwrap();
     let record: Value = serde_json::from_str(&fs::read_to_string(record).unwrap()).unwrap();
     assert_eq!((&record["version"], &record["artifact"]), (&Value::from("one"), &Value::from("7")));
 }
