@@ -22,6 +22,7 @@ pub const KINDS: &[(&str, Write)] = &[
     ("aws.cloudwatch-alarm", around),
     ("aws.codepipeline", told::codepipeline),
     ("aws.drs", drs::write),
+    ("aws.organizations", told::organizations),
     ("aws.scheduler", scheduler::write),
     ("aws.stacksets", told::stacksets),
     ("aws.step-functions", step_functions::write),
