@@ -49,21 +49,22 @@ impl Dice {
     }
 }
 
-/// A workload of two to six components in one to three regions.
+/// A workload of one to three components, some with what they name, in one to three regions.
 fn workload(seed: u64) -> String {
     let mut dice = Dice(seed);
     let mut regions: Vec<&str> = Vec::new();
-    for _ in 0..=dice.below(3) {
+    for _ in 0..[1, 1, 2, 2, 2, 2, 2, 3][dice.below(8)] {
         let region = dice.pick(&REGIONS);
         if !regions.contains(&region) {
             regions.push(region);
         }
     }
     let kinds: Vec<&Kind> = catalogue().kinds().filter(|kind| kind.name.starts_with("aws.")).collect();
-    let chosen: Vec<&Kind> = (0..2 + dice.below(5)).map(|_| dice.pick(&kinds)).collect();
+    let chosen: Vec<&Kind> = (0..=dice.below(3)).map(|_| dice.pick(&kinds)).collect();
     // What others name, so that they have something to name.
-    let always = ["aws.alb", "aws.kms"].map(|name| catalogue().kind(name).unwrap());
-    let chosen: Vec<&Kind> = always.into_iter().chain(chosen).collect();
+    let often = ["aws.alb", "aws.kms"].map(|name| catalogue().kind(name).unwrap());
+    let named = often.into_iter().filter(|_| dice.one_in(2)).collect::<Vec<_>>();
+    let chosen: Vec<&Kind> = named.into_iter().chain(chosen).collect();
     let ids: Vec<String> =
         chosen.iter().enumerate().map(|(n, kind)| format!("{}-{n}", kind.name.replace('.', "-"))).collect();
     let mut text = String::from("workload: any\nobjectives: { rto: 5m, rpo: 1m }\nsites:\n");

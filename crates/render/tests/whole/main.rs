@@ -5,3 +5,4 @@ mod limits;
 mod same;
 #[path = "../checkers/specs.rs"]
 mod specs;
+mod systems;
