@@ -181,3 +181,19 @@ components: { db: { kind: database, system_of_record: true, backup: { every: 1h 
         assert!(!super::ids(one).contains(id), "{id}");
     }
 }
+
+/// A promotion that nobody makes is no better than one that nobody named, and neither is said twice.
+#[test]
+fn traffic_that_moves_to_a_copy_that_nobody_promotes_is_said_once() {
+    let with = |promote: &str| {
+        super::ids(&format!(
+            "components:
+  www: {{ kind: aws.route53, policy: failover }}
+  db: {{ kind: database, system_of_record: true, replication: asynchronous{promote} }}"
+        ))
+    };
+    for (promote, stuck) in [("", true), (", promote: none", true), (", promote: runbook", false)] {
+        assert_eq!(with(promote).contains("dns-failover-without-promotion"), stuck, "{promote}");
+        assert!(!with(promote).contains("promotion-unsaid"), "{promote}");
+    }
+}
