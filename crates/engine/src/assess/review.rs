@@ -7,7 +7,7 @@ use model::time::human;
 use model::{Design, Part};
 use serde::Serialize;
 
-use super::checklist::{asked, path, shown};
+use super::checklist::{asked, path, per, shown};
 use super::finding::{Finding, Found};
 use super::view::{self, View};
 
@@ -186,7 +186,7 @@ fn by_kind(part: &Part, key: &str) -> Option<String> {
 /// A key that is not of a component.
 fn top(design: &Design, fact: &Fact) -> Option<String> {
     let (objectives, losses) = (&design.objectives, &design.losses);
-    let money = |rate: model::value::Rate| format!("{} USD/{}", rate.amount.normalize(), human(rate.per));
+    let money = |rate: model::value::Rate| format!("{} USD/{}", rate.amount.normalize(), per(rate.per));
     match (&fact.of, fact.key.as_str()) {
         (Of::Practice, key) => design.practice.get(key).map(shown),
         (Of::Objectives, "rto") => objectives.rto.map(human),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use model::catalogue::{ActName, Mode, Promotion, Scope};
+use model::catalogue::{ActName, Mode, Promotion, Scope, Zones};
 use model::design::{Site, Strategy};
 use model::findings::When;
 use model::topology::Plane;
@@ -239,6 +239,15 @@ pub fn restored(view: &View<'_>, part: &Part) -> bool {
     let elsewhere = copies.iter().any(|site| view.design.preferred().is_some_and(|preferred| preferred.id != *site));
     let only_backups = !part.answered("replication") && backed_up(part) && elsewhere;
     view.several_regions() && counts_as_record(part) && (unreplicated(part) || only_backups)
+}
+
+/// Whether it surely stands in one zone: it says so, it is one machine, or it has to be put into zones and the regions that
+/// serve have one.
+pub fn in_one_zone(view: &View<'_>, part: &Part) -> bool {
+    let machine = part.kind.scope == Scope::Zonal && part.count("peak").unwrap_or(1) == 1;
+    let placed = part.kind.availability.iter().any(|promise| promise.zones == Zones::One);
+    let one = || machine || (placed && view.serving.iter().all(|site| site.zones.len() == 1));
+    part.bool("zones_spread").map_or_else(one, |spread| !spread)
 }
 
 /// How long restoring it takes: as measured, else what the kind says.

@@ -4,14 +4,16 @@
 use std::time::Duration;
 
 use model::Part;
+use model::catalogue::Zones;
 use model::time::human;
+use model::topology::Plane;
 
 use super::Rule;
 use crate::assess::finding::Found;
 use crate::assess::view::{self, View};
 
 pub const RULES: &[Rule] =
-    &[detection, ttl, promotion, growth, restore, together, lag, worst_lag, lag_alarm, backups, measured];
+    &[detection, ttl, promotion, growth, restore, together, lag, worst_lag, lag_alarm, backups, measured, promised];
 
 /// Detection is over before anything else begins, so it alone must fit. What watches the region for traffic that moves by
 /// itself must fit in any case; anything else, such as an alarm on a backlog, only where nothing is quicker.
@@ -157,6 +159,27 @@ fn backups(view: &View<'_>, out: &mut Vec<Found>) {
             let key = if part.answered("backup.archive_every") { "backup.archive_every" } else { "backup.every" };
             out.push(Found::about("backup-interval-exceeds-rpo", part, key).time("every", every).time("rpo", rpo));
         }
+    }
+}
+
+/// What is promised of one zone, of what stands in one. Where several regions serve, the others answer meanwhile.
+fn promised(view: &View<'_>, out: &mut Vec<Found>) {
+    let runs =
+        |part: &&Part| matches!(part.plane(), Plane::Compute | Plane::Data) && !part.kind.availability.is_empty();
+    let needed = |part: &&Part| part.bool("critical") != Some(false);
+    for part in view.parts().filter(|part| runs(part) && needed(part) && !view.active_active()) {
+        let own = part.percent("objectives.availability");
+        let Some(objective) = own.or(view.design.objectives.availability) else { continue };
+        if !view::in_one_zone(view, part) {
+            continue;
+        }
+        let promise = part.kind.availability.iter().find(|promise| promise.zones == Zones::One);
+        if promise.is_some_and(|promise| promise.percent >= objective) {
+            continue;
+        }
+        let words = promise.map_or_else(|| "nothing".to_owned(), |promise| format!("{}%", promise.percent));
+        let found = Found::about("availability-above-promise", part, "").with("promise", words);
+        out.push(found.with("availability", format!("{objective}%")));
     }
 }
 

@@ -153,3 +153,14 @@ fn an_answer_is_told_once() {
         assert_eq!(said.len(), answer.from.len(), "{answer:?}");
     }
 }
+
+#[test]
+fn a_rate_is_told_as_the_spec_says_it() {
+    let fragment = "losses: { downtime: 2000 USD/h, data: 5 USD/min }
+practice: { costs: { readiness: 900 USD/month } }";
+    let review = review(&design(fragment), today());
+    let said: Vec<&str> = review.questions.iter().flat_map(|a| &a.from).map(|said| said.value.as_str()).collect();
+    for value in ["2000 USD/h", "5 USD/min", "900 USD/month"] {
+        assert!(said.contains(&value), "{said:?}");
+    }
+}
