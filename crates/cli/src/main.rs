@@ -12,6 +12,7 @@ mod failure;
 mod following;
 mod glass_text;
 mod interrupt;
+mod kind_text;
 mod logs;
 mod new_file;
 mod operator;
