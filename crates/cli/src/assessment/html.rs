@@ -3,6 +3,7 @@
 use askama::Template;
 use engine::assess::strategy::{Change, Mended};
 use engine::assess::{Answer, Call, Endangered, Ready, Standing, State};
+use engine::cost::Saving;
 use model::findings::{Group, Severity};
 
 use super::text::{act_words, idle_words, plane_words, presence_words, residence_words, risk, verdict_words};
@@ -137,6 +138,9 @@ impl<'a> Page<'a> {
     }
     fn verdict(&self, call: &Call) -> &'static str {
         verdict_words(call)
+    }
+    fn saving(&self, saving: &Saving) -> String {
+        numbers::saving(saving)
     }
     fn lead(&self, mended: &Mended) -> String {
         numbers::lead(mended)

@@ -103,6 +103,14 @@ fn figures(out: &mut String, a: &Assessment) {
         for (name, sum) in a.numbers.each() {
             writeln!(out, "| {name} | {sum} |").ok();
         }
+        for row in a.numbers.rows() {
+            if let Some(even) = row.even {
+                writeln!(out, "| {} | {even} |", row.title).ok();
+            }
+        }
+        for saving in &a.numbers.cost.savings {
+            writeln!(out, "| would save | {} |", cell(&numbers::saving(saving))).ok();
+        }
         for missing in &a.numbers.cost.cost.missing {
             writeln!(out, "| no price: {} | {} |", cell(&missing.item), cell(&missing.why)).ok();
         }

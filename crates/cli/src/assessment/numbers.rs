@@ -234,8 +234,7 @@ impl Numbers {
             out += &row.even.map_or_else(String::new, |even| prose.hanging(30, &format!("  {}", row.title), &even));
         }
         for saving in savings {
-            let month = saving.month.map_or(String::new(), |month| format!(", {} USD a month", amount(month)));
-            out += &prose.marked(8, Ink::Green, "  save", &format!("{}{month}; but {}", saving.says, saving.but));
+            out += &prose.marked(8, Ink::Green, "  save", &self::saving(saving));
         }
         out + &self.missing(prose, all)
     }
@@ -255,6 +254,18 @@ impl Numbers {
         out
     }
 }
+
+/// What a saving comes to in a month, what it asks for, and who says so.
+pub fn saving(saving: &Saving) -> String {
+    let components: Vec<&str> = saving.components.iter().take(FEW).map(|id| id.as_str()).collect();
+    let more = saving.components.len().saturating_sub(FEW);
+    let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+    let month = saving.month.map_or(String::new(), |month| format!(", {} USD a month", amount(month)));
+    format!("{} ({}{more}){month}; but {} [{}]", saving.says, components.join(", "), saving.but, saving.source)
+}
+
+/// Components named in one line.
+const FEW: usize = 4;
 
 /// What the changes of a design are for.
 pub fn lead(mended: &Mended) -> String {
