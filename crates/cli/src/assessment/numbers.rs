@@ -123,7 +123,11 @@ impl Numbers {
         let rejected = self.strategy.choice.rejected.iter().find(|rejected| rejected.strategy == candidate.strategy);
         let even = match &one.break_even {
             Some(BreakEven::From { losses_a_year }) => {
-                Some(format!("pays from {losses_a_year} losses of the region a year on, beside the one before it"))
+                // What has no price only adds to what the stronger one costs more.
+                let least = if candidate.priced { "" } else { "at least " };
+                Some(format!(
+                    "pays from {least}{losses_a_year} losses of the region a year on, beside the one before it"
+                ))
             }
             Some(BreakEven::Always | BreakEven::Never) | None => None,
         };
@@ -200,7 +204,7 @@ impl Numbers {
         usd(self.cost.cost.month, self.cost.cost.is_whole())
     }
     pub fn standby(&self) -> String {
-        amount(self.cost.cost.standby)
+        usd(self.cost.cost.standby, self.cost.cost.is_whole())
     }
     /// By category, then by region.
     pub fn sums(&self) -> Vec<(String, String)> {
@@ -214,7 +218,7 @@ impl Numbers {
         let Bill { cost, losses, .. } = &self.cost;
         let said = |sum: Option<Usd>| sum.map_or("nobody said".to_owned(), |sum| format!("{} USD", amount(sum)));
         [
-            ("a drill", said(Some(cost.drill))),
+            ("a drill", format!("{} USD", usd(cost.drill, cost.is_whole()))),
             ("an hour without service", said(losses.downtime_per_hour)),
             ("a minute of lost data", said(losses.data_per_minute)),
         ]
