@@ -225,6 +225,12 @@ fn scale(variant: &Variant<'_>, history: &History) -> Together {
         scale.add("infrastructure", history.or(made, Sourced::stated(made)));
     }
     for part in variant.design.in_plane(Plane::Compute).filter(|part| is_critical(part)) {
+        // An image that is in the other region already is not copied when it is needed.
+        let copied =
+            part.at(&variant.away.id).sites("image.sites").is_some_and(|sites| sites.contains(&variant.away.id));
+        if copied && !part.kind.has_facet("capacity") {
+            continue;
+        }
         let standing = variant.standing(part);
         let warm = part.duration("warm_up").map(|warm| Sourced::known(Spread::Always(warm), "the spec's `warm_up`"));
         let begins = match standing {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use model::SiteId;
+use model::{SiteId, Value};
 
 use super::*;
 
@@ -63,6 +63,19 @@ fn seed_004_is_not_recovered_in_two_minutes_and_traffic_promotes_nothing() {
     let by_people = |cited: &crate::forecast::Cited| cited.act == "promote · db" && cited.source.contains("by hand");
     assert!(forecast.sources.iter().any(by_people), "{:#?}", forecast.sources);
     assert!(forecast.rpo.p95.unwrap().0 > minutes(60), "files are backed up once a day");
+}
+
+#[test]
+fn an_image_that_is_in_the_other_region_is_not_copied_in_a_recovery() {
+    let copies = |design: &Design| {
+        let forecast = as_declared(design, &History::default(), FEWEST).unwrap();
+        forecast.sources.iter().any(|cited| cited.act.ends_with("· ami"))
+    };
+    let mut design = example("ha-webapp");
+    assert!(!copies(&design));
+    let ami = design.components.iter_mut().find(|part| part.id.as_str() == "ami").unwrap();
+    ami.values.set("image.sites", Value::List(vec![Value::Text("ap-south-1".to_owned())]));
+    assert!(copies(&design));
 }
 
 #[test]
