@@ -351,8 +351,10 @@ mod tests {
             point("backup and restore", Some(minutes(360)), 20.0),
             point("pilot light", Some(minutes(98)), 62.0),
             point("warm standby", Some(minutes(95)), 120.0),
+            point("active/passive hot standby", Some(minutes(95)), 211.0),
+            point("active/active", Some(minutes(95)), 213.0),
         ];
-        let times = Times::of(near.iter().filter_map(|point| point.rto));
+        let times = Times::of(near.iter().filter_map(|point| point.rto).chain([minutes(2)]));
         let money = Money::of([900.0].into_iter());
         let marks = marks(&near, &times, &money);
         for (name, point) in marks.iter().flat_map(|name| marks.iter().map(move |point| (name, point))) {
