@@ -13,6 +13,7 @@ mod folder;
 mod following;
 mod glass_text;
 mod interrupt;
+mod kind_text;
 mod logs;
 mod new_file;
 mod operator;

@@ -274,6 +274,7 @@ fn explaining() {
     insta::assert_snapshot!("explain_help", transcript(dir.path(), &["explain", "--help"]));
     insta::assert_snapshot!("explain", transcript(dir.path(), &["explain", "promotion-not-by-dns"]));
     insta::assert_snapshot!("explain_json", transcript(dir.path(), &["explain", "promotion-not-by-dns", "--json"]));
+    insta::assert_snapshot!("explain_kind", transcript(dir.path(), &["explain", "aws.rds"]));
     insta::assert_snapshot!("explain_unknown", transcript(dir.path(), &["explain", "promotion-not-by-dn"]));
     insta::assert_snapshot!("explain_unknown_json", transcript(dir.path(), &["explain", "quux", "--json"]));
     // The list grows: only that it has them all is fixed.

@@ -1,11 +1,13 @@
 //! The assessment as one page that needs nothing else: its style is inside, nothing is fetched. askama escapes every value.
 
 use askama::Template;
+use engine::assess::strategy::{Change, Mended};
 use engine::assess::{Answer, Call, Endangered, Ready, Standing, State};
+use engine::cost::Saving;
 use model::findings::{Group, Severity};
 
 use super::text::{act_words, idle_words, plane_words, presence_words, residence_words, risk, verdict_words};
-use super::{Asked, Assessment, GROUPS, Kind, Told, group_words, standing_words};
+use super::{Asked, Assessment, GROUPS, Kind, Told, group_words, numbers, standing_words};
 
 /// The page. Fails only if formatting does, which is a defect.
 pub fn page(assessment: &Assessment) -> Result<String, std::fmt::Error> {
@@ -136,6 +138,18 @@ impl<'a> Page<'a> {
     }
     fn verdict(&self, call: &Call) -> &'static str {
         verdict_words(call)
+    }
+    fn saving(&self, saving: &Saving) -> String {
+        numbers::saving(saving)
+    }
+    fn lead(&self, mended: &Mended) -> String {
+        numbers::lead(mended)
+    }
+    fn then(&self, change: &Change) -> String {
+        numbers::then(change)
+    }
+    fn mended(&self, mended: &Mended) -> String {
+        numbers::outcome(mended)
     }
     fn residences(&self) -> Vec<String> {
         self.a.residency.iter().map(residence_words).collect()

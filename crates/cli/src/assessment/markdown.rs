@@ -6,13 +6,14 @@ use engine::assess::State;
 use model::findings::Severity;
 
 use super::text::{act_words, idle_words, plane_words, presence_words, residence_words, risk, verdict_words};
-use super::{Assessment, GROUPS, Kind, group_words, standing_words};
+use super::{Assessment, GROUPS, Kind, group_words, numbers, standing_words};
 use crate::prose::counted;
 
 pub fn page(a: &Assessment) -> String {
     let mut out = String::new();
     head(&mut out, a);
     strategies(&mut out, a);
+    relax(&mut out, a);
     for (severity, title) in [(Severity::Error, "Errors"), (Severity::Warning, "Warnings"), (Severity::Note, "Notes")] {
         findings(&mut out, a, severity, title);
     }
@@ -49,13 +50,34 @@ fn strategies(out: &mut String, a: &Assessment) {
     writeln!(out, "| strategy | RTO p95 | RPO p95 | availability | USD a month | |\n|---|--:|--:|--:|--:|---|").ok();
     for row in a.numbers.rows() {
         let bold = if row.chosen { "**" } else { "" };
-        let why = cell(&row.why);
+        let why = row.lost_for_good.map_or(row.why.clone(), |lost| format!("{}; {lost}", row.why));
+        let why = cell(&why);
         writeln!(
             out,
             "| {bold}{}{bold} | {} | {} | {} | {} | {why} |",
             row.title, row.p95, row.rpo, row.availability, row.month
         )
         .ok();
+    }
+}
+
+fn relax(out: &mut String, a: &Assessment) {
+    let strategy = &a.numbers.strategy;
+    if strategy.choice.relax.is_empty() {
+        return;
+    }
+    writeln!(out).ok();
+    for relax in &strategy.choice.relax {
+        let because = relax.because.as_ref().map_or(String::new(), |because| format!(": {because}"));
+        writeln!(out, "- **relax** {}", text(&format!("{}{because}", relax.says()))).ok();
+    }
+    if let Some(mended) = &strategy.mended {
+        writeln!(out, "\nOr {}:\n", text(&numbers::lead(mended))).ok();
+        for change in &mended.changes {
+            let (says, write) = (text(&change.says), text(&change.write));
+            writeln!(out, "1. {says} (`{write}`); then {}", numbers::then(change)).ok();
+        }
+        writeln!(out, "\n{}.", capital(&numbers::outcome(mended))).ok();
     }
 }
 
@@ -80,6 +102,14 @@ fn figures(out: &mut String, a: &Assessment) {
         }
         for (name, sum) in a.numbers.each() {
             writeln!(out, "| {name} | {sum} |").ok();
+        }
+        for row in a.numbers.rows() {
+            if let Some(even) = row.even {
+                writeln!(out, "| {} | {even} |", row.title).ok();
+            }
+        }
+        for saving in &a.numbers.cost.savings {
+            writeln!(out, "| would save | {} |", cell(&numbers::saving(saving))).ok();
         }
         for missing in &a.numbers.cost.cost.missing {
             writeln!(out, "| no price: {} | {} |", cell(&missing.item), cell(&missing.why)).ok();

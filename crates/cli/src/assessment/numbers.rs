@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use engine::assess::strategy::{
-    Considered, Effort, StrategyAssessment, as_declared, availability_of, losses, strategies, title,
+    Change, Considered, EVERYTHING, Effort, Mended, Relax, StrategyAssessment, as_declared, availability_of, losses,
+    strategies, title,
 };
 use engine::cost::{BreakEven, Cost, Losses, Saving, bill, price, savings};
 use engine::forecast::availability::allowed;
@@ -42,6 +43,8 @@ pub struct Row {
     pub availability: String,
     pub month: String,
     pub why: String,
+    /// Of the one that stays: what the loss of its region takes along.
+    pub lost_for_good: Option<String>,
     pub even: Option<String>,
 }
 
@@ -55,17 +58,23 @@ pub struct Bill {
     pub savings: Vec<Saving>,
 }
 
+/// The forecast of the design as it is declared. With the `topology` of a spec that can be run it is that of the drills' own
+/// workload. `None` when there is one region only.
+pub fn declared(design: &Design, topology: Option<&Topology>, history: &History, effort: Effort) -> Option<Forecast> {
+    match topology {
+        Some(topology) => {
+            let model = Model::of(&Arc::new(topology.clone()), history);
+            Some(forecast::forecast(&model, effort.samples, effort.seed))
+        }
+        None => as_declared(design, history, effort),
+    }
+}
+
 impl Numbers {
     /// With the `topology` of a spec that can be run: its forecast is that of the drills' own workload.
     pub fn of(design: &Design, topology: Option<&Topology>, rates: &Rates, history: &History, effort: Effort) -> Self {
         let cost = price(&bill(design, None), rates);
-        let forecast = match topology {
-            Some(topology) => {
-                let model = Model::of(&Arc::new(topology.clone()), history);
-                Some(forecast::forecast(&model, effort.samples, effort.seed))
-            }
-            None => as_declared(design, history, effort),
-        };
+        let forecast = declared(design, topology, history, effort);
         Self {
             strategy: strategies(design, rates, history, effort),
             availability: availability_of(design, forecast.as_ref()),
@@ -114,7 +123,11 @@ impl Numbers {
         let rejected = self.strategy.choice.rejected.iter().find(|rejected| rejected.strategy == candidate.strategy);
         let even = match &one.break_even {
             Some(BreakEven::From { losses_a_year }) => {
-                Some(format!("pays from {losses_a_year} losses of the region a year on, beside the one before it"))
+                // What has no price only adds to what the stronger one costs more.
+                let least = if candidate.priced { "" } else { "at least " };
+                Some(format!(
+                    "pays from {least}{losses_a_year} losses of the region a year on, beside the one before it"
+                ))
             }
             Some(BreakEven::Always | BreakEven::Never) | None => None,
         };
@@ -125,10 +138,11 @@ impl Numbers {
             title: title(candidate.strategy),
             p50: median.unwrap_or_else(|| "–".to_owned()),
             p95: candidate.rto.map_or_else(never, human),
-            rpo: human(candidate.rpo),
+            rpo: candidate.rpo.map_or_else(|| EVERYTHING.to_owned(), human),
             availability: format!("{}%", candidate.availability),
             month: usd(candidate.month, candidate.priced),
             why: rejected.map_or("the simplest that meets every objective".to_owned(), |rejected| rejected.why.clone()),
+            lost_for_good: one.lost_for_good.clone(),
             even,
         }
     }
@@ -141,15 +155,27 @@ impl Numbers {
         let header = ["", "strategy", "RTO p95", "RPO p95", "availability", "USD a month", ""];
         let cells = |row: Row| {
             let mark = if row.chosen { "*" } else { "" };
-            [mark.to_owned(), row.title.to_owned(), row.p95, row.rpo, row.availability, row.month, row.why]
+            let why = row.lost_for_good.map_or(row.why.clone(), |lost| format!("{}; {lost}", row.why));
+            [mark.to_owned(), row.title.to_owned(), row.p95, row.rpo, row.availability, row.month, why]
         };
         out += &indented(&table::draw(header, self.rows().into_iter().map(cells)));
         if all.considered.iter().any(|one| !one.candidate.priced) {
             out += &prose.hanging(5, "  ≥", "a lower bound: something that it needs has no price (see Cost)");
         }
         for relax in &all.choice.relax {
-            let to = if relax.to.is_empty() { String::new() } else { format!(" from {} to {}", relax.from, relax.to) };
-            out += &prose.marked(9, Ink::Soft, "  relax", &format!("{}{to}: {}", relax.objective.name(), relax.why));
+            let because = relax.because.as_ref().map_or(String::new(), |because| format!(": {because}"));
+            out += &prose.marked(9, Ink::Soft, "  relax", &format!("{}{because}", relax.says()));
+        }
+        if let Some(mended) = &all.mended {
+            out += &prose.marked(9, Ink::Green, "  or", &lead(mended));
+            for change in &mended.changes {
+                out += &prose.hanging(
+                    11,
+                    "         -",
+                    &format!("{} ({}); then {}", change.says, change.write, then(change)),
+                );
+            }
+            out += &prose.hanging(9, "", &outcome(mended));
         }
         out
     }
@@ -157,26 +183,11 @@ impl Numbers {
     pub fn rto(&self) -> String {
         self.forecast.as_ref().map_or_else(String::new, |forecast| quantiles(&forecast.rto))
     }
-    /// In a year, beside the objective.
     pub fn year(&self) -> String {
-        let Availability { percent, unserved, by_region, by_zone, losses_a_year, .. } = &self.availability;
-        let says = format!(
-            "{percent}% of a year: {unserved} without service ({by_region} in {losses_a_year} losses of the region, {by_zone} in losses of a zone)"
-        );
-        match self.available {
-            Some(wanted) if *percent < wanted => {
-                format!("{says}; {wanted}% is wanted, which leaves {}", human(allowed(wanted)))
-            }
-            Some(wanted) => format!("{says}; {wanted}% is wanted"),
-            None => says,
-        }
-    }
-    pub fn available(&self) -> bool {
-        self.available.is_none_or(|wanted| self.availability.percent >= wanted)
+        year(&self.availability, self.available)
     }
     pub fn yearly(&self, prose: Prose) -> String {
-        let ink = if self.available() { Ink::Soft } else { Ink::Red };
-        prose.marked(16, ink, "  availability", &self.year())
+        yearly(&self.availability, self.available, prose)
     }
     /// Of a forecast with samples that did not end.
     pub fn did_not_end(&self) -> Option<String> {
@@ -193,7 +204,7 @@ impl Numbers {
         usd(self.cost.cost.month, self.cost.cost.is_whole())
     }
     pub fn standby(&self) -> String {
-        amount(self.cost.cost.standby)
+        usd(self.cost.cost.standby, self.cost.cost.is_whole())
     }
     /// By category, then by region.
     pub fn sums(&self) -> Vec<(String, String)> {
@@ -207,7 +218,7 @@ impl Numbers {
         let Bill { cost, losses, .. } = &self.cost;
         let said = |sum: Option<Usd>| sum.map_or("nobody said".to_owned(), |sum| format!("{} USD", amount(sum)));
         [
-            ("a drill", said(Some(cost.drill))),
+            ("a drill", format!("{} USD", usd(cost.drill, cost.is_whole()))),
             ("an hour without service", said(losses.downtime_per_hour)),
             ("a minute of lost data", said(losses.data_per_minute)),
         ]
@@ -227,8 +238,7 @@ impl Numbers {
             out += &row.even.map_or_else(String::new, |even| prose.hanging(30, &format!("  {}", row.title), &even));
         }
         for saving in savings {
-            let month = saving.month.map_or(String::new(), |month| format!(", {} USD a month", amount(month)));
-            out += &prose.marked(8, Ink::Green, "  save", &format!("{}{month}; but {}", saving.says, saving.but));
+            out += &prose.marked(8, Ink::Green, "  save", &self::saving(saving));
         }
         out + &self.missing(prose, all)
     }
@@ -247,6 +257,62 @@ impl Numbers {
         }
         out
     }
+}
+
+/// What a saving comes to in a month, what it asks for, and who says so.
+pub fn saving(saving: &Saving) -> String {
+    let components: Vec<&str> = saving.components.iter().take(FEW).map(|id| id.as_str()).collect();
+    let more = saving.components.len().saturating_sub(FEW);
+    let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+    let month = saving.month.map_or(String::new(), |month| format!(", {} USD a month", amount(month)));
+    format!("{} ({}{more}){month}; but {} [{}]", saving.says, components.join(", "), saving.but, saving.source)
+}
+
+/// Components named in one line.
+const FEW: usize = 4;
+
+/// What the changes of a design are for.
+pub fn lead(mended: &Mended) -> String {
+    let less = if mended.relax.is_empty() { "relax nothing" } else { "relax less" };
+    format!("change the design and {less}, with {}", title(mended.strategy))
+}
+
+/// The forecast with a change and those before it.
+pub fn then(change: &Change) -> String {
+    let or = |secs: Option<Secs>, never: &str| secs.map_or(never.to_owned(), |secs| secs.to_string());
+    format!("RTO p95 {}, RPO p95 {}", or(change.rto, "never"), or(change.rpo, EVERYTHING))
+}
+
+/// What the changes come to.
+pub fn outcome(mended: &Mended) -> String {
+    let month = format!("{} USD a month", usd(mended.month, mended.priced));
+    if mended.relax.is_empty() {
+        return format!("it meets every objective then, for {month}");
+    }
+    let relax: Vec<String> = mended.relax.iter().map(Relax::says).collect();
+    format!("what is left to relax: {}; it costs {month}", relax.join("; "))
+}
+
+/// In a year, beside the objective.
+pub fn year(availability: &Availability, wanted: Option<f64>) -> String {
+    let Availability { percent, unserved, by_region, by_zone, losses_a_year, .. } = availability;
+    let says = format!(
+        "{percent}% of a year: {unserved} without service ({by_region} in {losses_a_year} losses of the region, {by_zone} in losses of a zone)"
+    );
+    match wanted {
+        Some(wanted) if *percent < wanted => {
+            format!("{says}; {wanted}% is wanted, which leaves {}", human(allowed(wanted)))
+        }
+        Some(wanted) => format!("{says}; {wanted}% is wanted"),
+        None => says,
+    }
+}
+
+/// The same as a line of the terminal, red where it is less than wanted.
+pub fn yearly(availability: &Availability, wanted: Option<f64>, prose: Prose) -> String {
+    let met = wanted.is_none_or(|wanted| availability.percent >= wanted);
+    let ink = if met { Ink::Soft } else { Ink::Red };
+    prose.marked(16, ink, "  availability", &year(availability, wanted))
 }
 
 /// How long a failover takes, part by part, and what it loses.

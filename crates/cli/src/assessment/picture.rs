@@ -21,6 +21,8 @@ const NEVER: f64 = 925.0;
 const LINE: f64 = 16.0;
 /// Width of a letter, px; rather too much than too little.
 const LETTER: f64 = 6.9;
+/// Kept free of names around a point, px.
+const ROOM: f64 = 11.0;
 
 /// One strategy.
 #[derive(Clone, Debug)]
@@ -184,13 +186,16 @@ struct Mark<'a> {
     anchor: &'static str,
 }
 
-/// Names stand right of their points, left where there is no room, and below or above each other where they would cover one another.
+/// Names stand right of their points, left where there is no room, and below or above each other where they would cover one
+/// another, or a point.
 fn marks<'a>(points: &'a [Point], times: &Times, money: &Money) -> Vec<Mark<'a>> {
     let mut marks: Vec<Mark<'a>> = Vec::new();
     let mut order: Vec<&Point> = points.iter().collect();
     order.sort_by(|a, b| b.month.total_cmp(&a.month));
+    let place = |point: &Point| (point.rto.map_or(NEVER, |rto| times.x(rto)), money.y(point.month));
+    let places: Vec<(f64, f64)> = order.iter().map(|point| place(point)).collect();
     for point in order {
-        let (x, y) = (point.rto.map_or(NEVER, |rto| times.x(rto)), money.y(point.month));
+        let (x, y) = place(point);
         let least = if point.whole { "" } else { "≥ " };
         let time = point.rto.map_or("never".to_owned(), human);
         let label = format!("{}: {time}, {least}{} USD", point.name, thousands(point.month));
@@ -207,10 +212,14 @@ fn marks<'a>(points: &'a [Point], times: &Times, money: &Money) -> Vec<Mark<'a>>
             };
             a < to && from < b && (other.label_y - label_y).abs() < LINE
         };
+        let hides = |label_y: f64| {
+            let on = |(px, py): &(f64, f64)| from - ROOM < *px && *px < to + ROOM && (label_y - 4.0 - py).abs() < ROOM;
+            places.iter().any(|other| *other != (x, y) && on(other))
+        };
         // At its point, a line below, one above, two below, …, and never on the axis.
         let lines = (0..20).flat_map(|n| [f64::from(n), -f64::from(n)]);
         let mut heights = lines.map(|n| y + 4.0 + n * LINE).filter(|height| (TOP..BOTTOM).contains(height));
-        let free = heights.find(|height| !marks.iter().any(|other| covers(other, *height)));
+        let free = heights.find(|height| !hides(*height) && !marks.iter().any(|other| covers(other, *height)));
         let label_y = free.unwrap_or(y + 4.0);
         marks.push(Mark { point, x, y, label, label_x, label_y, anchor });
     }
@@ -333,5 +342,26 @@ mod tests {
     fn amounts_are_read_at_a_glance() {
         let amounts = [0.0, 5.25, 21.2, 999.6, 12_345.0, 1_234_567.0].map(thousands);
         assert_eq!(amounts, ["0", "5.25", "21", "1,000", "12,345", "1,234,567"]);
+    }
+
+    #[test]
+    fn a_name_hides_no_other_point() {
+        let near = vec![
+            point("staying in one region", Some(minutes(1_020)), 8.5),
+            point("backup and restore", Some(minutes(360)), 20.0),
+            point("pilot light", Some(minutes(98)), 62.0),
+            point("warm standby", Some(minutes(95)), 120.0),
+            point("active/passive hot standby", Some(minutes(95)), 211.0),
+            point("active/active", Some(minutes(95)), 213.0),
+        ];
+        let times = Times::of(near.iter().filter_map(|point| point.rto).chain([minutes(2)]));
+        let money = Money::of([900.0].into_iter());
+        let marks = marks(&near, &times, &money);
+        for (name, point) in marks.iter().flat_map(|name| marks.iter().map(move |point| (name, point))) {
+            let wide = name.label.chars().count() as f64 * LETTER;
+            let from = if name.anchor == "end" { name.label_x - wide } else { name.label_x };
+            let over = from < point.x && point.x < from + wide && (name.label_y - 4.0 - point.y).abs() < 8.0;
+            assert!(!over, "{} covers the point of {}", name.label, point.label);
+        }
     }
 }

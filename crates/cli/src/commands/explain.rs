@@ -1,19 +1,22 @@
 use clap::Args;
 use engine::assess::explain;
+use model::catalogue::{Kind, catalogue, kind_section};
 use model::findings::{self, Row};
 use serde_json::{Value, json};
 
 use crate::exit::Exit;
 use crate::failure::{Code, Failure};
+use crate::kind_text;
 use crate::output::Output;
 use crate::prose::{Ink, Prose};
 
-/// Say when a finding is made, why it matters, what to do, and who says so
+/// Say when a finding is made, why it matters, what to do, and who says so; or what is known of a kind
 ///
-/// Without an ID it lists all findings. The same pages are in docs/findings.
+/// Without an ID it lists all findings, with `kinds` all kinds of components. The same pages are in docs/findings and
+/// docs/spec.
 #[derive(Debug, Args)]
 pub struct Explain {
-    /// Of a finding, as `antipode assess` prints it in brackets
+    /// Of a finding, as `antipode assess` prints it in brackets; or a kind, such as `aws.rds`
     #[arg(value_name = "ID")]
     id: Option<String>,
 }
@@ -25,16 +28,34 @@ impl Explain {
             output.result(&rows, list);
             return Ok(Exit::Ok);
         };
+        if id == "kinds" {
+            let kinds: Vec<Value> = catalogue().kinds().map(|kind| known(kind, false)).collect();
+            output.result(&kinds, kind_text::list);
+            return Ok(Exit::Ok);
+        }
+        if let Some(kind) = catalogue().kind(id) {
+            output.result(&known(kind, true), || kind_text::page(kind, Prose::here()));
+            return Ok(Exit::Ok);
+        }
         let Some((row, page)) = findings::row(id).zip(explain(id)) else {
             let hint = match findings::nearest(id) {
                 Some(near) => format!("did you mean `{near}`? `antipode explain` lists all"),
-                None => "`antipode explain` lists all".to_owned(),
+                None => "`antipode explain` lists all findings, `antipode explain kinds` all kinds".to_owned(),
             };
-            return Err(Failure::new(Code::UnknownFinding, format!("there is no finding `{id}`")).hint(hint));
+            return Err(Failure::new(Code::UnknownFinding, format!("there is no finding or kind `{id}`")).hint(hint));
         };
         output.result(&value(row, Some(&page)), || set(&page, Prose::here()));
         Ok(Exit::Ok)
     }
+}
+
+fn known(kind: &Kind, page: bool) -> Value {
+    let mut value =
+        json!({ "kind": kind.name, "title": kind.title, "about": kind.about, "plane": kind.plane, "runs": kind.runs });
+    if page {
+        value["page"] = kind_section(kind).into();
+    }
+    value
 }
 
 fn value(row: &Row, page: Option<&str>) -> Value {

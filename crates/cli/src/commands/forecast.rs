@@ -1,6 +1,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use engine::assess::strategy::availability_of;
 use serde_json::json;
 
 use crate::args::Globals;
@@ -34,36 +35,40 @@ impl Forecast {
         let spec = spec_file::for_assessment(path, output)?;
         let rates = self.figures.rates()?;
         let (history, effort) = (self.figures.history()?, self.figures.effort());
-        let numbers = Numbers::of(&spec.design, spec.topology.as_ref(), &rates, &history, effort);
+        let design = &spec.design;
+        let forecast = numbers::declared(design, spec.topology.as_ref(), &history, effort);
+        let availability = availability_of(design, forecast.as_ref());
+        // Six more forecasts: only for whom they are shown to.
+        let compared = self.compare.then(|| Numbers::of(design, spec.topology.as_ref(), &rates, &history, effort));
         let mut value = json!({
             "file": path,
-            "workload": spec.design.workload,
-            "forecast": numbers.forecast,
-            "availability": numbers.availability,
+            "workload": design.workload,
+            "forecast": forecast,
+            "availability": availability,
         });
-        if self.compare {
-            value["strategy"] = json!(numbers.strategy);
+        if let Some(compared) = &compared {
+            value["strategy"] = json!(compared.strategy);
         }
-        output.result(&value, || text(&numbers, self.compare));
-        let Some(why) = numbers.did_not_end() else { return Ok(Exit::Ok) };
+        output.result(&value, || {
+            let prose = Prose::here();
+            let mut out = String::new();
+            match &forecast {
+                Some(forecast) => {
+                    out += &numbers::failover(forecast, prose);
+                    out += &numbers::yearly(&availability, design.objectives.availability, prose);
+                    out += &numbers::sources(forecast, prose);
+                }
+                None => out += ONE_REGION,
+            }
+            out += &compared.map_or_else(String::new, |compared| compared.strategies(prose));
+            out.trim_start().to_owned()
+        });
+        let Some(why) = forecast.as_ref().and_then(engine::forecast::Forecast::did_not_end) else {
+            return Ok(Exit::Ok);
+        };
         output.notice(&format!("the forecast has no end: {why}\n"));
         Ok(Exit::Failed)
     }
 }
 
-fn text(numbers: &Numbers, compare: bool) -> String {
-    let prose = Prose::here();
-    let mut out = String::new();
-    match &numbers.forecast {
-        Some(forecast) => {
-            out += &numbers::failover(forecast, prose);
-            out += &numbers.yearly(prose);
-            out += &numbers::sources(forecast, prose);
-        }
-        None => out += "there is one region: nothing can fail over; --compare shows what other strategies would do\n",
-    }
-    if compare {
-        out += &numbers.strategies(prose);
-    }
-    out.trim_start().to_owned()
-}
+const ONE_REGION: &str = "there is one region: nothing can fail over; --compare shows what other strategies would do\n";

@@ -70,8 +70,12 @@ fn keep(target: &str, input: &[u8]) -> String {
 
 #[test]
 fn fuzzed_specs_are_refused_at_a_place_in_the_text() {
-    let specs = ["examples/case-api", "crates/model/tests/bad"].map(|folder| files(&root().join(folder)));
-    let specs = specs.into_iter().flatten().filter(|(path, _)| path.extension().is_some_and(|kind| kind == "yaml"));
+    let assessed = ["xyz-webserver", "storefront", "regulated-cases", "ha-webapp", "twenty-mistakes"];
+    let assessed = assessed.map(|name| format!("examples/{name}"));
+    let folders =
+        ["examples/case-api", "crates/model/tests/bad"].into_iter().chain(assessed.iter().map(String::as_str));
+    let specs = folders.map(|folder| files(&root().join(folder)));
+    let specs = specs.flatten().filter(|(path, _)| path.extension().is_some_and(|kind| kind == "yaml"));
     fuzz("spec", specs.map(|(_, text)| text).collect(), targets::spec::check);
 }
 

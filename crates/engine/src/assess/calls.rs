@@ -94,13 +94,14 @@ fn acts(view: &View<'_>, part: &Part, leaving: &Site, target: &Site) -> Vec<ActN
     if part.bool("changed_in_recovery") == Some(true) {
         return vec![ActName::Deploy];
     }
-    if view::store(part) && view::unreplicated(part) && view::counts_as_record(part) && writes_there {
+    if view::store(part) && view::restored(view, part) && writes_there {
         return vec![ActName::Restore];
     }
     match Capacity::of(view, part, target) {
         _ if runs_code && absent => vec![ActName::Deploy],
         _ if part.at(&target.id).bool("stopped") == Some(true) => vec![ActName::Start],
-        Some(capacity) if capacity.ready == 0 => vec![ActName::Start],
+        // A group of no instances is grown, whatever grows it; only what is one machine is started.
+        Some(capacity) if capacity.ready == 0 && part.act(ActName::Start).is_some() => vec![ActName::Start],
         Some(capacity) if capacity.ready < capacity.need => vec![ActName::Scale],
         _ => Vec::new(),
     }
@@ -108,14 +109,14 @@ fn acts(view: &View<'_>, part: &Part, leaving: &Site, target: &Site) -> Vec<ActN
 
 /// How this router is moved: by the way that the spec names; by its health check when it has one and names no way; else by
 /// what its kind does.
-fn shift(part: &Part) -> Option<&Act> {
+fn shift(part: &Part) -> Option<&'static Act> {
     let unsaid = !part.answered("shift") && part.mentions("check");
     let by_health = |act: &&Act| act.act == ActName::Shift && act.when.as_deref() == Some("shift=health-check");
     let checked = unsaid.then(|| part.kind.acts.iter().find(by_health)).flatten();
     checked.or_else(|| part.act(ActName::Shift))
 }
 
-fn call(part: &Part, known: &Act, leaving: &Site, target: &Site) -> Call {
+fn call(part: &Part, known: &'static Act, leaving: &Site, target: &Site) -> Call {
     let (act, plane) = (known.act, known.plane);
     let region = match &known.home {
         Home::Target => Some(target.id.to_string()),
@@ -136,7 +137,7 @@ fn call(part: &Part, known: &Act, leaving: &Site, target: &Site) -> Call {
         (false, _, CallPlane::Control) if makes && !part.kind.runs => Verdict::Avoidable,
         _ => Verdict::Fine,
     };
-    let instead = (verdict > Verdict::BestEffort).then(|| instead(act));
+    let instead = (verdict > Verdict::BestEffort).then(|| known.instead.as_deref().unwrap_or_else(|| instead(act)));
     let (component, call, source) = (part.id.clone(), known.call.clone(), known.source.clone());
     Call { component, act, call, plane, region, verdict, instead, source }
 }

@@ -173,6 +173,13 @@ pub fn days(days: u64) -> String {
     if days == 1 { "1 day".into() } else { format!("{days} days") }
 }
 
+/// What a rate is of, in the word that the spec has for it.
+pub fn per(time: std::time::Duration) -> String {
+    let words = [("s", 1), ("min", 60), ("h", 3600), ("day", 86_400), ("month", model::value::MONTH.as_secs())];
+    let word = words.iter().find(|(_, seconds)| time.as_secs() == *seconds && time.subsec_nanos() == 0);
+    word.map_or_else(|| human(time), |(word, _)| (*word).to_owned())
+}
+
 /// A value as the spec would say it.
 pub fn shown(value: &Value) -> String {
     match value {
@@ -183,10 +190,10 @@ pub fn shown(value: &Value) -> String {
         Value::Duration(duration) => human(*duration),
         Value::Percent(percent) => format!("{percent}%"),
         Value::Size(bytes) => format!("{} GB", bytes / model::value::GB),
-        Value::Flow(rate) => format!("{} bytes/{}", rate.amount, human(rate.per)),
-        Value::Rate(rate) => format!("{}/{}", rate.amount, human(rate.per)),
+        Value::Flow(rate) => format!("{} bytes/{}", rate.amount, per(rate.per)),
+        Value::Rate(rate) => format!("{}/{}", rate.amount, per(rate.per)),
         Value::Money(usd) => usd.to_string(),
-        Value::MoneyRate(rate) => format!("{} USD/{}", rate.amount, human(rate.per)),
+        Value::MoneyRate(rate) => format!("{} USD/{}", rate.amount, per(rate.per)),
         Value::List(items) if items.is_empty() => "nothing".into(),
         Value::List(items) => listed(&items.iter().map(shown).collect::<Vec<_>>()),
         Value::Map(map) => {

@@ -110,6 +110,10 @@ impl Found {
         self.unsaid = true;
         self
     }
+    /// How grave it is that nobody said it.
+    pub fn when_unsaid(&self) -> Severity {
+        self.row.when_unsaid()
+    }
     pub fn is_unsaid(&self) -> bool {
         self.unsaid
     }

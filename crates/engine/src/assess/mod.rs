@@ -66,6 +66,7 @@ pub fn review(design: &Design, today: Date) -> Review {
     }
     calls::check(&view, &mut found);
     let mut findings: Vec<Finding> = found.into_iter().map(|found| found.told(&view)).collect();
+    said_once(&mut findings);
     let questions = review::answers(&view);
     let open = review::open(&questions, &findings);
     findings.extend(open.into_iter().map(|found| found.told(&view)));
@@ -98,6 +99,16 @@ pub fn recovery(design: &Design, from: &SiteId, to: &SiteId) -> Vec<Call> {
         (Some(leaving), Some(target)) => calls::calls(&view, leaving, target),
         _ => Vec::new(),
     }
+}
+
+/// What is said of a store whose promotion nobody named, where traffic can move: that the data cannot. Not twice.
+fn said_once(findings: &mut Vec<Finding>) {
+    let cannot_move: BTreeSet<String> = findings
+        .iter()
+        .filter(|finding| finding.id == "dns-failover-without-promotion")
+        .map(|finding| finding.path.clone())
+        .collect();
+    findings.retain(|finding| finding.id != "promotion-unsaid" || !cannot_move.contains(&finding.path));
 }
 
 fn residency(view: &View<'_>) -> Vec<Residence> {

@@ -99,6 +99,8 @@ fn replication(part: &Part) -> String {
         (true, Some("none"), _) if view::backed_up(part) => "none; backups".into(),
         (true, Some(word), Some(lag)) => format!("{word}, {} behind", human(lag)),
         (true, Some(word), None) => word.into(),
+        (true, None, _) if view::unreplicated(part) && view::backed_up(part) => "none; backups".into(),
+        (true, None, _) if view::unreplicated(part) => "none".into(),
         (true, None, _) => "not said".into(),
         (false, ..) => match part.bool("replicated") {
             Some(true) => "replicated".into(),
@@ -120,7 +122,12 @@ fn known_loss(part: &Part) -> String {
 
 fn endangered(findings: &[&Finding], risk: Risk, otherwise: String) -> Endangered {
     let mut these: Vec<&Finding> = findings.iter().copied().filter(|finding| finding.risks.contains(&risk)).collect();
-    these.sort_by_key(|finding| (std::cmp::Reverse(finding.severity), !finding.blocks));
+    // What is known to be wrong goes before what nobody says, and a figure that breaks the objective before both.
+    let rank = |finding: &Finding| {
+        let figure = finding.numbers.contains_key("rto") || finding.numbers.contains_key("rpo");
+        (std::cmp::Reverse(finding.severity), !finding.blocks, !figure, finding.unsaid)
+    };
+    these.sort_by_key(|finding| rank(finding));
     let mut ids: Vec<&'static str> = these.iter().map(|finding| finding.id).collect();
     ids.dedup();
     match these.first() {

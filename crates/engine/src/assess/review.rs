@@ -7,7 +7,7 @@ use model::time::human;
 use model::{Design, Part};
 use serde::Serialize;
 
-use super::checklist::{asked, path, shown};
+use super::checklist::{asked, path, per, shown};
 use super::finding::{Finding, Found};
 use super::view::{self, View};
 
@@ -83,15 +83,26 @@ fn judge(view: &View<'_>, question: &Question) -> (State, Vec<Said>, Vec<String>
         (false, true) => State::DoesNotArise,
         (false, false) => State::Unanswered,
     };
-    let mut missing: Vec<String> = facts.iter().flat_map(|looked| looked.missing.clone()).collect();
+    let mut missing: Vec<String> = Vec::new();
+    for path in facts.iter().flat_map(|looked| &looked.missing) {
+        if !missing.contains(path) {
+            missing.push(path.clone());
+        }
+    }
     if state == State::Unanswered && missing.is_empty() {
         missing = question.facts.iter().map(|fact| path(&fact.of, &fact.key)).collect();
+        missing.dedup();
     }
-    missing.dedup();
     if state == State::Answered {
         missing.clear();
     }
-    (state, facts.into_iter().flat_map(|looked| looked.said).collect(), missing)
+    let mut from: Vec<Said> = Vec::new();
+    for said in facts.into_iter().flat_map(|looked| looked.said) {
+        if !from.contains(&said) {
+            from.push(said);
+        }
+    }
+    (state, from, missing)
 }
 
 /// Whether nobody has to answer because it is asked of some components only. Where there is no router, nothing answers what
@@ -164,7 +175,7 @@ fn by_kind(part: &Part, key: &str) -> Option<String> {
             Some("it has no copy".into())
         }
         "rpo_typical" => part.duration("lag").or(mode?.rpo_typical).map(human),
-        "rpo_worst" => Some(mode?.rpo_worst.map_or_else(unbounded, human)),
+        "rpo_worst" => mode.map(|_| view::worst_loss(part).map_or_else(unbounded, human)),
         "standby_writable" => mode.map(|mode| mode.secondary_writable.to_string()),
         "lag" => mode?.rpo_typical.map(human),
         "replication" => view::unreplicated(part).then(|| "none: its kind keeps no copies in other regions".into()),
@@ -175,7 +186,7 @@ fn by_kind(part: &Part, key: &str) -> Option<String> {
 /// A key that is not of a component.
 fn top(design: &Design, fact: &Fact) -> Option<String> {
     let (objectives, losses) = (&design.objectives, &design.losses);
-    let money = |rate: model::value::Rate| format!("{} USD/{}", rate.amount.normalize(), human(rate.per));
+    let money = |rate: model::value::Rate| format!("{} USD/{}", rate.amount.normalize(), per(rate.per));
     match (&fact.of, fact.key.as_str()) {
         (Of::Practice, key) => design.practice.get(key).map(shown),
         (Of::Objectives, "rto") => objectives.rto.map(human),

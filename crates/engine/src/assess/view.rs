@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use model::catalogue::{ActName, Mode, Promotion, Scope};
+use model::catalogue::{ActName, Mode, Promotion, Scope, Zones};
 use model::design::{Site, Strategy};
 use model::findings::When;
 use model::topology::Plane;
@@ -205,6 +205,18 @@ pub fn backed_up(part: &Part) -> bool {
     part.answered("backup.every") || part.bool("backup.point_in_time") == Some(true)
 }
 
+/// What the loss of a region can lose of a copy, when something bounds it: as the spec says, where the writer waits rather
+/// than exceed a bound, or as its kind is known to behave.
+pub fn worst_loss(part: &Part) -> Option<Duration> {
+    let said = part.duration("rpo_worst").or_else(|| part.duration("rpo_bound"));
+    said.or_else(|| mode(part)?.rpo_worst)
+}
+
+/// Whether its check is what moves traffic to another region: that of a router, or a health check that stands alone.
+pub fn decides(part: &Part) -> bool {
+    part.kind.has_facet("traffic") || part.kind.name == "aws.route53-health-check"
+}
+
 /// After how long a check or an alarm of this component says that something is wrong, and how that was worked out.
 pub fn detection(part: &Part) -> Option<(Duration, String)> {
     let product = |every: &str, times: &str| {
@@ -219,6 +231,23 @@ pub fn detection(part: &Part) -> Option<(Duration, String)> {
 /// How long promoting it takes when it takes long.
 pub fn promotion(part: &Part) -> Option<Duration> {
     single_writer(part).then(|| part.act(ActName::Promote)).flatten().map(|act| act.p95)
+}
+
+/// A store without a copy is restored, and that is its recovery. So is one of which only a backup is known to be elsewhere.
+pub fn restored(view: &View<'_>, part: &Part) -> bool {
+    let copies = part.sites("backup.sites").unwrap_or_default();
+    let elsewhere = copies.iter().any(|site| view.design.preferred().is_some_and(|preferred| preferred.id != *site));
+    let only_backups = !part.answered("replication") && backed_up(part) && elsewhere;
+    view.several_regions() && counts_as_record(part) && (unreplicated(part) || only_backups)
+}
+
+/// Whether it surely stands in one zone: it says so, it is one machine, or it has to be put into zones and the regions that
+/// serve have one.
+pub fn in_one_zone(view: &View<'_>, part: &Part) -> bool {
+    let machine = part.kind.scope == Scope::Zonal && part.count("peak").unwrap_or(1) == 1;
+    let placed = part.kind.availability.iter().any(|promise| promise.zones == Zones::One);
+    let one = || machine || (placed && view.serving.iter().all(|site| site.zones.len() == 1));
+    part.bool("zones_spread").map_or_else(one, |spread| !spread)
 }
 
 /// How long restoring it takes: as measured, else what the kind says.

@@ -95,6 +95,10 @@ fn away(variant: Option<&Variant<'_>>, part: &Part, price: &Price) -> Decimal {
     let from = |first: Strategy| if strategy >= first { Decimal::ONE } else { Decimal::ZERO };
     match price.category {
         Category::Compute => standing(variant, part),
+        // Who stays may keep backups elsewhere all the same.
+        Category::Backup if part.sites("backup.sites").is_some_and(|sites| sites.contains(&variant.away.id)) => {
+            Decimal::ONE
+        }
         Category::Backup | Category::Security | Category::Drills | Category::Training | Category::Evidence => {
             from(Strategy::BackupRestore)
         }

@@ -226,10 +226,10 @@ mod tests {
         assert_eq!(
             why,
             [
-                "the rates of 2026-11-21 have none",
+                "the rates of 2026-11-22 have none",
                 "`usage.storage` is not in the spec",
                 "it is counted in hour, and its rate is per GB-month",
-                "the rates of 2026-11-21 have none for ap-south-1",
+                "the rates of 2026-11-22 have none for ap-south-1",
             ]
         );
     }

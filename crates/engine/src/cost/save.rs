@@ -89,7 +89,9 @@ fn spot(design: &Design, cost: &Cost) -> Option<Saving> {
         way: Way::Spot,
         components,
         month: None,
-        says: "non-critical standby capacity on spot instances; no rate is known".to_owned(),
+        says: "standby capacity that nothing rests on, on spot instances: no figure, for their price changes by the hour and \
+               no source has one that holds"
+            .to_owned(),
         but: "in a regional loss everybody wants them: never what the objectives rest on".to_owned(),
         source: "seed-001".to_owned(),
     })

@@ -21,6 +21,7 @@ use rust_decimal::prelude::ToPrimitive;
 
 use super::roles::{Acts, Clients, History, Loss, Model, People, Signal, Together};
 use super::spread::{Sourced, Spread};
+use super::summary::Secs;
 
 /// What would never be over.
 const NEVER: Duration = Duration::from_secs(365 * 86_400);
@@ -224,6 +225,12 @@ fn scale(variant: &Variant<'_>, history: &History) -> Together {
         scale.add("infrastructure", history.or(made, Sourced::stated(made)));
     }
     for part in variant.design.in_plane(Plane::Compute).filter(|part| is_critical(part)) {
+        // An image that is in the other region already is not copied when it is needed.
+        let copied =
+            part.at(&variant.away.id).sites("image.sites").is_some_and(|sites| sites.contains(&variant.away.id));
+        if copied && !part.kind.has_facet("capacity") {
+            continue;
+        }
         let standing = variant.standing(part);
         let warm = part.duration("warm_up").map(|warm| Sourced::known(Spread::Always(warm), "the spec's `warm_up`"));
         let begins = match standing {
@@ -358,6 +365,32 @@ pub fn own_losses(variant: &Variant<'_>, history: &History) -> Vec<(ComponentId,
         Some((part.id.clone(), lost(variant, part, history).spread.p95(), allowed))
     };
     variant.records().filter_map(of).collect()
+}
+
+/// What is lost, in 95 of 100 losses at most, of each record that is held against the workload's own objective.
+pub fn losses_of_records(variant: &Variant<'_>, history: &History) -> Vec<(ComponentId, Secs)> {
+    let held = variant.records().filter(|part| part.duration("objectives.rpo").is_none());
+    held.map(|part| (part.id.clone(), Secs(lost(variant, part, history).spread.p95()))).collect()
+}
+
+/// What the loss of the region for good takes along, where nothing but its declared backups is anywhere else: at the 95th
+/// percentile; `None` with the records that have no backup in another region.
+pub fn stays(design: &Design) -> (Option<Duration>, Vec<ComponentId>) {
+    let Some(home) = design.preferred() else { return (None, Vec::new()) };
+    // What Antipode runs itself has its vault at the witness.
+    let vault = |part: &Part| part.kind.runs && part.mentions("backup");
+    let named = |part: &Part| part.sites("backup.sites").is_some_and(|sites| sites.iter().any(|site| *site != home.id));
+    let away = |part: &&Part| vault(part) || named(part);
+    let (kept, alone): (Vec<&Part>, Vec<&Part>) =
+        design.components.iter().filter(|part| is_record(part)).partition(away);
+    if !alone.is_empty() {
+        return (None, alone.iter().map(|part| part.id.clone()).collect());
+    }
+    let age = |part: &&Part| match part.duration("backup.archive_every").or_else(|| part.duration("backup.every")) {
+        Some(every) => every.mul_f64(0.95),
+        None => NEVER,
+    };
+    (Some(kept.iter().map(age).max().unwrap_or_default()), Vec::new())
 }
 
 /// How far a copy is behind: as the spec says, else as its kind is known to be.

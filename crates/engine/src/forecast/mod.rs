@@ -21,7 +21,7 @@ mod tests;
 mod world;
 
 pub use availability::Availability;
-pub use design::{UNNAMED, Variant, is_record, model as model_of, own_losses};
+pub use design::{UNNAMED, Variant, is_record, losses_of_records, model as model_of, own_losses, stays};
 pub use dice::SplitMix;
 pub use roles::{Acts, Clients, Group, History, Loss, Model, People, Signal, Together};
 pub use spread::{Sourced, Spread};

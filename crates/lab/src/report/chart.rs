@@ -188,6 +188,9 @@ fn writes(result: &DrillResult, range: Range) -> Panel {
     panel.shown
 }
 
+/// Samples further apart are not joined: in between nobody stood by, or nobody could ask. Several of the watcher's polls.
+const SILENT: f64 = 1.0;
+
 fn lag(result: &DrillResult, range: Range) -> Panel {
     let samples = &result.timeline.lag;
     let shown = samples.iter().filter(|s| range.has(s.at.get()));
@@ -196,12 +199,16 @@ fn lag(result: &DrillResult, range: Range) -> Panel {
     let mut panel = panel(LAG_TOP, LAG_HEIGHT, peak, 2.0);
     let mut series = Vec::new();
     for (n, writes) in result.timeline.writes.iter().enumerate() {
-        let (mut line, mut pen) = (String::new(), 'M');
+        let (mut line, mut pen, mut before) = (String::new(), 'M', f64::NEG_INFINITY);
         for sample in samples.iter().filter(|s| s.site == writes.site && range.has(s.at.get())) {
             let Some(lag) = sample.lag else {
                 pen = 'M'; // unknown: a gap, not a zero
                 continue;
             };
+            if sample.at.get() - before > SILENT {
+                pen = 'M';
+            }
+            before = sample.at.get();
             let (x, y) = (range.x(sample.at.get()), panel.bottom - lag.get() / panel.peak * LAG_HEIGHT);
             // a lone sample between gaps still shows as a dot
             line.push_str(&format!("{pen}{x:.1} {y:.1}{}", if pen == 'M' { "h.01" } else { "" }));
@@ -377,5 +384,21 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// How often the pen is put down for the lag of each region.
+    fn strokes(result: &DrillResult) -> usize {
+        let range = Range { from: -8.0, to: 50.0 };
+        lag(result, range).series.iter().map(|series| series.line.matches('M').count()).sum()
+    }
+
+    #[test]
+    fn lag_is_not_drawn_where_nobody_could_tell() {
+        let mut result = passed();
+        let before = strokes(&result);
+        let site = result.timeline.lag[0].site.clone();
+        let within = |at: f64| at > -6.0 && at < -4.0;
+        result.timeline.lag.retain(|sample| sample.site != site || !within(sample.at.get()));
+        assert_eq!(strokes(&result), before + 1);
     }
 }

@@ -195,6 +195,9 @@ pub struct Act {
     pub p50: Duration,
     #[serde(deserialize_with = "duration")]
     pub p95: Duration,
+    /// What to do instead where a recovery must not depend on it, if that is another thing than for most kinds.
+    #[serde(default)]
+    pub instead: Option<String>,
     /// Where the times come from: a page, a seed, or `prior: ` and the reason.
     pub source: String,
 }

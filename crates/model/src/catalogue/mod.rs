@@ -19,7 +19,7 @@ pub use kind::{
     Act, ActName, Availability, CallPlane, Category, Charged, Fact, Fence, Home, Kind, Limit, Mode, Price, Promotion,
     ReplicationMode, Scope, Zones,
 };
-pub use page::{kind_section, pages};
+pub use page::{kind_section, pages, place, scope, takes};
 use serde::{Deserialize, Serialize};
 
 /// A documented group of keys that several kinds share.

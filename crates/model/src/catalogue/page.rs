@@ -118,7 +118,8 @@ pub fn kind_section(kind: &Kind) -> String {
     text
 }
 
-fn scope(kind: &Kind) -> String {
+/// Where it lives, in words.
+pub fn scope(kind: &Kind) -> String {
     match (kind.scope, &kind.home) {
         (Scope::Zonal, _) => "a zone".into(),
         (Scope::Regional, _) => "a region".into(),
@@ -157,7 +158,8 @@ fn copies(kind: &Kind) -> String {
     text
 }
 
-fn place(mode: &Mode) -> &'static str {
+/// Where its copies are, in words.
+pub fn place(mode: &Mode) -> &'static str {
     match (mode.cross_region, mode.zones) {
         (true, _) => "other regions",
         (false, true) => "other zones",
@@ -252,7 +254,7 @@ fn prices(kind: &Kind) -> String {
 }
 
 /// What can be written under a key.
-pub(super) fn takes(key: &Key) -> String {
+pub fn takes(key: &Key) -> String {
     let words = key.one_of.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ");
     let one = match key.ty {
         Type::Duration => "a duration, such as `30s`".to_owned(),

@@ -33,7 +33,7 @@ pub const QUESTIONS: [Question; 15] = [
     ),
     question("approved", "In which regions may data of that class be?", "names such as `eu-west-1, eu-central-1`"),
     question("writes", "Must writes be taken in every region, or is one enough?", "`one-region` or `every-region`"),
-    question("conflicts", "Can the business resolve conflicting writes?", "`true` or `false`"),
+    question("conflicts", "Can the business resolve conflicting writes?", "`yes` or `no`"),
     question("team", "How well does the team operate one region?", "`new`, `growing` or `mature`"),
     question("budget", "What may readiness cost?", "money such as `4000 USD/month`"),
     question("downtime", "What does an hour without service cost?", "money such as `2000 USD/h`"),

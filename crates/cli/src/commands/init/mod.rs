@@ -55,8 +55,8 @@ pub struct Init {
     /// Where writes must be taken: one-region or every-region
     #[arg(long, value_name = "WHERE")]
     writes: Option<String>,
-    /// Whether the business can resolve conflicting writes: true or false
-    #[arg(long, value_name = "BOOL")]
+    /// Whether the business can resolve conflicting writes: yes or no
+    #[arg(long, value_name = "YES|NO")]
     conflicts: Option<String>,
     /// How well the team operates one region: new, growing or mature
     #[arg(long, value_name = "HOW")]
@@ -90,6 +90,7 @@ impl Answers {
     }
     fn set(&mut self, name: &'static str, answer: Option<String>) {
         let answer = answer.map(|answer| answer.trim().to_owned()).filter(|answer| !answer.is_empty());
+        let answer = answer.map(|answer| if name == "conflicts" { truth(answer) } else { answer });
         self.0.extend(answer.map(|answer| (name, answer)));
     }
     pub fn platform(&self) -> Platform {
@@ -99,6 +100,15 @@ impl Answers {
     pub fn list(&self, name: &str) -> Vec<&str> {
         let words = self.get(name).unwrap_or_default().split([',', ' ']);
         words.map(str::trim).filter(|word| !word.is_empty()).collect()
+    }
+}
+
+/// A spec takes `true` and `false`; people say yes and no.
+fn truth(answer: String) -> String {
+    match answer.to_lowercase().as_str() {
+        "yes" | "y" => "true".to_owned(),
+        "no" | "n" => "false".to_owned(),
+        _ => answer,
     }
 }
 
@@ -177,6 +187,11 @@ fn refused(question: &ask::Question, answers: &Answers, why: &str) -> Failure {
 /// What is wrong with one answer, in the words of the spec's own checks: a spec with little else in it is checked. Where it
 /// is to run and the regions come along, since others depend on them.
 fn wrong(answers: &Answers, name: &'static str) -> Option<String> {
+    if let ("platform", Some(other)) = (name, answers.get(name)) {
+        // No key of a spec, so no spec refuses it.
+        let known = ["self-hosted", "aws"].contains(&other);
+        return (!known).then(|| format!("it must be `self-hosted` or `aws`, not `{other}`"));
+    }
     let mut alone = Answers::default();
     for name in [name, "platform", "regions", "data-class"] {
         alone.set(name, answers.get(name).map(str::to_owned));
@@ -284,6 +299,7 @@ mod tests {
             ("budget", "a lot"),
             ("downtime", "2000"),
             ("conflicts", "maybe"),
+            ("platform", "shop"),
             ("workload", "Shop #1: {"),
             ("team", "best"),
             ("regions", "eu west: 1"),
@@ -293,6 +309,15 @@ mod tests {
         let whole = everything("aws");
         for question in &ask::QUESTIONS {
             assert_eq!(wrong(&whole, question.name), None, "{}", question.name);
+        }
+    }
+
+    #[test]
+    fn yes_and_no_are_answers() {
+        for (said, meant) in [("yes", true), ("No", false), ("true", true), ("n", false)] {
+            let mut answers = everything("aws");
+            answers.set("conflicts", Some(said.into()));
+            assert_eq!(spec::design(&template::text(&answers)).unwrap().objectives.conflicts, Some(meant), "{said}");
         }
     }
 

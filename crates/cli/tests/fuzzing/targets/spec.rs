@@ -1,5 +1,7 @@
-//! The spec parser: whatever the text, every problem points into it.
+//! The spec parser and the review: whatever the text, every problem and every finding points into it.
 
+use engine::assess::review;
+use model::Date;
 use model::spec::{self, Severity, Span};
 
 pub fn check(bytes: &[u8]) {
@@ -19,6 +21,13 @@ pub fn check(bytes: &[u8]) {
         }
         assert!(spec::CODES.contains(&problem.code), "{} has no page", problem.code);
         assert!(!problem.message.is_empty(), "{} says nothing", problem.code);
+    }
+    if let Some(design) = &checked.design {
+        let lines = text.lines().count().max(1);
+        for finding in review(design, Date::new(2026, 11, 21).expect("a day")).findings {
+            assert!((1..=lines).contains(&finding.line), "{}: line {} of {lines}", finding.id, finding.line);
+            assert!(!finding.says.is_empty(), "{} says nothing", finding.id);
+        }
     }
     // Agents and the controller get the topology as JSON.
     if let Some(topology) = checked.topology {

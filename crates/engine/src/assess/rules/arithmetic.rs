@@ -4,19 +4,23 @@
 use std::time::Duration;
 
 use model::Part;
+use model::catalogue::Zones;
 use model::time::human;
+use model::topology::Plane;
 
 use super::Rule;
 use crate::assess::finding::Found;
 use crate::assess::view::{self, View};
 
 pub const RULES: &[Rule] =
-    &[detection, ttl, promotion, growth, restore, together, lag, worst_lag, lag_alarm, backups, measured];
+    &[detection, ttl, promotion, growth, restore, together, lag, worst_lag, lag_alarm, backups, measured, promised];
 
-/// Detection is over before anything else begins, so it alone must fit.
+/// Detection is over before anything else begins, so it alone must fit. What watches the region for traffic that moves by
+/// itself must fit in any case; anything else, such as an alarm on a backlog, only where nothing is quicker.
 fn detection(view: &View<'_>, out: &mut Vec<Found>) {
     let Some(rto) = view.rto() else { return };
-    for part in view.parts() {
+    let in_time = view.parts().filter_map(view::detection).any(|(time, _)| time <= rto);
+    for part in view.parts().filter(|part| !in_time || view::decides(part)) {
         let Some((time, how)) = view::detection(part).filter(|(time, _)| *time > rto) else { continue };
         let key = if part.answered("check.path") { "check.every" } else { "alarm.period" };
         out.push(Found::about("detection-exceeds-rto", part, key).time("time", time).with("how", how).time("rto", rto));
@@ -61,17 +65,9 @@ fn growth(view: &View<'_>, out: &mut Vec<Found>) {
     }
 }
 
-/// A store without a copy is restored, and that is its recovery. So is one of which only a backup is known to be elsewhere.
-fn recovered_by_restore(view: &View<'_>, part: &Part) -> bool {
-    let copies = part.sites("backup.sites").unwrap_or_default();
-    let elsewhere = copies.iter().any(|site| view.design.preferred().is_some_and(|preferred| preferred.id != *site));
-    let only_backups = !part.answered("replication") && view::backed_up(part) && elsewhere;
-    view.several_regions() && view::counts_as_record(part) && (view::unreplicated(part) || only_backups)
-}
-
 fn restore(view: &View<'_>, out: &mut Vec<Found>) {
     let Some(rto) = view.rto() else { return };
-    for part in view.stores().filter(|part| recovered_by_restore(view, part) && view::backed_up(part)) {
+    for part in view.stores().filter(|part| view::restored(view, part) && view::backed_up(part)) {
         let rto = part.duration("objectives.rto").unwrap_or(rto);
         if let Some(time) = view::restore(part).filter(|time| *time > rto) {
             out.push(Found::about("restore-exceeds-rto", part, "backup").time("time", time).time("rto", rto));
@@ -83,9 +79,11 @@ fn restore(view: &View<'_>, out: &mut Vec<Found>) {
 fn together(view: &View<'_>, out: &mut Vec<Found>) {
     let Some(rto) = view.rto().filter(|_| view.several_regions()) else { return };
     let ours = view.routers().any(|part| part.kind.runs).then_some(view.design.timing.unreachable_after);
-    let detect = view.parts().filter_map(|part| Some(view::detection(part)?.0)).chain(ours).min();
+    let noticed = |part: &Part| Some(view::detection(part)?.0);
+    let deciding = view.parts().filter(|part| view::decides(part)).filter_map(noticed).chain(ours).min();
+    let detect = deciding.or_else(|| view.parts().filter_map(noticed).min());
     let stores = || view.stores().filter(|part| view::counts_as_record(part));
-    let restores = stores().filter(|part| recovered_by_restore(view, part)).filter_map(view::restore);
+    let restores = stores().filter(|part| view::restored(view, part)).filter_map(view::restore);
     let promote = stores().filter_map(view::promotion).chain(restores).max();
     let receiving = view.receiving();
     let growths =
@@ -129,8 +127,7 @@ fn lag(view: &View<'_>, out: &mut Vec<Found>) {
 
 fn worst_lag(view: &View<'_>, out: &mut Vec<Found>) {
     for part in view.stores().filter(|part| asynchronous(part) && view::counts_as_record(part)) {
-        let worst = part.duration("rpo_worst").or_else(|| view::mode(part)?.rpo_worst);
-        let (Some(worst), Some(rpo)) = (worst, rpo(view, part)) else { continue };
+        let (Some(worst), Some(rpo)) = (view::worst_loss(part), rpo(view, part)) else { continue };
         if worst > rpo {
             let found =
                 Found::about("worst-lag-exceeds-rpo", part, "replication").time("worst", worst).time("rpo", rpo);
@@ -148,15 +145,41 @@ fn lag_alarm(view: &View<'_>, out: &mut Vec<Found>) {
     }
 }
 
+/// What point-in-time recovery lacks at worst: the last restorable moment is up to five minutes old
+/// (<https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_PIT.html>).
+const BEHIND_THE_LOG: Duration = Duration::from_secs(300);
+
 /// What comes back from a backup loses what was written since; the log that is archived between backups counts.
 fn backups(view: &View<'_>, out: &mut Vec<Found>) {
-    for part in view.stores().filter(|part| recovered_by_restore(view, part)) {
-        let between = part.duration("backup.archive_every").or_else(|| part.duration("backup.every"));
+    for part in view.stores().filter(|part| view::restored(view, part)) {
+        let log = (part.bool("backup.point_in_time") == Some(true)).then_some(BEHIND_THE_LOG);
+        let between = part.duration("backup.archive_every").or(log).or_else(|| part.duration("backup.every"));
         let (Some(every), Some(rpo)) = (between, rpo(view, part)) else { continue };
         if every > rpo {
             let key = if part.answered("backup.archive_every") { "backup.archive_every" } else { "backup.every" };
             out.push(Found::about("backup-interval-exceeds-rpo", part, key).time("every", every).time("rpo", rpo));
         }
+    }
+}
+
+/// What is promised of one zone, of what stands in one. Where several regions serve, the others answer meanwhile.
+fn promised(view: &View<'_>, out: &mut Vec<Found>) {
+    let runs =
+        |part: &&Part| matches!(part.plane(), Plane::Compute | Plane::Data) && !part.kind.availability.is_empty();
+    let needed = |part: &&Part| part.bool("critical") != Some(false);
+    for part in view.parts().filter(|part| runs(part) && needed(part) && !view.active_active()) {
+        let own = part.percent("objectives.availability");
+        let Some(objective) = own.or(view.design.objectives.availability) else { continue };
+        if !view::in_one_zone(view, part) {
+            continue;
+        }
+        let promise = part.kind.availability.iter().find(|promise| promise.zones == Zones::One);
+        if promise.is_some_and(|promise| promise.percent >= objective) {
+            continue;
+        }
+        let words = promise.map_or_else(|| "nothing".to_owned(), |promise| format!("{}%", promise.percent));
+        let found = Found::about("availability-above-promise", part, "").with("promise", words);
+        out.push(found.with("availability", format!("{objective}%")));
     }
 }
 

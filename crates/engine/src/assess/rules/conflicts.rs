@@ -58,6 +58,9 @@ fn ownership(view: &View<'_>, out: &mut Vec<Found>) {
         if owned && !part.answered("promote") {
             out.push(Found::about("ownership-transfer-unsaid", part, "promote").unsaid());
         }
+        if owned && !part.answered("owned_by") {
+            out.push(Found::about("owner-unsaid", part, "owned_by").unsaid());
+        }
     }
 }
 

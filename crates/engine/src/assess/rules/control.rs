@@ -136,7 +136,7 @@ fn witness(view: &View<'_>, out: &mut Vec<Found>) {
 fn accounts(view: &View<'_>, out: &mut Vec<Found>) {
     let cloud = view.parts().any(|part| part.kind.name.starts_with("aws."));
     let named = view.design.aws.as_ref().is_some_and(|aws| aws.account.is_some());
-    if cloud && !named && view.regions.iter().all(|site| site.account.is_none()) {
+    if cloud && !named && view.several_regions() && view.regions.iter().all(|site| site.account.is_none()) {
         out.push(Found::new("accounts-undefined", "aws"));
     }
 }

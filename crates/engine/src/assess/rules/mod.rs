@@ -9,6 +9,7 @@ mod data;
 mod places;
 mod practice;
 mod residency;
+mod services;
 mod traffic;
 
 use super::finding::Found;
@@ -27,6 +28,7 @@ pub fn all() -> impl Iterator<Item = Rule> {
         places::RULES,
         practice::RULES,
         residency::RULES,
+        services::RULES,
         traffic::RULES,
     ]
     .into_iter()

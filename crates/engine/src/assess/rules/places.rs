@@ -56,7 +56,9 @@ fn needed(view: &View<'_>, out: &mut Vec<Found>) {
     for part in view.parts() {
         for need in part.needs.iter().filter_map(|need| view.part(need)) {
             let elsewhere = part.sites.iter().any(|site| !need.is_in(site));
-            if !need.sites.is_empty() && elsewhere {
+            // Of a secret or a key in one region another finding says more.
+            let told = need.kind.has_facet("secret") || need.kind.has_facet("keys");
+            if !need.sites.is_empty() && elsewhere && !told {
                 users.entry(&need.id).or_default().push(format!("`{}`", part.id));
             }
         }
@@ -64,7 +66,8 @@ fn needed(view: &View<'_>, out: &mut Vec<Found>) {
     for (id, users) in users {
         let Some(part) = view.part(id) else { continue };
         let found = Found::about("single-point-of-failure", part, "sites").sites(&part.sites);
-        out.push(found.with("users", listed(&users)));
+        let need = if users.len() == 1 { "needs" } else { "need" };
+        out.push(found.with("users", listed(&users)).with("need", need));
     }
 }
 

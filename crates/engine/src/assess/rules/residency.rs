@@ -68,7 +68,10 @@ fn undefined(view: &View<'_>, out: &mut Vec<Found>) {
     let class = view.design.objectives.data_class.as_deref();
     let holds = view.stores().any(|part| part.answered("holds"));
     let what = match class {
-        None if !holds && view.stores().next().is_some() => "no class of data is named".to_owned(),
+        // Data of one region goes nowhere.
+        None if !holds && view.stores().next().is_some() && view.several_regions() => {
+            "no class of data is named".to_owned()
+        }
         Some(class) if view.approved(class).is_none() => format!("nothing says where `{class}` data may be"),
         _ => return,
     };

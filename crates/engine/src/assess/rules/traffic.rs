@@ -25,7 +25,8 @@ fn promotion(view: &View<'_>, out: &mut Vec<Found>) {
     for part in view.stores().filter(|part| view::record(part)) {
         let moved_to = view::single_writer(part)
             || (part.sites.len() > 1 && !part.answered("replication") && view::replicable(part));
-        if moved_to && !part.answered("promote") {
+        // `none` is an answer, and the wrong one: the copy stays read-only.
+        if moved_to && matches!(part.word("promote"), None | Some("none")) {
             out.push(
                 Found::about("dns-failover-without-promotion", part, "promote").with("traffic", router.id.as_str()),
             );

@@ -35,9 +35,9 @@ pub struct Candidate {
     /// The 95th percentile; `None`: more than one in twenty losses is never recovered from.
     #[serde(serialize_with = "seconds")]
     pub rto: Option<Duration>,
-    /// The 95th percentile of what is lost.
-    #[serde(serialize_with = "in_seconds")]
-    pub rpo: Duration,
+    /// The 95th percentile of what is lost; `None`: everything, for nothing of it is anywhere else.
+    #[serde(serialize_with = "seconds")]
+    pub rpo: Option<Duration>,
     /// Of components with a recovery point objective of their own: the 95th percentile of what is lost, and the objective.
     #[serde(serialize_with = "of_components")]
     pub own: Vec<(ComponentId, Duration, Duration)>,
@@ -60,10 +60,6 @@ fn seconds<S: Serializer>(time: &Option<Duration>, to: S) -> Result<S::Ok, S::Er
     time.map(Secs).serialize(to)
 }
 
-fn in_seconds<S: Serializer>(time: &Duration, to: S) -> Result<S::Ok, S::Error> {
-    Secs(*time).serialize(to)
-}
-
 fn of_components<S: Serializer>(own: &[(ComponentId, Duration, Duration)], to: S) -> Result<S::Ok, S::Error> {
     #[derive(Serialize)]
     struct Own<'a> {
@@ -82,6 +78,9 @@ fn of_components<S: Serializer>(own: &[(ComponentId, Duration, Duration)], to: S
 pub struct Forbidden {
     pub objective: Objective,
     pub why: String,
+    /// What the spec asks for, and what it would have to ask for instead; empty where nothing has to give.
+    pub needed: String,
+    pub relaxed: String,
     /// A decision of the design would mend it; no objective has to give.
     pub mends: bool,
 }
@@ -117,6 +116,8 @@ impl Objective {
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct Miss {
     pub objective: Objective,
+    /// Whose objective it is, where it is not the workload's.
+    pub component: Option<ComponentId>,
     pub needed: String,
     pub forecast: String,
     /// `forecast RTO p95 41m > 30m`.
@@ -134,13 +135,36 @@ pub struct Rejected {
     pub why: String,
 }
 
-/// What would have to give.
+/// What would have to give, if the design stays as it is.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct Relax {
     pub objective: Objective,
+    pub component: Option<ComponentId>,
+    /// What is needed now; empty where the design has to say something first.
     pub from: String,
+    /// What the nearest strategy reaches.
     pub to: String,
     pub why: String,
+    /// What makes it so: the longest parts of the recovery, or what is the furthest behind.
+    pub because: Option<String>,
+}
+
+impl Relax {
+    /// `RTO from 5m to 12m`, or what is to be decided.
+    pub fn says(&self) -> String {
+        let Self { from, to, why, .. } = self;
+        let of = self.component.as_ref().map_or(String::new(), |component| format!(" of {component}"));
+        let name = format!("{}{of}", self.objective.name());
+        match (from.is_empty(), self.objective, to.as_str()) {
+            (true, ..) => format!("{name}: {why}; declare one"),
+            (false, Objective::Design, _) => format!("{name}: {why}; it would have to be `{to}`, not `{from}`"),
+            (false, Objective::Residency, _) => format!("{name}: {why}; {to}"),
+            (false, Objective::Rto, "never") | (false, Objective::Rpo, EVERYTHING) => {
+                format!("{name}: {why}; no number would do")
+            }
+            (false, ..) => format!("{name} from {from} to {to}"),
+        }
+    }
 }
 
 #[derive(Clone, PartialEq, Debug, Serialize)]
@@ -164,6 +188,7 @@ impl Candidate {
                 Some(rto) => misses.push(longer(Objective::Rto, "forecast RTO p95", rto, needed)),
                 None => misses.push(Miss {
                     objective: Objective::Rto,
+                    component: None,
                     needed: human(needed),
                     forecast: "never".to_owned(),
                     why: format!("forecast RTO p95 never > {}", human(needed)),
@@ -171,11 +196,23 @@ impl Candidate {
                 }),
             }
         }
-        if let Some(needed) = wanted.rpo.filter(|needed| self.rpo > *needed) {
-            misses.push(longer(Objective::Rpo, "forecast RPO p95", self.rpo, needed));
+        match (wanted.rpo, self.rpo) {
+            (Some(needed), Some(rpo)) if rpo > needed => {
+                misses.push(longer(Objective::Rpo, "forecast RPO p95", rpo, needed));
+            }
+            (Some(needed), None) => misses.push(Miss {
+                objective: Objective::Rpo,
+                component: None,
+                needed: human(needed),
+                forecast: EVERYTHING.to_owned(),
+                why: format!("forecast RPO p95 {EVERYTHING} > {}", human(needed)),
+                excess: None,
+            }),
+            _ => {}
         }
         for (component, lost, allowed) in self.own.iter().filter(|(_, lost, allowed)| lost > allowed) {
-            misses.push(longer(Objective::Rpo, &format!("{component}: forecast RPO p95"), *lost, *allowed));
+            let miss = longer(Objective::Rpo, &format!("{component}: forecast RPO p95"), *lost, *allowed);
+            misses.push(Miss { component: Some(component.clone()), ..miss });
         }
         if let (Some(needed), Some(added)) = (wanted.added_latency, self.added_latency)
             && added > needed
@@ -190,6 +227,7 @@ impl Candidate {
         if let Some(needed) = wanted.availability.filter(|needed| self.availability < *needed) {
             misses.push(Miss {
                 objective: Objective::Availability,
+                component: None,
                 needed: format!("{needed}%"),
                 forecast: format!("{}%", self.availability),
                 why: format!("forecast availability {}% < {needed}%", self.availability),
@@ -199,6 +237,7 @@ impl Candidate {
         if let Some(needed) = wanted.budget.filter(|needed| self.month > *needed) {
             misses.push(Miss {
                 objective: Objective::Budget,
+                component: None,
                 needed: format!("{needed}/month"),
                 forecast: format!("{}/month", self.month.cents()),
                 why: format!("{}/month > {needed}/month", self.month.cents()),
@@ -207,8 +246,9 @@ impl Candidate {
         }
         let forbidden = self.forbidden.iter().map(|forbidden| Miss {
             objective: forbidden.objective,
-            needed: String::new(),
-            forecast: String::new(),
+            component: None,
+            needed: forbidden.needed.clone(),
+            forecast: forbidden.relaxed.clone(),
             why: forbidden.why.clone(),
             excess: forbidden.mends.then_some(0.0),
         });
@@ -217,9 +257,13 @@ impl Candidate {
     }
 }
 
+/// What is lost where no copy and no backup is anywhere else.
+pub const EVERYTHING: &str = "everything";
+
 fn longer(objective: Objective, what: &str, forecast: Duration, needed: Duration) -> Miss {
     Miss {
         objective,
+        component: None,
         needed: human(needed),
         forecast: human(forecast),
         why: format!("{what} {} > {}", human(forecast), human(needed)),
@@ -257,12 +301,6 @@ pub fn choose(candidates: &[Candidate], wanted: &Wanted) -> Choice {
 
 /// The fewest objectives that cannot be relaxed, then the least off in all; of equals the simplest.
 fn nearest<'a>(missed: &'a [(&'a Candidate, Vec<Miss>)]) -> Option<(&'a Candidate, &'a [Miss])> {
-    let off = |misses: &[Miss]| {
-        let hard = misses.iter().filter(|miss| miss.excess.is_none()).count();
-        // Twice one objective is as far off as four thirds of three: logarithms of the ratios add up.
-        let soft: f64 = misses.iter().filter_map(|miss| miss.excess).map(f64::ln_1p).sum();
-        (hard, soft)
-    };
     // The first of equals is the simplest.
     let best = missed.iter().min_by(|(_, one), (_, other)| {
         let (one, other) = (off(one), off(other));
@@ -271,9 +309,34 @@ fn nearest<'a>(missed: &'a [(&'a Candidate, Vec<Miss>)]) -> Option<(&'a Candidat
     best.map(|(candidate, misses)| (*candidate, misses.as_slice()))
 }
 
+/// How far off in all: objectives that cannot be relaxed, those that the design can mend, and how far the others are.
+pub(super) fn off(misses: &[Miss]) -> (usize, f64) {
+    let hard = misses.iter().filter(|miss| miss.excess.is_none()).count();
+    // Twice one objective is as far off as four thirds of three: logarithms of the ratios add up.
+    let soft: f64 = misses.iter().filter_map(|miss| miss.excess).map(f64::ln_1p).sum();
+    (hard, soft)
+}
+
+/// Whether the one is further off than the other, by more than chance.
+pub(super) fn worse(one: &[Miss], other: &[Miss]) -> bool {
+    const CHANCE: f64 = 0.02;
+    let (a, b) = (off(one), off(other));
+    match a.0.cmp(&b.0) {
+        std::cmp::Ordering::Equal => a.1 > b.1 + CHANCE || (a.1 > b.1 - CHANCE && one.len() > other.len()),
+        by_number => by_number.is_gt(),
+    }
+}
+
 impl Miss {
-    fn relax(&self) -> Relax {
-        Relax { objective: self.objective, from: self.needed.clone(), to: self.forecast.clone(), why: self.why.clone() }
+    pub(super) fn relax(&self) -> Relax {
+        Relax {
+            objective: self.objective,
+            component: self.component.clone(),
+            from: self.needed.clone(),
+            to: self.forecast.clone(),
+            why: self.why.clone(),
+            because: None,
+        }
     }
 }
 
@@ -300,7 +363,7 @@ mod tests {
         let make = |(strategy, (rto, rpo, cost)): (Strategy, (u64, u64, i64))| Candidate {
             strategy,
             rto: Some(minutes(rto)),
-            rpo: minutes(rpo),
+            rpo: Some(minutes(rpo)),
             own: Vec::new(),
             availability: 99.9 + 0.09 * f64::from(strategy as u8) / 5.0,
             added_latency: Some(Duration::from_millis(40)),
@@ -354,7 +417,8 @@ mod tests {
         let mut ladder = ladder();
         for candidate in &mut ladder[1..] {
             let why = "us-west-2 is not approved for regulated data".into();
-            candidate.forbidden.push(Forbidden { objective: Objective::Residency, why, mends: false });
+            let (needed, relaxed) = ("us-east-1".into(), "us-west-2 too".into());
+            candidate.forbidden.push(Forbidden { objective: Objective::Residency, why, needed, relaxed, mends: false });
         }
         let wanted = Wanted { rto: Some(minutes(60)), ..Wanted::default() };
         let choice = choose(&ladder, &wanted);
@@ -362,7 +426,8 @@ mod tests {
     }
 
     fn no() -> Forbidden {
-        Forbidden { objective: Objective::Design, why: "no".into(), mends: false }
+        let (needed, relaxed) = ("a".into(), "b".into());
+        Forbidden { objective: Objective::Design, why: "no".into(), needed, relaxed, mends: false }
     }
 
     fn candidates() -> impl Chance<Value = Vec<Candidate>> {
@@ -377,7 +442,7 @@ mod tests {
                     Candidate {
                         strategy,
                         rto: (!never).then(|| minutes(rto)),
-                        rpo: minutes(rpo),
+                        rpo: Some(minutes(rpo)),
                         own: Vec::new(),
                         availability: 100.0 - less,
                         added_latency: Some(Duration::from_millis(far)),

@@ -3,22 +3,28 @@
 
 mod choose;
 mod matrix;
+mod mend;
 #[cfg(test)]
 mod tests;
 
 use std::time::Duration;
 
 use model::design::{Strategy, Survives, Writes};
+use model::time::human;
 use model::value::Rate;
-use model::{Design, Rates, Usd};
+use model::{ComponentId, Design, Rates, SiteId, Usd};
 use serde::Serialize;
 
-pub use choose::{Candidate, Choice, Forbidden, Miss, Objective, Rejected, Relax, Wanted, choose};
+pub use choose::{Candidate, Choice, EVERYTHING, Forbidden, Miss, Objective, Rejected, Relax, Wanted, choose};
 pub use matrix::{Answer, row, title};
+pub use mend::{Change, Mended};
 
 use crate::cost::{BreakEven, Cost, Losses, bill, break_even, price};
 use crate::forecast::availability::{self, Availability, Yearly, sooner};
-use crate::forecast::{Forecast, History, Secs, Sourced, Variant, forecast, is_record, model_of, own_losses};
+use crate::forecast::{
+    Forecast, History, Secs, Sourced, Variant, forecast, is_record, losses_of_records, model_of, own_losses,
+    stays as left_behind,
+};
 
 /// How each strategy would do.
 #[derive(Clone, PartialEq, Debug, Serialize)]
@@ -30,6 +36,11 @@ pub struct Considered {
     pub cost: Cost,
     /// What losses of a region cost in a year, by the spec's own figures.
     pub losses_a_year: Option<Usd>,
+    /// What each record without an objective of its own loses, at the 95th percentile.
+    #[serde(skip)]
+    pub behind: Vec<(ComponentId, Secs)>,
+    /// What the loss of the region for good takes along; only of the strategy that stays.
+    pub lost_for_good: Option<String>,
     /// Against the strategy before it.
     pub break_even: Option<BreakEven>,
 }
@@ -43,6 +54,8 @@ pub struct StrategyAssessment {
     pub verdict: String,
     /// Where the time goes in the one that was chosen, or is the nearest: `of 34m, decide takes 20m and detect 11m`.
     pub slowest: Option<String>,
+    /// Where no strategy meets every objective: the changes of the design that would let one, or come nearer.
+    pub mended: Option<Mended>,
     pub considered: Vec<Considered>,
     /// The questions of seed 003 section 20, from the spec.
     pub answers: Vec<Answer>,
@@ -73,15 +86,25 @@ pub fn strategies(design: &Design, rates: &Rates, history: &History, effort: Eff
         considered.push(next);
     }
     let candidates: Vec<Candidate> = considered.iter().map(|one| one.candidate.clone()).collect();
-    let choice = choose(&candidates, &wanted);
+    let mut choice = choose(&candidates, &wanted);
+    let from = mend::From { rates, history, effort };
+    let mut mended = None;
+    if let Some(nearest) = choice.nearest {
+        let reached = mend::Reached::of(design, nearest, &wanted, &from);
+        choice.relax = reached.misses.iter().map(|miss| reached.relax(miss, &wanted)).collect();
+        mended = mend::mended(design, &wanted, reached, &considered, &from);
+    }
     let verdict = verdict(design.strategy, &choice, &candidates, &wanted);
     let best = choice.chosen.or(choice.nearest);
     let forecast =
         considered.iter().find(|one| Some(one.candidate.strategy) == best).and_then(|one| one.forecast.as_ref());
     let slowest = forecast.and_then(slowest);
     let answers = matrix::answers(design);
-    StrategyAssessment { declared: design.strategy, choice, verdict, slowest, considered, answers }
+    StrategyAssessment { declared: design.strategy, choice, verdict, slowest, mended, considered, answers }
 }
+
+/// Components named in one sentence.
+const FEW: usize = 4;
 
 /// The two longest parts of a recovery at the 95th percentile.
 fn slowest(forecast: &Forecast) -> Option<String> {
@@ -149,8 +172,8 @@ fn consider(design: &Design, strategy: Strategy, rates: &Rates, history: &Histor
         .map(|variant| forecast(&model_of(variant, history), effort.samples, effort.seed));
     let cost = price(&bill(design, Some(strategy)), rates);
     let (rto, rpo) = match &forecast {
-        Some(forecast) => (forecast.rto.p95, forecast.rpo.p95.unwrap_or_default()),
-        None => (Some(Secs(stays(design))), Secs::default()),
+        Some(forecast) => (forecast.rto.p95, Some(forecast.rpo.p95.unwrap_or_default().0)),
+        None => (Some(Secs(stays(design))), at_home(design)),
     };
     let availability = yearly(design, away(forecast.as_ref()));
     let a_year = rust_decimal::Decimal::try_from(availability.losses_a_year).unwrap_or_default();
@@ -158,7 +181,7 @@ fn consider(design: &Design, strategy: Strategy, rates: &Rates, history: &Histor
         candidate: Candidate {
             strategy,
             rto: rto.map(|secs| secs.0),
-            rpo: rpo.0,
+            rpo,
             own: variant.as_ref().filter(|_| moves).map_or_else(Vec::new, |variant| own_losses(variant, history)),
             availability: availability.percent,
             added_latency: variant.as_ref().and_then(added_latency),
@@ -167,6 +190,8 @@ fn consider(design: &Design, strategy: Strategy, rates: &Rates, history: &Histor
             priced: cost.is_whole(),
             forbidden: forbidden(design, strategy, variant.as_ref()),
         },
+        behind: variant.as_ref().filter(|_| moves).map_or_else(Vec::new, |variant| losses_of_records(variant, history)),
+        lost_for_good: (!moves).then(|| lost_for_good(design)),
         losses_a_year: loss(design, forecast.as_ref()).map(|loss| loss * a_year),
         forecast,
         availability,
@@ -179,6 +204,33 @@ fn consider(design: &Design, strategy: Strategy, rates: &Rates, history: &Histor
 fn stays(design: &Design) -> Duration {
     let what = if design.objectives.survives == Some(Survives::Zone) { "zone.failover" } else { "region.outage" };
     Sourced::stated(what).spread.p95()
+}
+
+/// What a workload that stays loses: nothing with a zone; with its region whatever is nowhere else.
+fn at_home(design: &Design) -> Option<Duration> {
+    if design.objectives.survives == Some(Survives::Zone) { Some(Duration::ZERO) } else { left_behind(design).0 }
+}
+
+/// The same in words.
+fn lost_for_good(design: &Design) -> String {
+    let home = design.preferred().map_or("the region", |home| home.id.as_str());
+    let (lost, alone) = left_behind(design);
+    match (lost, alone.as_slice()) {
+        (Some(lost), _) if lost.is_zero() => "there is no data to lose".to_owned(),
+        (Some(lost), _) => format!(
+            "the loss of {home} for good loses everything since the last backup elsewhere, {} at the 95th percentile",
+            human(lost)
+        ),
+        (None, alone) => {
+            let named: Vec<&str> = alone.iter().take(FEW).map(|id| id.as_str()).collect();
+            let more = alone.len().saturating_sub(FEW);
+            let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+            format!(
+                "not recoverable if {home} is lost for good: no copy in another region of {}{more}",
+                named.join(", ")
+            )
+        }
+    }
 }
 
 /// A year with this recovery. In one zone, its loss is a loss of everything.
@@ -232,27 +284,59 @@ fn latency(design: &Design, strategy: Strategy) -> Option<Duration> {
 
 fn forbidden(design: &Design, strategy: Strategy, variant: Option<&Variant<'_>>) -> Vec<Forbidden> {
     let mut why = Vec::new();
-    let mut no = |objective, text: String| why.push(Forbidden { objective, why: text, mends: false });
+    let mut no = |objective, text: String, needed: &str, relaxed: &str| {
+        let (needed, relaxed) = (needed.to_owned(), relaxed.to_owned());
+        why.push(Forbidden { objective, why: text, needed, relaxed, mends: false });
+    };
     if strategy == Strategy::SingleRegion {
         if matrix::survives_region(design) {
-            no(Objective::Design, "the loss of a region is to be survived".to_owned());
+            no(
+                Objective::Design,
+                "the loss of a region is to be survived".to_owned(),
+                "survives: region",
+                "survives: zone",
+            );
         }
     } else if let (Some(variant), Some(class)) = (variant, design.objectives.data_class.as_deref())
         && !design.approved(class, &variant.away.id)
     {
-        no(Objective::Residency, format!("{} is not approved for {class} data", variant.away.id));
+        let approved = design.residency.get(class).into_iter().flatten().map(SiteId::as_str).collect::<Vec<_>>();
+        no(
+            Objective::Residency,
+            format!("{} is not approved for {class} data", variant.away.id),
+            &format!(
+                "{class} data in {}",
+                if approved.is_empty() { "no region".to_owned() } else { approved.join(", ") }
+            ),
+            "approve it, or recover in another region that is",
+        );
     }
     if strategy != Strategy::ActiveActive {
         if design.objectives.writes == Some(Writes::EveryRegion) {
-            no(Objective::Design, "writes must be taken in every region".to_owned());
+            no(
+                Objective::Design,
+                "writes must be taken in every region".to_owned(),
+                "writes: every-region",
+                "writes: one-region",
+            );
         }
         return why;
     }
     if design.objectives.conflicts == Some(false) {
-        no(Objective::Design, "the business cannot live with conflicting writes".to_owned());
+        no(
+            Objective::Design,
+            "the business cannot live with conflicting writes".to_owned(),
+            "conflicts: false",
+            "conflicts: true",
+        );
     }
     if design.practice.word("team.maturity") == Some("new") {
-        no(Objective::Design, "the team is new to operating even one region".to_owned());
+        no(
+            Objective::Design,
+            "the team is new to operating even one region".to_owned(),
+            "team.maturity: new",
+            "team.maturity: mature",
+        );
     }
     let open = design.components.iter().filter(|part| is_record(part)).filter(|part| {
         let single = part.word("writers") == Some("single") || part.word("conflicts") == Some("single-writer");
@@ -261,7 +345,8 @@ fn forbidden(design: &Design, strategy: Strategy, variant: Option<&Variant<'_>>)
     let open: Vec<&str> = open.map(|part| part.id.as_str()).collect();
     if !open.is_empty() {
         let text = format!("several regions would write {}, and no conflict strategy is declared", open.join(", "));
-        why.push(Forbidden { objective: Objective::Design, why: text, mends: true });
+        let (needed, relaxed) = (String::new(), String::new());
+        why.push(Forbidden { objective: Objective::Design, why: text, needed, relaxed, mends: true });
     }
     why
 }

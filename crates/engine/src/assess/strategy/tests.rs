@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use model::SiteId;
+use model::{SiteId, Value};
 
 use super::*;
 
@@ -63,6 +63,19 @@ fn seed_004_is_not_recovered_in_two_minutes_and_traffic_promotes_nothing() {
     let by_people = |cited: &crate::forecast::Cited| cited.act == "promote · db" && cited.source.contains("by hand");
     assert!(forecast.sources.iter().any(by_people), "{:#?}", forecast.sources);
     assert!(forecast.rpo.p95.unwrap().0 > minutes(60), "files are backed up once a day");
+}
+
+#[test]
+fn an_image_that_is_in_the_other_region_is_not_copied_in_a_recovery() {
+    let copies = |design: &Design| {
+        let forecast = as_declared(design, &History::default(), FEWEST).unwrap();
+        forecast.sources.iter().any(|cited| cited.act.ends_with("· ami"))
+    };
+    let mut design = example("ha-webapp");
+    assert!(!copies(&design));
+    let ami = design.components.iter_mut().find(|part| part.id.as_str() == "ami").unwrap();
+    ami.values.set("image.sites", Value::List(vec![Value::Text("ap-south-1".to_owned())]));
+    assert!(copies(&design));
 }
 
 #[test]
@@ -188,4 +201,67 @@ fn no_forecast_of_an_example_turns_in_a_circle() {
             assert!(forecast.decisions < 60, "{name}: {}", forecast.decisions);
         }
     }
+}
+
+#[test]
+fn what_is_to_be_relaxed_has_the_number_that_is_reached_and_what_makes_it_so() {
+    let assessed = of(&example("ha-webapp"));
+    let relax = |objective| assessed.choice.relax.iter().find(|relax| relax.objective == objective).unwrap();
+    let rpo = relax(Objective::Rpo);
+    assert_eq!(rpo.from, "10s");
+    assert!(rpo.because.as_deref().unwrap().starts_with("files loses 15m"), "{rpo:?}");
+    // Whoever takes the loss beforehand is not asked during the failover.
+    let rto = relax(Objective::Rto);
+    assert!(rto.because.as_deref().unwrap().starts_with("with the loss accepted beforehand"), "{rto:?}");
+    let asked = misses(&assessed, assessed.choice.nearest.unwrap());
+    assert!(!asked.contains(&format!("RTO p95 {} >", rto.to)), "{asked} and {rto:?}");
+    assert_eq!(rto.says(), format!("RTO from 2m to {}", rto.to));
+}
+
+#[test]
+fn changes_of_the_design_are_told_with_what_they_bring_and_none_is_idle() {
+    let assessed = of(&example("xyz-webserver"));
+    let mended = assessed.mended.expect("snapshots once a day and two alarms of five minutes can be bettered");
+    assert!(mended.changes[0].write == "kind: aws.drs", "{mended:#?}");
+    assert!(mended.changes.iter().any(|change| change.write.starts_with("check.every: 10s")), "{mended:#?}");
+    let rto: Vec<_> = mended.changes.iter().map(|change| change.rto.unwrap().0).collect();
+    assert!(rto.is_sorted_by(|before, after| before >= after), "{rto:?}");
+    assert!(mended.relax.iter().all(|relax| relax.objective == Objective::Rto), "{:?}", mended.relax);
+}
+
+#[test]
+fn an_objective_that_a_change_of_the_design_meets_needs_no_relaxing() {
+    let mut design = example("xyz-webserver");
+    design.objectives.rto = Some(minutes(40));
+    design.objectives.availability = None;
+    let assessed = of(&design);
+    assert_eq!(assessed.choice.chosen, None, "a disk that is restored takes an hour and more");
+    let mended = assessed.mended.expect("a copy that stands there takes minutes");
+    assert_eq!(mended.relax, [], "{mended:#?}");
+    assert!(mended.strategy >= Strategy::PilotLight);
+    design.objectives.rto = Some(minutes(10_000));
+    design.objectives.rpo = Some(minutes(10_000));
+    let assessed = of(&design);
+    assert!(assessed.choice.chosen.is_some() && assessed.mended.is_none(), "nothing is to be changed");
+}
+
+#[test]
+fn who_stays_is_told_what_the_loss_of_the_region_takes_along() {
+    let stays = |design: &Design| with(design, FEWEST).considered[0].clone();
+    let shop = stays(&example("storefront"));
+    assert_eq!(shop.candidate.rpo, None);
+    let says = shop.lost_for_good.unwrap();
+    assert_eq!(
+        says,
+        "not recoverable if us-east-1 is lost for good: no copy in another region of orders, sessions, stock, images"
+    );
+    let page = stays(&example("xyz-webserver"));
+    assert_eq!(
+        page.candidate.rpo,
+        Some(minutes(24 * 60 * 95 / 100)),
+        "a backup every day is copied to the other region"
+    );
+    let mut zone = example("storefront");
+    zone.objectives.survives = Some(Survives::Zone);
+    assert_eq!(stays(&zone).candidate.rpo, Some(Duration::ZERO), "the region is not asked about");
 }

@@ -160,3 +160,51 @@ fn the_sum_names_its_parts() {
     let says = "detection (not known), then the longer of promotion 20m and growing (not known), then cached answers 11m make 31m; the RTO is 30m";
     assert_eq!(found.says, says);
 }
+
+/// A backlog may grow for an hour before somebody is woken; the region's own check is what must be quick.
+#[test]
+fn a_slow_alarm_beside_a_quick_check_is_no_detection() {
+    let quick = "{ path: /ready, every: 10s, failures: 3, depth: deep }";
+    let slow = "{ on: backlog, period: 1h, evaluations: 2 }";
+    let with = |check: &str, alarm: &str| {
+        let www = format!("{{ kind: aws.route53, policy: failover, check: {check} }}");
+        format!("components: {{ www: {www}, work: {{ kind: aws.sqs, alarm: {alarm} }} }}")
+    };
+    let late = |fragment: &str| super::ids(fragment).contains("detection-exceeds-rto");
+    assert!(!late(&with(quick, slow)));
+    assert!(late(&with("{ path: /ready, every: 11m, failures: 3 }", "{ on: errors, period: 1m, evaluations: 2 }")));
+    assert!(late(&with("{ depth: deep }", slow)), "nothing else would notice");
+}
+
+/// The load balancer sees a dead instance sooner than Route 53 sees a dead region; the move waits for the latter.
+#[test]
+fn the_sum_counts_the_check_that_moves_the_traffic() {
+    let fragment = "objectives: { rto: 2m, rpo: 1m }
+components:
+  www: { kind: aws.route53, policy: failover, ttl: 60s, check: { path: /, every: 30s, failures: 3 } }
+  lb: { kind: aws.alb, check: { path: /, every: 10s, failures: 2 } }";
+    let found = only(fragment, "steps-together-exceed-rto");
+    assert_eq!(found.numbers["detect"], "1m 30s");
+}
+
+/// Aurora PostgreSQL lets the writer wait rather than be further ahead than `rds.global_db_rpo`.
+#[test]
+fn a_writer_that_waits_bounds_the_loss() {
+    let with = |bound: &str| {
+        format!("components: {{ db: {{ kind: aws.aurora-global, system_of_record: true, rpo_bound: {bound} }} }}")
+    };
+    assert_eq!(only(&with("61s"), "worst-lag-exceeds-rpo").numbers["worst"], "1m 1s");
+    assert!(!super::ids(&with("60s")).contains("worst-lag-exceeds-rpo"));
+}
+
+#[test]
+fn a_log_between_backups_counts_as_a_backup_each_five_minutes() {
+    let with = |rpo: &str| {
+        format!(
+            "objectives: {{ rto: 24h, rpo: {rpo} }}
+components: {{ db: {{ kind: database, system_of_record: true, replication: none, backup: {{ every: 1d, point_in_time: true }} }} }}"
+        )
+    };
+    assert!(super::ids(&with("4m")).contains("backup-interval-exceeds-rpo"));
+    assert!(!super::ids(&with("5m")).contains("backup-interval-exceeds-rpo"));
+}

@@ -149,7 +149,7 @@ fn identity_secrets_keys_compliance_and_people() {
 #[test]
 fn the_region_that_is_not_approved_is_named() {
     let found = only(CASES[8].bad, "recovery-region-not-approved");
-    assert_eq!(found.says, "`db` puts regulated data into eu-central-1; approved are eu-west-1");
+    assert_eq!(found.says, "`db` puts regulated data into eu-central-1; approved: eu-west-1");
     assert!(found.blocks);
 }
 

@@ -147,6 +147,15 @@ practice: { observability: { alarms: [object-replication] } }",
         "components: { log: { kind: stream, events: { consumers: idempotent, duplicates: idempotent } } }",
         ("components: { log: { kind: stream, events: { consumers: idempotent, duplicates: none } } }", true),
     ),
+    case(
+        "owner-unsaid",
+        "components: { db: { kind: database, system_of_record: true, replication: multi-writer, writers: regional } }",
+        "components: { db: { kind: database, system_of_record: true, replication: multi-writer, writers: regional, owned_by: tenant } }",
+        (
+            "components: { db: { kind: database, system_of_record: true, replication: asynchronous, writers: single } }",
+            false,
+        ),
+    ),
 ];
 
 #[test]
@@ -179,5 +188,32 @@ components: { db: { kind: database, system_of_record: true, backup: { every: 1h 
         ["data-in-one-region", "replication-unsaid", "promotion-unsaid", "single-writer-not-enforced", "writers-unsaid"]
     {
         assert!(!super::ids(one).contains(id), "{id}");
+    }
+}
+
+/// A promotion that nobody makes is no better than one that nobody named, and neither is said twice.
+#[test]
+fn traffic_that_moves_to_a_copy_that_nobody_promotes_is_said_once() {
+    let with = |promote: &str| {
+        super::ids(&format!(
+            "components:
+  www: {{ kind: aws.route53, policy: failover }}
+  db: {{ kind: database, system_of_record: true, replication: asynchronous{promote} }}"
+        ))
+    };
+    for (promote, stuck) in [("", true), (", promote: none", true), (", promote: runbook", false)] {
+        assert_eq!(with(promote).contains("dns-failover-without-promotion"), stuck, "{promote}");
+        assert!(!with(promote).contains("promotion-unsaid"), "{promote}");
+    }
+}
+
+/// Nothing is copied, so nobody has to allow that it moves, and one account is no choice.
+#[test]
+fn one_region_is_not_asked_where_its_data_may_go() {
+    let one = "sites: { eu-west-1: { zones: [a, b] } }
+components: { db: { kind: aws.rds, system_of_record: true } }";
+    let two = "components: { db: { kind: aws.rds, system_of_record: true } }";
+    for id in ["residency-undefined", "accounts-undefined"] {
+        assert!(!super::ids(one).contains(id) && super::ids(two).contains(id), "{id}");
     }
 }

@@ -125,7 +125,7 @@ components: { www: { kind: aws.route53, policy: failover } }",
         "token-revocation-unsaid",
         "components: { shop: { kind: kubernetes, sessions: stateless } }",
         "components: { shop: { kind: kubernetes, sessions: stateless, revocation: a replicated list } }",
-        ("components: { shop: { kind: kubernetes, sessions: database } }", false),
+        ("components: { bills: { kind: job, sessions: stateless } }", false),
     ),
     case(
         "jobs-run-twice",

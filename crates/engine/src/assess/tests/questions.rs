@@ -130,3 +130,37 @@ fn the_gravest_comes_first() {
         found("components: { db: { kind: database } }").into_iter().map(|finding| finding.severity).collect();
     assert!(severities.windows(2).all(|pair| pair[0] >= pair[1]), "{severities:?}");
 }
+
+/// The table names the figure that breaks the objective, not what nobody says.
+#[test]
+fn the_table_of_readiness_names_what_is_known_to_be_wrong() {
+    let fragment = "objectives: { rto: 4h, rpo: 15m }
+components: { disk: { kind: aws.ebs, system_of_record: true, backup: { every: 1d, sites: [eu-west-1, eu-central-1] } } }";
+    let review = review(&design(fragment), today());
+    let disk = &review.readiness[0];
+    assert_eq!(
+        (disk.rpo_risk.why.as_str(), disk.replication.as_str()),
+        ("backups are too rare for the RPO", "none; backups")
+    );
+}
+
+#[test]
+fn an_answer_is_told_once() {
+    let fragment = "components: { www: { kind: aws.route53, policy: failover, shift: routing-control } }";
+    let review = review(&design(fragment), today());
+    for answer in &review.questions {
+        let said: std::collections::BTreeSet<_> = answer.from.iter().map(|said| &said.path).collect();
+        assert_eq!(said.len(), answer.from.len(), "{answer:?}");
+    }
+}
+
+#[test]
+fn a_rate_is_told_as_the_spec_says_it() {
+    let fragment = "losses: { downtime: 2000 USD/h, data: 5 USD/min }
+practice: { costs: { readiness: 900 USD/month } }";
+    let review = review(&design(fragment), today());
+    let said: Vec<&str> = review.questions.iter().flat_map(|a| &a.from).map(|said| said.value.as_str()).collect();
+    for value in ["2000 USD/h", "5 USD/min", "900 USD/month"] {
+        assert!(said.contains(&value), "{said:?}");
+    }
+}

@@ -106,3 +106,27 @@ fn our_own_kinds_are_statically_stable() {
     let calls = review(&model::spec::design(text).unwrap(), today()).calls;
     assert!(!calls.is_empty() && calls.iter().all(|call| !call.verdict.refused()), "{calls:?}");
 }
+
+/// Seed 004: the group of the recovery region starts at none. Somebody has to call for the first instance.
+#[test]
+fn a_group_of_no_instances_has_to_be_grown() {
+    let calls = |capacity: &str| {
+        let fragment =
+            format!("components: {{ web: {{ kind: aws.asg, peak: 4, capacity: {capacity}, autoscale: true }} }}");
+        review(&design(&fragment), today()).calls
+    };
+    let told: Vec<_> = calls("0%").into_iter().map(|call| (call.act, call.call, call.verdict)).collect();
+    assert_eq!(told, [(ActName::Scale, "autoscaling:SetDesiredCapacity".to_owned(), Verdict::Avoidable)]);
+    assert_eq!(calls("100%"), []);
+}
+
+/// An accelerator and a distribution have ways of their own on the data plane.
+#[test]
+fn what_is_proposed_fits_the_kind() {
+    let fragment = "sites: { us-east-1: { zones: [a, b], preferred: true }, eu-west-1: { zones: [a, b] } }
+components: { cdn: { kind: aws.cloudfront } }";
+    let found = only(fragment, "recovery-needs-lost-region");
+    assert!(found.remedy.contains("origin group"), "{}", found.remedy);
+    let safe = fragment.replace("aws.cloudfront", "aws.cloudfront, origin_failover: true");
+    assert!(review(&design(&safe), today()).calls.iter().all(|call| !call.verdict.refused()));
+}
