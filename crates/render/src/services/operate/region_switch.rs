@@ -257,7 +257,7 @@ impl<'d> Plan<'d> {
             "Regions" => regions,
             "RecoveryApproach" => if both_serve { "activeActive" } else { "activePassive" },
         };
-        let alarms = (!watched.is_empty()).then(|| Map(watched));
+        let alarms = (!watched.is_empty()).then_some(Map(watched));
         let properties = properties
             .with_some("PrimaryRegion", (!both_serve).then_some(first))
             .with_some("RecoveryTimeObjectiveMinutes", rto)
