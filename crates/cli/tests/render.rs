@@ -112,3 +112,16 @@ fn what_aws_does_not_have_is_said_with_its_line() {
     insta::assert_snapshot!("render_impossible", support::shown(&["render"], &run(here, &["render"])));
     assert!(!here.join("infrastructure").exists());
 }
+
+/// What the example of seed 001 gives stands beside its spec, to be read, and to see in a review what a change of the
+/// renderer changes.
+#[test]
+fn the_example_is_rendered_as_it_stands() {
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/xyz-webserver");
+    if std::env::var("ANTIPODE_PAGES").is_ok_and(|mode| mode == "write") {
+        assert_eq!(status(&example, &["render", "--overwrite"]), 0);
+    }
+    let check = run(&example, &["render", "--check"]);
+    let said = String::from_utf8_lossy(&check.stdout).into_owned();
+    assert_eq!(check.status.code(), Some(0), "{said}\nrun the test with ANTIPODE_PAGES=write, and look at what changes");
+}
