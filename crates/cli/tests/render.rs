@@ -123,5 +123,9 @@ fn the_example_is_rendered_as_it_stands() {
     }
     let check = run(&example, &["render", "--check"]);
     let said = String::from_utf8_lossy(&check.stdout).into_owned();
-    assert_eq!(check.status.code(), Some(0), "{said}\nrun the test with ANTIPODE_PAGES=write, and look at what changes");
+    assert_eq!(
+        check.status.code(),
+        Some(0),
+        "{said}\nrun the test with ANTIPODE_PAGES=write, and look at what changes"
+    );
 }

@@ -17,6 +17,7 @@ mod traffic;
 use model::Part;
 use model::design::Site;
 
+use crate::names;
 use crate::sheet::Sheet;
 
 /// What writes a component down.
@@ -57,4 +58,16 @@ pub(crate) fn physical(part: &Part, site: &Site) -> Option<String> {
 /// Whether it is in a region; what names no regions is in all of them.
 fn is_at(part: &Part, site: &Site) -> bool {
     part.sites.is_empty() || part.is_in(&site.id)
+}
+
+/// The logical name of what belongs to a component.
+pub fn id(part: &Part, what: &str) -> String {
+    names::logical([part.id.as_str(), what])
+}
+
+/// Writes a component into the stack of each region that it is in, unless it is adopted.
+fn in_each_region(sheet: &mut Sheet<'_>, part: &Part, one: impl Fn(&mut Sheet<'_>, &Part, &Site)) {
+    if sheet.renders(part) {
+        sheet.sites(part).into_iter().for_each(|site| one(sheet, part, site));
+    }
 }

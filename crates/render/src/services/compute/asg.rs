@@ -1,5 +1,7 @@
 //! Groups of instances over the zones of a region, started from the region's own image and replaced when they are unhealthy.
 
+use crate::services::id;
+use crate::services::in_each_region;
 use model::Part;
 use model::design::Site;
 
@@ -14,16 +16,7 @@ use crate::{list, map, names};
 const PORT: u16 = 8080;
 
 pub fn write(sheet: &mut Sheet<'_>, part: &Part) {
-    if !sheet.renders(part) {
-        return;
-    }
-    for site in sheet.sites(part) {
-        one(sheet, part, site);
-    }
-}
-
-fn id(part: &Part, what: &str) -> String {
-    names::logical([part.id.as_str(), what])
+    in_each_region(sheet, part, one);
 }
 
 /// The group of one region.

@@ -9,18 +9,15 @@ use model::design::Site;
 use super::{asg, ecr};
 use crate::resource::{Given, Resource, Target};
 use crate::root::Group;
+pub use crate::services::id;
 use crate::services::{logs, network, physical, role};
 use crate::sheet::{Sheet, parameter, regional};
 use crate::value::{Map, REGION, Value};
-use crate::{cat, list, map, names};
+use crate::{cat, list, map};
 
 /// Where tasks listen for their load balancer.
 const PORT: u16 = 8080;
 const CONTAINER: &str = "app";
-
-pub fn id(part: &Part, what: &str) -> String {
-    names::logical([part.id.as_str(), what])
-}
 
 /// What both its cluster and its service are called in a region, in metrics and commands.
 pub fn name(sheet: &Sheet<'_>, part: &Part, site: &Site) -> String {

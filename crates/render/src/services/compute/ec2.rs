@@ -7,11 +7,12 @@ use model::design::Site;
 use super::asg;
 use crate::resource::{Given, Resource};
 use crate::root::Group;
+use crate::services::id;
 use crate::services::traffic::security_group;
 use crate::services::{is_at, network, role};
 use crate::sheet::{Sheet, parameter, regional};
 use crate::value::{PARTITION, REGION, Value};
-use crate::{cat, list, map, names};
+use crate::{cat, list, map};
 
 pub fn write(sheet: &mut Sheet<'_>, part: &Part) {
     if !sheet.renders(part) {
@@ -51,10 +52,6 @@ fn notes(sheet: &mut Sheet<'_>, part: &Part) {
         let says = "it is one instance in each region, and its peak needs more";
         sheet.note(part, says, "say `kind: aws.asg`, which is a group over the zones");
     }
-}
-
-fn id(part: &Part, what: &str) -> String {
-    names::logical([part.id.as_str(), what])
 }
 
 fn instance(sheet: &mut Sheet<'_>, part: &Part, site: &Site) {

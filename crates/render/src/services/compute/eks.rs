@@ -6,10 +6,11 @@ use model::design::Site;
 use super::asg;
 use crate::resource::{Given, Resource, Target};
 use crate::root::Group;
+use crate::services::id;
 use crate::services::{logs, network, physical, role};
 use crate::sheet::{Sheet, parameter, regional};
 use crate::value::{ACCOUNT, Map, PARTITION};
-use crate::{cat, list, map, names};
+use crate::{cat, list, map};
 
 /// What every cluster needs before anything runs on it; the second has to find a node.
 const ADDONS: [&str; 4] = ["vpc-cni", "coredns", "kube-proxy", "eks-pod-identity-agent"];
@@ -26,10 +27,6 @@ pub fn write(sheet: &mut Sheet<'_>, part: &Part) {
         let provider = map! { "Url" => cluster.att("OpenIdConnectIssuerUrl"), "ClientIdList" => list!["sts.amazonaws.com"], "Tags" => sheet.tags(Some(part)) };
         add(sheet, part, site, (Group::Compute, "AWS::IAM::OIDCProvider", "identity"), provider);
     }
-}
-
-fn id(part: &Part, what: &str) -> String {
-    names::logical([part.id.as_str(), what])
 }
 
 fn add(sheet: &mut Sheet<'_>, part: &Part, site: &Site, what: (Group, &'static str, &str), properties: Map) -> Target {

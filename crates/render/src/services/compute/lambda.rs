@@ -7,6 +7,7 @@ use model::design::Site;
 use super::containers;
 use crate::resource::{Given, Keep, Resource, Target};
 use crate::root::Group;
+use crate::services::id;
 use crate::services::traffic::alb;
 use crate::services::{is_at, logs, physical, role};
 use crate::sheet::{Sheet, parameter, regional};
@@ -26,10 +27,6 @@ pub fn write(sheet: &mut Sheet<'_>, part: &Part) {
         let alias = function(sheet, part, site);
         called(sheet, part, site, &alias);
     }
-}
-
-fn id(part: &Part, what: &str) -> String {
-    names::logical([part.id.as_str(), what])
 }
 
 /// What it is called in a region, known before it is there.

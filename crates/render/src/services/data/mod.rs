@@ -11,10 +11,10 @@ pub mod lifecycle;
 pub mod rds;
 pub mod s3;
 
+pub use crate::services::id;
 use model::Part;
 
 use super::Write;
-use crate::names;
 
 /// Who renders each kind.
 pub const KINDS: &[(&str, Write)] = &[
@@ -31,11 +31,6 @@ pub const KINDS: &[(&str, Write)] = &[
     ("aws.rds", rds::write),
     ("aws.s3", s3::write),
 ];
-
-/// A logical name of a component's.
-fn id(part: &Part, what: &str) -> String {
-    names::logical([part.id.as_str(), what])
-}
 
 /// A time of the spec in days, rounded up.
 fn days(part: &Part, key: &str) -> Option<u64> {

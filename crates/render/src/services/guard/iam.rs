@@ -10,10 +10,11 @@ use model::Part;
 
 use crate::resource::{Keep, Resource};
 use crate::root::{Group, Root};
+use crate::services::id;
 use crate::services::role;
 use crate::sheet::{Sheet, aws_region};
 use crate::value::{ACCOUNT, Map, PARTITION, Value};
-use crate::{cat, list, map, names};
+use crate::{cat, list, map};
 
 /// Where services of no region are changed; their calls count as calls to there.
 const HOMES: [&str; 2] = ["us-east-1", "us-west-2"];
@@ -86,10 +87,6 @@ pub fn write(sheet: &mut Sheet<'_>, part: &Part) {
             sheet.design.workload
         ),
     );
-}
-
-fn id(part: &Part, what: &str) -> String {
-    names::logical([part.id.as_str(), what])
 }
 
 /// Those of this account who bear the mark.

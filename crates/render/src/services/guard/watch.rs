@@ -7,10 +7,11 @@ use model::design::Site;
 use super::{kms, records};
 use crate::resource::Resource;
 use crate::root::Group;
+use crate::services::id;
 use crate::services::{peers, role};
 use crate::sheet::{Sheet, aws_region, regional};
 use crate::value::{ACCOUNT, PARTITION, Value};
-use crate::{cat, map, names};
+use crate::{cat, map};
 
 /// Rules of AWS Config by their own names: what a recovery needs to find as it was left (AWS Config Developer Guide, "List
 /// of AWS Config Managed Rules").
@@ -22,10 +23,6 @@ const RULES: [&str; 6] = [
     "S3_BUCKET_SSL_REQUESTS_ONLY",
     "S3_BUCKET_VERSIONING_ENABLED",
 ];
-
-fn id(part: &Part, what: &str) -> String {
-    names::logical([part.id.as_str(), what])
-}
 
 /// The regions that it looks after: those that the spec names, else all of its own.
 fn covered<'d>(sheet: &Sheet<'d>, part: &Part) -> Vec<&'d Site> {

@@ -12,7 +12,7 @@ use model::design::Site;
 
 use super::Write;
 use super::guard::kms;
-use crate::names;
+pub use crate::services::id;
 use crate::sheet::Sheet;
 use crate::value::Value;
 
@@ -24,10 +24,6 @@ pub const KINDS: &[(&str, Write)] = &[
     ("aws.sns", sns::write),
     ("aws.sqs", sqs::write),
 ];
-
-fn id(part: &Part, what: &str) -> String {
-    names::logical([part.id.as_str(), what])
-}
 
 /// The name in a region: the spec's, or one that is the same everywhere.
 fn named(sheet: &Sheet<'_>, part: &Part, site: &Site, longest: usize) -> String {

@@ -10,6 +10,7 @@ use model::design::Site;
 use crate::resource::{Resource, Target};
 use crate::root::Group;
 use crate::services::compute::lambda;
+use crate::services::id;
 use crate::services::{logs, role};
 use crate::sheet::{Sheet, aws_region, regional};
 use crate::value::{ACCOUNT, Map, PARTITION, REGION, Value};
@@ -24,10 +25,6 @@ pub fn write(sheet: &mut Sheet<'_>, part: &Part) {
         let next = sites.get((n + 1) % sites.len()).filter(|next| next.id != site.id).copied();
         one(sheet, part, site, next);
     }
-}
-
-fn id(part: &Part, what: &str) -> String {
-    names::logical([part.id.as_str(), what])
 }
 
 fn name(sheet: &Sheet<'_>, part: &Part, site: &Site) -> String {

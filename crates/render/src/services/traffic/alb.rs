@@ -1,5 +1,7 @@
 //! Application load balancers: one in each region, over its public subnets.
 
+use crate::services::id;
+use crate::services::in_each_region;
 use model::Part;
 use model::design::Site;
 
@@ -15,16 +17,7 @@ const CHECKED_EVERY: u64 = 30;
 const FAILURES: u64 = 2;
 
 pub fn write(sheet: &mut Sheet<'_>, part: &Part) {
-    if !sheet.renders(part) {
-        return;
-    }
-    for site in sheet.sites(part) {
-        one(sheet, part, site);
-    }
-}
-
-fn id(part: &Part, what: &str) -> String {
-    names::logical([part.id.as_str(), what])
+    in_each_region(sheet, part, one);
 }
 
 fn one(sheet: &mut Sheet<'_>, part: &Part, site: &Site) {

@@ -1,5 +1,7 @@
 //! API Gateway: the HTTP entrance of a region, to functions, and through a private link to a load balancer.
 
+use crate::services::id;
+use crate::services::in_each_region;
 use model::Part;
 use model::design::Site;
 
@@ -10,22 +12,13 @@ use crate::services::compute::lambda;
 use crate::services::{is_at, logs, network};
 use crate::sheet::{Sheet, regional};
 use crate::value::{Map, Value};
-use crate::{cat, list, map, names};
+use crate::{cat, list, map};
 
 /// What is logged of each request.
 const LOGGED: &str = r#"{"requestId":"$context.requestId","ip":"$context.identity.sourceIp","time":"$context.requestTime","method":"$context.httpMethod","path":"$context.path","status":"$context.status","latency":"$context.responseLatency","error":"$context.integrationErrorMessage"}"#;
 
 pub fn write(sheet: &mut Sheet<'_>, part: &Part) {
-    if !sheet.renders(part) {
-        return;
-    }
-    for site in sheet.sites(part) {
-        one(sheet, part, site);
-    }
-}
-
-fn id(part: &Part, what: &str) -> String {
-    names::logical([part.id.as_str(), what])
+    in_each_region(sheet, part, one);
 }
 
 fn add(sheet: &mut Sheet<'_>, part: &Part, site: &Site, kind: &'static str, what: &str, properties: Map) -> Target {

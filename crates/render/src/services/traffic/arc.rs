@@ -6,6 +6,7 @@ use model::design::Site;
 
 use crate::resource::{Resource, Target};
 use crate::root::{Group, Root};
+use crate::services::id;
 use crate::sheet::{Sheet, regional};
 use crate::value::{Map, Value};
 use crate::{list, map, names};
@@ -72,10 +73,6 @@ fn rule(sheet: &mut Sheet<'_>, part: &Part, panel: &Target, what: &str, (kind, o
 fn add(sheet: &mut Sheet<'_>, part: &Part, kind: &'static str, id: String, properties: Map) -> Target {
     let asked = sheet.asked(part);
     sheet.add(&Root::Switch, Resource::new(Group::Traffic, kind, id, asked, properties))
-}
-
-fn id(part: &Part, what: &str) -> String {
-    names::logical([part.id.as_str(), what])
 }
 
 fn control_id(part: &Part, site: &Site) -> String {

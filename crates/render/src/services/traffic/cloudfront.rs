@@ -12,9 +12,10 @@ use crate::root::{Group, Root};
 use crate::services::compute::lambda_edge;
 use crate::services::data::s3;
 use crate::services::guard::waf;
+use crate::services::id;
 use crate::sheet::{Sheet, parameter};
 use crate::value::{ACCOUNT, Map, SUFFIX, Value};
-use crate::{cat, list, map, names};
+use crate::{cat, list, map};
 
 /// AWS's own policies, the same in every account (CloudFront Developer Guide, "Use managed cache policies", "… origin
 /// request policies", "… response headers policies").
@@ -24,10 +25,6 @@ const ALL_BUT_HOST: &str = "b689b0a8-53d0-40ab-baf2-38738e2966ac";
 const SECURITY_HEADERS: &str = "67f7725c-6f97-4210-82d7-5512b31e9d03";
 const GROUP: &str = "regions";
 const WRITES: &str = "writer";
-
-fn id(part: &Part, what: &str) -> String {
-    names::logical([part.id.as_str(), what])
-}
 
 pub fn write(sheet: &mut Sheet<'_>, part: &Part) {
     if !sheet.renders(part) {

@@ -8,9 +8,10 @@ use model::design::Site;
 use super::{alb, leads, nlb};
 use crate::resource::{Given, Resource};
 use crate::root::{Group, Root};
+use crate::services::id;
 use crate::sheet::{Sheet, aws_region, parameter};
 use crate::value::Value;
-use crate::{list, map, names};
+use crate::{list, map};
 
 pub fn write(sheet: &mut Sheet<'_>, part: &Part) {
     if !sheet.renders(part) {
@@ -36,10 +37,6 @@ pub fn write(sheet: &mut Sheet<'_>, part: &Part) {
     for site in leads::sites(sheet, part) {
         group(sheet, part, site, &listener);
     }
-}
-
-fn id(part: &Part, what: &str) -> String {
-    names::logical([part.id.as_str(), what])
 }
 
 fn group(sheet: &mut Sheet<'_>, part: &Part, site: &Site, listener: &Value) {

@@ -1,5 +1,7 @@
 //! Network load balancers: connections, ended with TLS, over the public subnets of a region.
 
+use crate::services::id;
+use crate::services::in_each_region;
 use model::Part;
 use model::design::Site;
 
@@ -16,16 +18,7 @@ const PORT: u16 = 443;
 const NEXT: u16 = 8443;
 
 pub fn write(sheet: &mut Sheet<'_>, part: &Part) {
-    if !sheet.renders(part) {
-        return;
-    }
-    for site in sheet.sites(part) {
-        one(sheet, part, site);
-    }
-}
-
-fn id(part: &Part, what: &str) -> String {
-    names::logical([part.id.as_str(), what])
+    in_each_region(sheet, part, one);
 }
 
 /// What stands behind it in a region, and the port that leads there.

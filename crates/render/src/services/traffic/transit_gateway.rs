@@ -8,6 +8,7 @@ use model::design::Site;
 
 use crate::resource::{Condition, Resource, Target};
 use crate::root::Group;
+use crate::services::id;
 use crate::services::network;
 use crate::sheet::{Sheet, aws_region, regional};
 use crate::value::{ACCOUNT, Map, Value};
@@ -37,10 +38,6 @@ struct Hub {
     gateway: Target,
     table: Target,
     attachment: Target,
-}
-
-fn id(part: &Part, what: &str) -> String {
-    names::logical([part.id.as_str(), what])
 }
 
 fn to(part: &Part, what: &str, other: &Site) -> String {
