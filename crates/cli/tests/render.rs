@@ -113,6 +113,20 @@ fn what_aws_does_not_have_is_said_with_its_line() {
     assert!(!here.join("infrastructure").exists());
 }
 
+/// CloudFormation refuses an output that names a resource which a condition leaves out: the replica, before the other region
+/// stands. Its runbook names it.
+#[test]
+fn what_may_not_be_there_is_handed_on_only_when_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/ha-webapp/antipode.yaml");
+    let text = fs::read_to_string(example).unwrap().replace("manage: adopt", "manage: render");
+    fs::write(folder.path().join("antipode.yaml"), text).unwrap();
+    assert_eq!(status(folder.path(), &["render"]), 0);
+    let data = read(folder.path(), "infrastructure/cloudformation/us-east-1/data.yaml");
+    let (_, outputs) = data.split_once("\nOutputs:\n").unwrap();
+    assert!(outputs.contains("Value: !If\n      - DbStands\n      - !Ref DbInstance\n      - \"\"\n"), "{outputs}");
+}
+
 /// What the example of seed 001 gives stands beside its spec, to be read, and to see in a review what a change of the
 /// renderer changes.
 #[test]

@@ -104,7 +104,8 @@ fn cut_and_link(sheet: &Sheet<'_>, filled: usize, before: &Placement) -> Result<
     let places: BTreeMap<&Root, BTreeMap<String, usize>> =
         cut.iter().map(|(root, chunks)| (*root, place(chunks))).collect();
     let settings = sheet.stacks.iter().map(|(root, stack)| (root, settings(stack))).collect();
-    let mut linker = Linker { places: &places, settings, exports: BTreeMap::new(), sheet };
+    let conditions = sheet.stacks.iter().map(|(root, stack)| (root, conditions(stack))).collect();
+    let mut linker = Linker { places: &places, conditions, settings, exports: BTreeMap::new(), sheet };
     linker.say_outputs()?;
     let mut bodies = Vec::new();
     for (root, chunks) in &cut {
@@ -123,6 +124,11 @@ fn cut_and_link(sheet: &Sheet<'_>, filled: usize, before: &Placement) -> Result<
         _ => one.root.cmp(&other.root),
     });
     in_order(finished)
+}
+
+fn conditions(stack: &Stack) -> BTreeMap<&str, &Condition> {
+    let each = stack.resources.iter();
+    each.filter_map(|resource| Some((resource.id.as_str(), resource.condition.as_ref()?))).collect()
 }
 
 /// The settings of a stack that has too many for parameters, each as what stands where it is used.
@@ -183,6 +189,8 @@ enum Source {
 }
 
 struct Linker<'s, 'd> {
+    /// What the resources that are not always made depend on.
+    conditions: BTreeMap<&'s Root, BTreeMap<&'s str, &'s Condition>>,
     /// What is no parameter of its root after all.
     settings: BTreeMap<&'s Root, BTreeMap<&'s str, Value>>,
     places: &'s BTreeMap<&'s Root, BTreeMap<String, usize>>,
@@ -247,10 +255,20 @@ impl<'s> Linker<'s, '_> {
                 };
                 let unknown = || LinkError::Unknown { root: root.clone(), from: name.clone(), to: target.id.clone() };
                 let owner = *self.places[root].get(&target.id).ok_or_else(unknown)?;
-                self.export(root, owner, name, Export { value: value.clone(), about: about.clone(), outside: true });
+                let value = self.if_there(target, value);
+                self.export(root, owner, name, Export { value, about: about.clone(), outside: true });
             }
         }
         Ok(())
+    }
+
+    /// What is only made on a condition has nothing to hand on while that does not hold: an empty text. CloudFormation
+    /// refuses an output that names what a condition leaves out.
+    fn if_there(&self, target: &Target, value: &Value) -> Value {
+        match self.conditions.get(&target.root).and_then(|of| of.get(target.id.as_str())) {
+            Some(condition) => Value::either((*condition).clone(), value.clone(), ""),
+            None => value.clone(),
+        }
     }
 
     fn export(&mut self, root: &Root, chunk: usize, name: &str, export: Export) {
@@ -346,6 +364,7 @@ impl<'s> Linker<'s, '_> {
             }
         };
         let about = format!("{} of {}", attribute.unwrap_or("The name"), target.id);
+        let value = &self.if_there(target, value);
         self.export(&target.root, owner, &output, Export { value: value.clone(), about, outside: chunk.is_none() });
         within.given.insert(name.clone(), from);
         Ok(Value::Parameter(within.root.clone(), name))
