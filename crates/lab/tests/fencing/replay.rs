@@ -128,15 +128,22 @@ async fn a_promotion_that_was_given_up_promotes_nobody_although_the_lease_is_ove
         component: ComponentId::new("cases"),
         verb: Verb::Promote { receipts: vec![], at_least: None, accept_loss: None },
     };
-    // One that runs and is given up; one that is given up before it comes; and an older one.
-    let (asks, id, order) = (bravo.clone(), attempt(2), promote());
-    let running = tokio::spawn(async move { asks.act(id, order, WITHIN).await });
-    wait_for("the order", PATIENCE, async || {
-        !matches!(bravo.inquire(attempt(2).id, WITHIN).await, Ok(controller::rpc::wire::AttemptReply::NeverSeen))
-    })
-    .await
-    .unwrap();
-    for number in [2, 3] {
+    // One that runs and is given up; one that is given up before it comes; and an older one. Asked after before it
+    // came, an order never begins: like the engine, the next number is given then.
+    let mut given = None;
+    for number in 2..100 {
+        let (asks, id, order) = (bravo.clone(), attempt(number), promote());
+        let order = tokio::spawn(async move { asks.act(id, order, WITHIN).await });
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        let seen = bravo.inquire(attempt(number).id, WITHIN).await.unwrap();
+        if !matches!(seen, controller::rpc::wire::AttemptReply::NeverSeen) {
+            given = Some((number, order));
+            break;
+        }
+    }
+    let (runs, running) = given.expect("no order came before the question after it");
+    let unborn = runs + 1;
+    for number in [runs, unborn] {
         bravo.cancel(attempt(number).id, WITHIN).await.unwrap();
     }
     let ended = running.await.unwrap().unwrap();
@@ -146,7 +153,7 @@ async fn a_promotion_that_was_given_up_promotes_nobody_although_the_lease_is_ove
     death::signal(&frozen, Signal::STOP);
     let over = clock::now() + lab.lease() * 2;
     wait_for("the end of the lease", PATIENCE, async || clock::now() >= over).await.unwrap();
-    for number in [3, 2, 1, 3] {
+    for number in [unborn, runs, 1, unborn] {
         let late = bravo.act(attempt(number), promote(), WITHIN).await.unwrap();
         assert!(matches!(&late, Outcome::Refused { .. }), "attempt {number}: {late:?}");
         assert_eq!(lab.writes(&lab.bravo).await, None);
