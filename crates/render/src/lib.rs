@@ -137,6 +137,7 @@ pub fn render_with(design: &Design, spec: &str, told: &Told) -> Result<Rendering
     files.extend(stacks.iter().flat_map(parameters::files));
     files.extend(delivery::files(&sheet, &stacks, &told.folder));
     files.extend(runbooks);
+    files.append(&mut sheet.files);
     files.sort();
     let placement = Placement::of(&stacks);
     Ok(Rendering { files, stacks, placement, notes: sheet.notes })

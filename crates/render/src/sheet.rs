@@ -9,7 +9,7 @@ use crate::names;
 use crate::resource::{Asked, Given, Parameter, Resource, Target};
 use crate::root::Root;
 use crate::value::{Map, Value};
-use crate::{Note, Problem, map};
+use crate::{File, Note, Problem, map};
 
 /// One root stack while it is being written.
 #[derive(Clone, Debug, Default)]
@@ -27,14 +27,16 @@ pub struct Sheet<'d> {
     /// What the spec's file is called.
     pub spec: String,
     pub stacks: BTreeMap<Root, Stack>,
+    /// What is written beside the stacks.
+    pub files: Vec<File>,
     pub notes: Vec<Note>,
     pub problems: Vec<Problem>,
 }
 
 impl<'d> Sheet<'d> {
     pub fn new(design: &'d Design, spec: &str) -> Sheet<'d> {
-        let (stacks, notes, problems) = (BTreeMap::new(), Vec::new(), Vec::new());
-        Sheet { design, spec: spec.to_owned(), stacks, notes, problems }
+        let (files, notes, problems) = (Vec::new(), Vec::new(), Vec::new());
+        Sheet { design, spec: spec.to_owned(), stacks: BTreeMap::new(), files, notes, problems }
     }
 
     /// The region of AWS that a stack is deployed in.
@@ -42,6 +44,7 @@ impl<'d> Sheet<'d> {
         match root {
             Root::Global | Root::Edge => "us-east-1",
             Root::Switch | Root::Accelerator => "us-west-2",
+            Root::StackSets => crate::services::home_of_stack_sets(self.design),
             Root::Region(id) => self.design.site(id).map_or("us-east-1", aws_region),
         }
     }

@@ -11,6 +11,7 @@ mod signal;
 #[path = "../checkers/specs.rs"]
 #[allow(dead_code)]
 mod specs;
+mod stack_sets;
 mod stored;
 
 use antipode_render::Rendering;
