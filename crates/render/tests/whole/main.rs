@@ -2,6 +2,7 @@
 
 mod failover;
 mod limits;
+mod safe;
 mod same;
 #[path = "../checkers/specs.rs"]
 mod specs;
