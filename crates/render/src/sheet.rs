@@ -9,7 +9,7 @@ use crate::names;
 use crate::resource::{Asked, Given, Parameter, Resource, Target};
 use crate::root::Root;
 use crate::value::{Map, Value};
-use crate::{File, Note, Problem, map};
+use crate::{File, Note, Placement, Problem, map};
 
 /// One root stack while it is being written.
 #[derive(Clone, Debug, Default)]
@@ -27,6 +27,11 @@ pub struct Sheet<'d> {
     /// What the spec's file is called.
     pub spec: String,
     pub stacks: BTreeMap<Root, Stack>,
+    /// Every region that there ever was: one that has left keeps its number.
+    pub ever: Vec<SiteId>,
+    /// Where it stood before, and now, what AWS wants to stand once for a component.
+    pub homes_before: BTreeMap<ComponentId, SiteId>,
+    pub homes: BTreeMap<ComponentId, SiteId>,
     /// What is written beside the stacks.
     pub files: Vec<File>,
     pub notes: Vec<Note>,
@@ -35,8 +40,22 @@ pub struct Sheet<'d> {
 
 impl<'d> Sheet<'d> {
     pub fn new(design: &'d Design, spec: &str) -> Sheet<'d> {
-        let (files, notes, problems) = (Vec::new(), Vec::new(), Vec::new());
-        Sheet { design, spec: spec.to_owned(), stacks: BTreeMap::new(), files, notes, problems }
+        Sheet {
+            design,
+            spec: spec.to_owned(),
+            stacks: BTreeMap::new(),
+            ever: Placement::default().ever(design),
+            homes_before: BTreeMap::new(),
+            homes: BTreeMap::new(),
+            files: Vec::new(),
+            notes: Vec::new(),
+            problems: Vec::new(),
+        }
+    }
+    /// What was rendered before stays where it is.
+    pub fn remember(&mut self, before: &Placement) {
+        self.ever = before.ever(self.design);
+        self.homes_before = before.homes();
     }
 
     /// The region of AWS that a stack is deployed in.

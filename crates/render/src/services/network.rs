@@ -125,7 +125,7 @@ fn subnets(sheet: &mut Sheet<'_>, site: &Site, which: &str) -> Value {
 
 /// The addresses of a region's network at first. Networks of two regions that are ever joined must not overlap.
 fn range(sheet: &Sheet<'_>, site: &Site) -> String {
-    let place = sheet.design.regions().position(|other| other.id == site.id).unwrap_or_default();
+    let place = sheet.ever.iter().position(|other| *other == site.id).unwrap_or_default();
     format!("10.{}.0.0/16", place * 16 % 256)
 }
 

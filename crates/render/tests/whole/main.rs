@@ -3,6 +3,7 @@
 mod failover;
 mod limits;
 mod safe;
+mod order;
 mod same;
 #[path = "../checkers/specs.rs"]
 mod specs;

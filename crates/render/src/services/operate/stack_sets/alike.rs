@@ -20,6 +20,7 @@ pub fn template(sheet: &mut Sheet<'_>, set: &Part, parts: &[&Part]) -> Result<Te
     // Keys, buckets and rules of its own, beside those of the regions' stacks.
     design.workload = super::inner_workload(sheet, set);
     let mut inner = Sheet::new(&design, &sheet.spec);
+    inner.homes_before.clone_from(&sheet.homes_before);
     for part in parts {
         if let Some(write) = writer(&part.kind.name) {
             write(&mut inner, part);
@@ -35,6 +36,7 @@ pub fn template(sheet: &mut Sheet<'_>, set: &Part, parts: &[&Part]) -> Result<Te
     if let Some(other) = inner.stacks.keys().next() {
         return Err(format!("something of it stands in {other}"));
     }
+    sheet.homes.append(&mut inner.homes);
     sheet.notes.append(&mut inner.notes);
     sheet.problems.append(&mut inner.problems);
     let mut conditions = BTreeMap::new();
