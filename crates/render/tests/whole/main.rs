@@ -2,8 +2,8 @@
 
 mod failover;
 mod limits;
-mod safe;
 mod order;
+mod safe;
 mod same;
 #[path = "../checkers/specs.rs"]
 mod specs;
