@@ -8,3 +8,5 @@ mod same;
 #[path = "../checkers/specs.rs"]
 mod specs;
 mod systems;
+#[path = "../checkers/words.rs"]
+mod words;

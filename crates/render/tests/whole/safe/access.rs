@@ -2,8 +2,9 @@
 
 use antipode_render::value::{Map, Value};
 
+use super::Place;
 use super::tables::NO_RESOURCE;
-use super::{Place, all, below, word};
+use crate::words::{all, below, word};
 
 /// Buckets that nobody outside can read; the one of a signal is read by health checkers, in one object.
 pub fn closed(place: &Place<'_>) -> Vec<String> {

@@ -1,7 +1,8 @@
 //! What stays, what is encrypted, and what each type must say.
 
+use super::Place;
 use super::tables::{By, ENCRYPTED, HOLDS, NAMES_ANOTHER, SAID};
-use super::{Place, all, word};
+use crate::words::{all, word};
 use antipode_render::value::Value;
 
 pub fn kept(place: &Place<'_>) -> Vec<String> {
