@@ -6,7 +6,7 @@ use model::design::{Manage, Site};
 use model::{ComponentId, Design, Part, SiteId};
 
 use crate::names;
-use crate::resource::{Asked, Given, Parameter, Resource, Target};
+use crate::resource::{Asked, Condition, Given, Parameter, Resource, Target};
 use crate::root::Root;
 use crate::value::{Map, Value};
 use crate::{File, Note, Placement, Problem, map};
@@ -103,6 +103,14 @@ impl<'d> Sheet<'d> {
         stack.known.insert(resource.id.clone());
         stack.resources.push(resource);
         target
+    }
+    /// Makes one that is there already depend on a condition.
+    pub fn only_if(&mut self, target: &Target, condition: &Condition) {
+        let stack = self.stacks.get_mut(&target.root);
+        let resource = stack.and_then(|stack| stack.resources.iter_mut().find(|resource| resource.id == target.id));
+        if let Some(resource) = resource {
+            resource.condition = Some(condition.clone());
+        }
     }
     /// Names a resource, whether or not it is there yet.
     pub fn target(&self, root: &Root, id: impl Into<String>) -> Target {

@@ -39,6 +39,7 @@ pub fn render(sheet: &mut Sheet<'_>) {
     operate::render(sheet);
 }
 
+pub use data::{database, fence};
 pub use operate::stack_sets::region as home_of_stack_sets;
 
 fn writer(kind: &str) -> Option<Write> {

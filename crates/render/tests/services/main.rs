@@ -5,6 +5,7 @@ mod compute;
 mod copied;
 mod databases;
 mod edge;
+mod fences;
 mod guard;
 mod held;
 mod operate;
