@@ -11,6 +11,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -161,7 +162,9 @@ def one(name, antipode, root, scratch):
     changes = scratch / f"{name}.changes"
     with open(scratch / f"{name}.emulator.log", "w") as quiet, open(scratch / f"{name}.deploy.log", "w") as log:
         server, endpoint = serve(changes, quiet)
-        environment = os.environ | {
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")} | {
+            "AWS_CONFIG_FILE": "/dev/null",
+            "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
             "AWS_ENDPOINT_URL": endpoint,
             "AWS_ACCESS_KEY_ID": "x",
             "AWS_SECRET_ACCESS_KEY": "x",
@@ -264,8 +267,10 @@ def main():
             wrong += judge(name, each.result(), pins, pin)
     if pin:
         path.write_text(written(pins))
-    print(f"\n{wrong} lines are not what is expected; files and logs are in {scratch}")
-    sys.exit(1 if wrong else 0)
+    if wrong:
+        sys.exit(f"\nerror: {wrong} lines are not what is expected\nhint: files and logs are in {scratch}")
+    shutil.rmtree(scratch)
+    print("\nall of it is what is expected")
 
 
 if __name__ == "__main__":

@@ -51,6 +51,8 @@ calls = {
     "AWS::CloudTrail::Trail": (
         "cloudtrail", "create_trail", {"TrailName": "Name", "KMSKeyId": "KmsKeyId"}, {"Ref": "Name", "Arn": "TrailARN"},
     ),
+    # moto's CloudFormation has it, and associates nothing.
+    "AWS::EC2::SubnetRouteTableAssociation": ("ec2", "associate_route_table", {}, {"Ref": "AssociationId"}),
     "AWS::GuardDuty::Detector": ("guardduty", "create_detector", {}, {"Ref": "DetectorId"}),
     "AWS::Backup::BackupVault": ("backup", "create_backup_vault", {"BackupVaultTags": "-"}, {"Ref": "BackupVaultName"}),
 }

@@ -314,11 +314,17 @@ def everything(plan, client):
     return found
 
 
+silent = set()
+
+
 def answered(call):
     try:
         return call()
     except Exception as error:  # An emulator fails in ways that no list of exceptions has.
-        print(f"  no answer: {str(error).splitlines()[0][:150]}", file=sys.stderr)
+        said = str(error).splitlines()[0][:150]
+        if said not in silent:
+            print(f"  no answer: {said}", file=sys.stderr)
+        silent.add(said)
         return None
 
 
