@@ -43,6 +43,15 @@ pub fn permissions(kind: &str) -> &'static [String] {
     KNOWN.permissions.get(kind).map_or(&[], Vec::as_slice)
 }
 
+/// What reads only names and settings is allowed for the whole of its service: policies have a longest length.
+pub fn wide(action: &str) -> String {
+    match action.split_once(':') {
+        Some((service, name)) if name.starts_with("Describe") => format!("{service}:Describe*"),
+        Some((service, name)) if name.starts_with("List") => format!("{service}:List*"),
+        _ => action.to_owned(),
+    }
+}
+
 /// Whether anything is known of a type.
 pub fn knows(kind: &str) -> bool {
     KNOWN.types.iter().any(|known| known == kind)

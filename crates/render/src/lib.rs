@@ -124,7 +124,9 @@ pub fn render_again(design: &Design, spec: &str, before: &Placement) -> Result<R
 /// # Errors
 /// As [`render_again`].
 pub fn render_with(design: &Design, spec: &str, told: &Told) -> Result<Rendering, RenderError> {
-    let mut sheet = sheet::Sheet::new(design, spec);
+    let design = told.before.in_order(design);
+    let mut sheet = sheet::Sheet::new(&design, spec);
+    sheet.remember(&told.before);
     services::render(&mut sheet);
     let runbooks = runbook::write(&mut sheet, &told.recoveries);
     delivery::write(&mut sheet);
@@ -137,8 +139,9 @@ pub fn render_with(design: &Design, spec: &str, told: &Told) -> Result<Rendering
     files.extend(stacks.iter().flat_map(parameters::files));
     files.extend(delivery::files(&sheet, &stacks, &told.folder));
     files.extend(runbooks);
+    files.append(&mut sheet.files);
     files.sort();
-    let placement = Placement::of(&stacks);
+    let placement = Placement::of(&sheet, &stacks, &told.before);
     Ok(Rendering { files, stacks, placement, notes: sheet.notes })
 }
 

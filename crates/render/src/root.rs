@@ -18,6 +18,8 @@ pub enum Root {
     Edge,
     /// Accelerators, which are configured in us-west-2.
     Accelerator,
+    /// Stack sets, which reach into every region: last, so that nothing waits for them.
+    StackSets,
 }
 
 impl Root {
@@ -29,6 +31,7 @@ impl Root {
             Self::Region(site) => site.as_str(),
             Self::Edge => "edge",
             Self::Accelerator => "accelerator",
+            Self::StackSets => "stack-sets",
         }
     }
 }

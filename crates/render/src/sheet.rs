@@ -6,10 +6,10 @@ use model::design::{Manage, Site};
 use model::{ComponentId, Design, Part, SiteId};
 
 use crate::names;
-use crate::resource::{Asked, Given, Parameter, Resource, Target};
+use crate::resource::{Asked, Condition, Given, Parameter, Resource, Target};
 use crate::root::Root;
 use crate::value::{Map, Value};
-use crate::{Note, Problem, map};
+use crate::{File, Note, Placement, Problem, map};
 
 /// One root stack while it is being written.
 #[derive(Clone, Debug, Default)]
@@ -27,14 +27,35 @@ pub struct Sheet<'d> {
     /// What the spec's file is called.
     pub spec: String,
     pub stacks: BTreeMap<Root, Stack>,
+    /// Every region that there ever was: one that has left keeps its number.
+    pub ever: Vec<SiteId>,
+    /// Where it stood before, and now, what AWS wants to stand once for a component.
+    pub homes_before: BTreeMap<ComponentId, SiteId>,
+    pub homes: BTreeMap<ComponentId, SiteId>,
+    /// What is written beside the stacks.
+    pub files: Vec<File>,
     pub notes: Vec<Note>,
     pub problems: Vec<Problem>,
 }
 
 impl<'d> Sheet<'d> {
     pub fn new(design: &'d Design, spec: &str) -> Sheet<'d> {
-        let (stacks, notes, problems) = (BTreeMap::new(), Vec::new(), Vec::new());
-        Sheet { design, spec: spec.to_owned(), stacks, notes, problems }
+        Sheet {
+            design,
+            spec: spec.to_owned(),
+            stacks: BTreeMap::new(),
+            ever: Placement::default().ever(design),
+            homes_before: BTreeMap::new(),
+            homes: BTreeMap::new(),
+            files: Vec::new(),
+            notes: Vec::new(),
+            problems: Vec::new(),
+        }
+    }
+    /// What was rendered before stays where it is.
+    pub fn remember(&mut self, before: &Placement) {
+        self.ever = before.ever(self.design);
+        self.homes_before = before.homes();
     }
 
     /// The region of AWS that a stack is deployed in.
@@ -42,6 +63,7 @@ impl<'d> Sheet<'d> {
         match root {
             Root::Global | Root::Edge => "us-east-1",
             Root::Switch | Root::Accelerator => "us-west-2",
+            Root::StackSets => crate::services::home_of_stack_sets(self.design),
             Root::Region(id) => self.design.site(id).map_or("us-east-1", aws_region),
         }
     }
@@ -81,6 +103,14 @@ impl<'d> Sheet<'d> {
         stack.known.insert(resource.id.clone());
         stack.resources.push(resource);
         target
+    }
+    /// Makes one that is there already depend on a condition.
+    pub fn only_if(&mut self, target: &Target, condition: &Condition) {
+        let stack = self.stacks.get_mut(&target.root);
+        let resource = stack.and_then(|stack| stack.resources.iter_mut().find(|resource| resource.id == target.id));
+        if let Some(resource) = resource {
+            resource.condition = Some(condition.clone());
+        }
     }
     /// Names a resource, whether or not it is there yet.
     pub fn target(&self, root: &Root, id: impl Into<String>) -> Target {

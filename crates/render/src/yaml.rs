@@ -35,6 +35,13 @@ pub fn template(template: &Template, spec: &str) -> String {
     out.0
 }
 
+/// The same without a word to readers, for what is put into another template: it changes only when what is made does.
+pub fn bare(of: &Template) -> String {
+    let text = template(of, "");
+    let told = |line: &&str| !line.starts_with("# ") && !line.starts_with("  # ");
+    text.lines().filter(told).fold(String::new(), |out, line| out + line + "\n")
+}
+
 /// Any value as a document of its own.
 pub fn document(map: &Map) -> String {
     let mut out = Writer::default();

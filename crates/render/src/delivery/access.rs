@@ -129,8 +129,11 @@ fn excused(policy: Resource) -> Resource {
 
 /// Statements, cut into policies that are not too long.
 fn policies_of(sheet: &Sheet<'_>, root: &Root, kinds: &BTreeSet<&str>) -> Vec<Vec<Value>> {
-    let actions: BTreeSet<String> =
-        kinds.iter().flat_map(|kind| availability::permissions(kind)).map(|action| wide(action)).collect();
+    let actions: BTreeSet<String> = kinds
+        .iter()
+        .flat_map(|kind| availability::permissions(kind))
+        .map(|action| availability::wide(action))
+        .collect();
     let service = |action: &String| action.split(':').next().unwrap_or_default().to_owned();
     let (roles, actions): (Vec<String>, Vec<String>) = actions.into_iter().partition(|action| service(action) == "iam");
     let (global, actions): (Vec<String>, Vec<String>) =
@@ -162,15 +165,6 @@ fn policies_of(sheet: &Sheet<'_>, root: &Root, kinds: &BTreeSet<&str>) -> Vec<Ve
         cut[0].push(never.into());
     }
     cut
-}
-
-/// What reads only names and settings is allowed for the whole of its service: policies have a longest length.
-fn wide(action: &str) -> String {
-    match action.split_once(':') {
-        Some((service, name)) if name.starts_with("Describe") => format!("{service}:Describe*"),
-        Some((service, name)) if name.starts_with("List") => format!("{service}:List*"),
-        _ => action.to_owned(),
-    }
 }
 
 fn pieces(actions: &[String], resources: Value, condition: Option<Map>) -> Vec<Vec<Value>> {

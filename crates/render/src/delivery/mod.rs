@@ -202,7 +202,7 @@ fn kind(root: &Root) -> Kind {
     match root {
         Root::Global | Root::Switch => Kind::Before,
         Root::Region(_) => Kind::Region,
-        Root::Edge | Root::Accelerator => Kind::After,
+        Root::Edge | Root::Accelerator | Root::StackSets => Kind::After,
     }
 }
 

@@ -6,6 +6,7 @@ use model::design::Site;
 
 use crate::runbook::names::{self, Named};
 use crate::runbook::{Call, Purpose, Until, Work};
+use crate::services::{database, fence};
 use crate::sheet::{Sheet, aws_region};
 use crate::value::Value;
 use crate::{list, map};
@@ -48,7 +49,7 @@ pub fn of(sheet: &mut Sheet<'_>, call: &Call, ways: &Ways<'_>) -> Made {
         "autoscaling:SetDesiredCapacity" => grow_group(sheet, ways),
         "ecs:UpdateService" => grow_service(sheet, ways, call.act),
         "ec2:StartInstances" => start_instance(sheet, ways),
-        "ec2:ReplaceNetworkAclAssociation" => shut_out(ways),
+        "ec2:ReplaceNetworkAclAssociation" => shut_out(sheet, ways),
         "route53-recovery-cluster:UpdateRoutingControlState" => routing_controls(ways),
         "route53:ChangeResourceRecordSets" => {
             let record = part.text("record").unwrap_or("RECORD");
@@ -322,8 +323,55 @@ fn start_instance(sheet: &mut Sheet<'_>, ways: &Ways<'_>) -> Made {
     }
 }
 
+/// One more rule in the list of the data's own subnets, before all others: in the region that is left, so of best effort.
+/// Planned, only clients are refused, so that what they wrote still arrives where it is copied to.
+fn refuse(sheet: &Sheet<'_>, ways: &Ways<'_>) -> Made {
+    let (part, region) = (ways.part, aws_region(ways.from).to_owned());
+    let (port, number) = (u32::from(database::port(part)), fence::number(sheet, part));
+    let how = format!(
+        "aws ec2 describe-network-acls --region {region} --filters Name=tag:antipode:fence,Values=data Name=tag:antipode:workload,Values={} --query 'NetworkAcls[0].NetworkAclId' --output text (keep the answer with this runbook: that region may not answer)",
+        names::quoted(&sheet.design.workload)
+    );
+    let list =
+        names::asked(&["data", "access list", ways.from.id.as_str()], "the access list of the data's subnets", &how);
+    let planned = ways.purpose == Purpose::Failback;
+    let whom: &[&str] = if planned { &fence::CLIENTS } else { &["0.0.0.0/0"] };
+    let rule = |n: usize| (number - 1) * fence::CLIENTS.len() + n + 1;
+    let command = |n: usize, addresses: &str| {
+        format!(
+            "timeout 60 aws ec2 create-network-acl-entry --network-acl-id {} --rule-number {} --ingress --protocol 6 --port-range From={port},To={port} --cidr-block {addresses} --rule-action deny --region {region} || echo 'not reached, or shut already: go on'",
+            list.shell(),
+            rule(n)
+        )
+    };
+    let inputs = map! {
+        "NetworkAclId" => list.automated(), "RuleNumber" => rule(0), "Protocol" => "6", "RuleAction" => "deny", "Egress" => false,
+        "CidrBlock" => "0.0.0.0/0", "PortRange" => map! { "From" => port, "To" => port },
+    };
+    let call = Work::Call {
+        service: "ec2",
+        api: "create_network_acl_entry",
+        inputs,
+        region: Some(region.clone()),
+        until: None,
+    };
+    let see = format!(
+        "timeout 60 aws ec2 describe-network-acls --network-acl-ids {} --region {region} --query 'NetworkAcls[0].Entries[?RuleAction==`deny` && !Egress].[RuleNumber,CidrBlock,PortRange.From]' --output text",
+        list.shell()
+    );
+    Made {
+        commands: whom.iter().enumerate().map(|(n, addresses)| command(n, addresses)).collect(),
+        validate: Some(see),
+        work: if planned { Work::Person } else { call },
+        names: vec![list],
+    }
+}
+
 /// The old writer's subnets get an access list that lets nobody in: in the region that is left, so of best effort.
-fn shut_out(ways: &Ways<'_>) -> Made {
+fn shut_out(sheet: &Sheet<'_>, ways: &Ways<'_>) -> Made {
+    if sheet.renders(ways.part) && fence::stands(sheet, ways.part, ways.from) {
+        return refuse(sheet, ways);
+    }
     let region = aws_region(ways.from).to_owned();
     let how = format!(
         "aws ec2 describe-network-acls --region {region} --query 'NetworkAcls[].Associations[].[NetworkAclAssociationId,SubnetId]'"

@@ -31,12 +31,16 @@ pub fn render(sheet: &mut Sheet<'_>) {
     network::render(sheet);
     let design = sheet.design;
     for part in &design.components {
-        if let Some(write) = writer(&part.kind.name) {
+        let write = writer(&part.kind.name).filter(|_| !operate::stack_sets::has(sheet, part));
+        if let Some(write) = write {
             write(sheet, part);
         }
     }
     operate::render(sheet);
 }
+
+pub use data::{database, fence};
+pub use operate::stack_sets::region as home_of_stack_sets;
 
 fn writer(kind: &str) -> Option<Write> {
     FAMILIES.iter().copied().flatten().find(|(known, _)| *known == kind).map(|(_, write)| *write)

@@ -12,6 +12,7 @@ use crate::sheet::{Sheet, parameter, regional};
 use crate::value::Value;
 use crate::{map, names};
 
+pub mod apart;
 mod watch;
 
 /// The kinds that stand in a network.
@@ -125,7 +126,7 @@ fn subnets(sheet: &mut Sheet<'_>, site: &Site, which: &str) -> Value {
 
 /// The addresses of a region's network at first. Networks of two regions that are ever joined must not overlap.
 fn range(sheet: &Sheet<'_>, site: &Site) -> String {
-    let place = sheet.design.regions().position(|other| other.id == site.id).unwrap_or_default();
+    let place = sheet.ever.iter().position(|other| *other == site.id).unwrap_or_default();
     format!("10.{}.0.0/16", place * 16 % 256)
 }
 
@@ -197,11 +198,11 @@ pub fn allow(
     (from, from_group): (&Part, &Target),
     (to, to_group): (&Part, &Target),
     port: u16,
-) {
+) -> Target {
     let root = regional(site);
     let id = names::logical([to.id.as_str(), "from", from.id.as_str(), &port.to_string()]);
     if sheet.has(&root, &id) {
-        return;
+        return sheet.target(&root, id);
     }
     let about = format!("{} to {}", from.id, to.id);
     let ends = map! { "IpProtocol" => "tcp", "FromPort" => u32::from(port), "ToPort" => u32::from(port), "Description" => about };
@@ -209,7 +210,13 @@ pub fn allow(
     let mut rule = ends;
     rule.set("GroupId", to_group.att("GroupId"));
     rule.set("SourceSecurityGroupId", from_group.att("GroupId"));
-    sheet.add(&root, Resource::new(Group::Security, "AWS::EC2::SecurityGroupIngress", id, asked, rule));
+    sheet.add(&root, Resource::new(Group::Security, "AWS::EC2::SecurityGroupIngress", id, asked, rule))
+}
+
+/// One of the pieces of a network.
+fn range_in(vpc: &Target, (count, bits): (u8, u8), index: usize) -> Value {
+    let pieces = Value::Cidr(Box::new(vpc.att("CidrBlock")), count, bits);
+    Value::Select(u8::try_from(index).unwrap_or(u8::MAX), Box::new(pieces))
 }
 
 fn one(sheet: &mut Sheet<'_>, site: &Site) {
@@ -245,10 +252,7 @@ fn one(sheet: &mut Sheet<'_>, site: &Site) {
     sheet.add(&root, way_out.after(joined.clone()));
     let mut tables = vec![public.get()];
     for (index, zone) in zones(site).iter().enumerate() {
-        let piece = |index: usize| {
-            let pieces = Value::Cidr(Box::new(vpc.att("CidrBlock")), PIECES.0, PIECES.1);
-            Value::Select(u8::try_from(index).unwrap_or(u8::MAX), Box::new(pieces))
-        };
+        let piece = |index: usize| range_in(&vpc, PIECES, index);
         let in_zone = |index: usize| {
             map! { "VpcId" => vpc.get(), "AvailabilityZone" => crate::cat![crate::value::REGION, zone], "CidrBlock" => piece(index), "Tags" => tags.clone() }
         };

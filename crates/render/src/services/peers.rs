@@ -23,10 +23,32 @@ pub fn stand(sheet: &mut Sheet<'_>, root: &Root, part: &Part) -> Condition {
     Condition::equal(format!("{name}Stand"), state, "stand")
 }
 
-/// Where the one resource stands that AWS wants in a single region, although it serves all: the first region of the file.
-/// It says nothing of who is primary, and moves with nobody's role.
+/// Where the one resource stands that AWS wants in a single region, although it serves all: where it was before, else the
+/// first region of the file. It says nothing of who is primary, and moves with nobody's role.
 pub fn home<'d>(sheet: &Sheet<'d>, part: &Part) -> Option<&'d Site> {
-    sheet.sites(part).first().copied()
+    let sites = sheet.sites(part);
+    let known = sheet.homes_before.get(&part.id);
+    let known = sites.iter().find(|site| Some(&site.id) == known);
+    known.or(sites.first()).copied()
+}
+
+/// The same for what cannot go elsewhere: `what` it is, and how it is `moved` by hand before the spec may leave its region.
+pub fn settled<'d>(sheet: &mut Sheet<'d>, part: &Part, what: &str, moved: &str) -> Option<&'d Site> {
+    let home = home(sheet, part)?;
+    let gone = sheet.homes_before.get(&part.id).filter(|before| **before != home.id).cloned();
+    if let Some(before) = gone {
+        let path = format!("components.{}", part.id);
+        let says = format!("{what} of `{}` is in {before}, where the component is no more", part.id);
+        let hint = format!(
+            "leave {before} among its regions; or first {moved}, and name {} as its home in .antipode-render.json",
+            home.id
+        );
+        if !sheet.problems.iter().any(|problem| problem.says == says) {
+            sheet.problem(&path, says, hint);
+        }
+    }
+    sheet.homes.insert(part.id.clone(), home.id.clone());
+    Some(home)
 }
 
 /// Who has the data at first: only ever the default of a parameter that recoveries change.

@@ -22,7 +22,7 @@ pub fn policy(statements: Vec<Value>) -> Map {
     map! { "Version" => "2012-10-17", "Statement" => statements }
 }
 
-/// Lets `service`, such as `ec2.amazonaws.com`, assume a role, on behalf of this account only.
+/// Lets `service`, such as `ec2.amazonaws.com`, assume a role.
 fn trust(service: &str) -> Map {
     let statement =
         map! { "Effect" => "Allow", "Principal" => map! { "Service" => service }, "Action" => "sts:AssumeRole" };

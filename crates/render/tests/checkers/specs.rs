@@ -52,6 +52,12 @@ pub fn write(folder: &Path, name: &str, rendering: &Rendering) {
         for file in rendering.files.iter().filter_map(|file| Some((file.path.strip_prefix(&prefix)?, &file.text))) {
             fs::write(within.join(format!("{name}-{}-{}", stack.root, file.0)), file.1).unwrap();
         }
+        // What stack sets carry has to be right in each region.
+        for file in &rendering.files {
+            if let Some(file_name) = file.path.strip_prefix("cloudformation/everywhere/") {
+                fs::write(within.join(format!("{name}-set-{file_name}")), &file.text).unwrap();
+            }
+        }
         let bucket = rendering.files.iter().find(|file| file.path == "cloudformation/templates.yaml").unwrap();
         fs::write(within.join(format!("{name}-templates.yaml")), &bucket.text).unwrap();
     }

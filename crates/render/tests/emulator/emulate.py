@@ -5,11 +5,13 @@ usage: emulate.py ANTIPODE ROOT SCRATCH [--pin] [EXAMPLE...]
 Exit status 1 when what is found differs from what the templates say and expected.json does not say so, and also when
 expected.json says so and it does not differ: then the emulator has changed, and the pin is to be looked at.
 """
+import concurrent.futures
 import io
 import json
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -18,13 +20,16 @@ import boto3
 import read
 
 here = pathlib.Path(__file__).parent
-workings = ["xyz-webserver"]
+# What the emulator changes by itself from one look to the next. moto keeps one configuration for the keys of all regions.
+moving = {"LatestRestorableTime", "SizeInBytes", "MultiRegionConfiguration"}
+examples = ["xyz-webserver", "storefront", "regulated-cases", "ha-webapp"]
 
 
-def serve(log):
+def serve(changes, log):
     """The emulator, which ends when this program does: its standard input is ours."""
+    changes.touch()
     server = subprocess.Popen(
-        [sys.executable, here / "serve.py"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True
+        [sys.executable, here / "serve.py", changes], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True
     )
     port = server.stdout.readline().strip()
     if not port:
@@ -32,10 +37,10 @@ def serve(log):
     return server, f"http://localhost:{port}"
 
 
-def render(antipode, root, name, into):
+def render(antipode, root, name, into, edit=lambda spec: spec):
     spec = (root / "examples" / name / "antipode.yaml").read_text()
     into.mkdir(parents=True, exist_ok=True)
-    (into / "antipode.yaml").write_text(spec.replace("manage: adopt", "manage: render"))
+    (into / "antipode.yaml").write_text(edit(spec.replace("manage: adopt", "manage: render")))
     made = subprocess.run([antipode, "render", "antipode.yaml", "--out", "out"], cwd=into, capture_output=True, text=True)
     if made.returncode != 0:
         sys.exit(f"error: {name} does not render\n{made.stderr}")
@@ -102,20 +107,64 @@ def artifacts(cloudformation, stack, plan, client):
                     s3.put_object(Bucket=bucket, Key=key.replace("${Artifact}", version), Body=packed.getvalue())
 
 
-def deploy(out, plan, environment, log):
-    """All stacks, as for a workload that is not there yet; no check: targets of the emulator are never healthy."""
-    regions = [stack["name"] for stack in plan["stacks"] if stack["kind"] == "region"]
-    command = ["bash", "deploy.sh", "all", "--serving", regions[0], "--first", "--no-check", "--version", "one"]
-    return subprocess.run(command, cwd=out, env=environment, stdout=log, stderr=log, timeout=280).returncode
+def deploy(out, serving, version, first, environment, log):
+    """All stacks; no check: targets of the emulator are never healthy."""
+    command = ["bash", "deploy.sh", "all", "--serving", serving, "--no-check", "--version", version]
+    command += ["--first"] if first else []
+    return subprocess.run(command, cwd=out, env=environment, stdout=log, stderr=log, timeout=900).returncode
+
+
+def swapped(spec, serving, other):
+    """The spec after a role change that people have written down too."""
+    without = re.sub(r"preferred: true, *", "", spec)
+    said = re.sub(rf"^(  {other}: *\{{ *)", r"\1preferred: true, ", without, count=1, flags=re.MULTILINE)
+    assert without != spec and said != without, f"{serving} and {other} cannot be swapped in the spec"
+    return said
+
+
+def still(found):
+    if not isinstance(found, dict):
+        return found
+    return {name: value for name, value in found.items() if name not in moving}
+
+
+def difference(was, now):
+    """Of one resource that is not there as it was: what the most similar one says otherwise."""
+    if not isinstance(was, dict):
+        return f"{was} is gone"
+    likes = [{key for key in was if was[key] != each.get(key)} for each in now]
+    least = min(likes, key=len, default=set(was))
+    return f"{json.dumps(was, default=str)[:120]}… differs in {', '.join(sorted(least))}"
+
+
+def moved(root, changes, before, after):
+    """What a deployment took away or made anew, in words; and what it changed in its place."""
+    only_made = json.loads((root / "crates/render/data/regions.json").read_text())["create_only"]
+    lost, changed = [], []
+    for change in changes:
+        named = f"{change['type']} {change['name']} of {change['stack']}"
+        anew = [name for name in change["properties"] if name in only_made.get(change["type"], [])]
+        if change["what"] == "removed" or anew:
+            lost.append(f"{named} {change['what']} {' '.join(anew)}".strip())
+        elif change["what"] == "changed" and change["type"] != "AWS::CloudFormation::Stack":
+            changed.append(f"{named}: {', '.join(change['properties'])}")
+    for (kind, region), found in before.items():
+        now = [still(each) for each in after.get((kind, region)) or []]
+        lost += [f"{kind} in {region}: {difference(each, now)}" for each in map(still, found or []) if each not in now]
+    return lost, changed
 
 
 def one(name, antipode, root, scratch):
-    """The rows of one example, and whether its script came to its end."""
+    """The rows of one example, and whether its script came to its end, both times."""
     out = render(antipode, root, name, scratch / name)
     plan = json.loads((out / "cloudformation" / "deployment.json").read_text())
+    regions = [stack["name"] for stack in plan["stacks"] if stack["kind"] == "region"]
+    changes = scratch / f"{name}.changes"
     with open(scratch / f"{name}.emulator.log", "w") as quiet, open(scratch / f"{name}.deploy.log", "w") as log:
-        server, endpoint = serve(quiet)
-        environment = os.environ | {
+        server, endpoint = serve(changes, quiet)
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")} | {
+            "AWS_CONFIG_FILE": "/dev/null",
+            "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
             "AWS_ENDPOINT_URL": endpoint,
             "AWS_ACCESS_KEY_ID": "x",
             "AWS_SECRET_ACCESS_KEY": "x",
@@ -135,23 +184,32 @@ def one(name, antipode, root, scratch):
         try:
             fill(out, plan, client)
             before = read.everything(plan, client)
-            ended = deploy(out, plan, environment, log)
+            ended = [deploy(out, regions[0], "one", True, environment, log)]
             after = read.everything(plan, client)
             rows, unread = read.compare(out / "cloudformation", plan, before, after, client)
-            return rows, ended, unread
+            lost, changed = [], []
+            if ended == [0]:
+                # The roles are swapped, in the spec and in truth, and everything is deployed again.
+                begun = len(changes.read_text().splitlines())
+                render(antipode, root, name, scratch / name, lambda spec: swapped(spec, *regions[:2]))
+                ended.append(deploy(out, regions[1], "two", False, environment, log))
+                done = [json.loads(line) for line in changes.read_text().splitlines()[begun:]]
+                lost, changed = moved(root, done, after, read.everything(plan, client))
+            return rows, ended, unread, lost, changed
         finally:
             server.stdin.close()
             server.wait()
 
 
-def judge(name, rows, ended, unread, pins, pin):
+def judge(name, found, pins, pin):
     """Prints the table of one example; how many of its lines are not what is expected."""
-    expected = pins.setdefault(name, {"ends": 0, "differs": {}})
+    rows, ended, unread, lost, changed = found
+    expected = pins.setdefault(name, {"differs": {}})
     wrong = 0
-    print(f"\n{name}: deploy.sh ended with status {ended}")
-    if ended != expected["ends"]:
+    print(f"\n{name}: deploy.sh ended with status {ended[0]}")
+    if ended[0] != 0:
         wrong += 1
-        print(f"  EXPECTED status {expected['ends']}: {name}.deploy.log says why")
+        print(f"  NOT EXPECTED: {name}.deploy.log says why")
     print(f"  {'resource type':<46} {'region':<15} {'rendered':>8} {'re-read':>8}")
     differs = {}
     for (kind, region), (rendered, found) in sorted(rows.items()):
@@ -174,14 +232,18 @@ def judge(name, rows, ended, unread, pins, pin):
         wrong += 0 if pin else 1
         print(f"  {key}: expected to differ, and is not rendered any more")
     if pin:
-        pins[name] = {"ends": ended, "differs": differs}
-        wrong = 0
+        pins[name] = {"differs": differs}
+        wrong = 0 if ended[0] == 0 else 1
     kinds = [count for (kind, _), count in rows.items() if " ." not in kind]
     print(
         f"  {sum(a for a, _ in kinds)} resources rendered, {sum(b for _, b in kinds)} found by re-reading;"
         f" {len(rows) - len(kinds)} lines of properties; {len(differs)} lines differ"
     )
     print(f"  not re-read: {', '.join(f'{count} {kind}' for kind, count in sorted(unread.items()))}")
+    if ended[0] == 0:
+        print(f"  deployed again with the roles swapped: status {ended[1]}, {len(lost)} taken away or made anew, {len(changed)} changed")
+        print("".join(f"    {line}\n" for line in [f"NOT EXPECTED: {line}" for line in lost] + changed), end="")
+        wrong += len(lost) + (ended[1] != 0)
     return wrong
 
 
@@ -194,18 +256,22 @@ def written(pins):
 def main():
     antipode, root, scratch, *names = sys.argv[1:]
     pin = "--pin" in names
-    names = [name for name in names if name != "--pin"] or workings
+    names = [name for name in names if name != "--pin"] or examples
     path = here / "expected.json"
     pins = json.loads(path.read_text()) if path.exists() else {"why": {}}
     os.environ["AWS_MAX_ATTEMPTS"] = "1"  # What the emulator does not know, it does not know the second time either.
     wrong = 0
-    for name in names:
-        rows, ended, unread = one(name, antipode, pathlib.Path(root), pathlib.Path(scratch))
-        wrong += judge(name, rows, ended, unread, pins, pin)
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as together:
+        found = {name: together.submit(one, name, antipode, pathlib.Path(root), pathlib.Path(scratch)) for name in names}
+        for name, each in found.items():
+            wrong += judge(name, each.result(), pins, pin)
     if pin:
         path.write_text(written(pins))
-    print(f"\n{wrong} lines are not what is expected; files and logs are in {scratch}")
-    sys.exit(1 if wrong else 0)
+    if wrong:
+        sys.exit(f"\nerror: {wrong} lines are not what is expected\nhint: files and logs are in {scratch}")
+    shutil.rmtree(scratch)
+    print("\nall of it is what is expected")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -40,7 +40,6 @@ calls = {
     "AWS::CloudWatch::Alarm": ("cloudwatch", "describe_alarms", "MetricAlarms[]"),
     "AWS::CloudWatch::CompositeAlarm": ("cloudwatch", "describe_alarms", "CompositeAlarms[]", {"AlarmTypes": ["CompositeAlarm"]}),
     "AWS::CloudWatch::Dashboard": ("cloudwatch", "list_dashboards", "DashboardEntries[]"),
-    "AWS::Events::Rule": ("events", "list_rules", "Rules[]"),
     "AWS::Events::EventBus": ("events", "list_event_buses", "EventBuses[?Name!='default']"),
     "AWS::Events::Archive": ("events", "list_archives", "Archives[]"),
     "AWS::SSM::Document": ("ssm", "list_documents", "DocumentIdentifiers[]", {"Filters": [{"Key": "Owner", "Values": ["Self"]}]}),
@@ -63,7 +62,7 @@ calls = {
     "AWS::IAM::ManagedPolicy": ("iam", "list_policies", "Policies[]", {"Scope": "Local"}),
     "AWS::IAM::InstanceProfile": ("iam", "list_instance_profiles", "InstanceProfiles[]"),
     "AWS::IAM::OIDCProvider": ("iam", "list_open_id_connect_providers", "OpenIDConnectProviderList[]"),
-    "AWS::Route53::HostedZone": ("route53", "list_hosted_zones", "HostedZones[]"),
+    "AWS::Route53::HostedZone": ("route53", "list_hosted_zones", "HostedZones[].{Id: Id, Name: Name}"),
     "AWS::Route53::HealthCheck": ("route53", "list_health_checks", "HealthChecks[]"),
     "AWS::CloudFront::Distribution": ("cloudfront", "list_distributions", "DistributionList.Items[]"),
 }
@@ -126,7 +125,15 @@ def records(client, region):
         yield from (record for record in found if record["Type"] not in ("NS", "SOA"))
 
 
+def bus_rules(client, region):
+    for each in client("events", region).list_event_buses()["EventBuses"]:
+        found = client("events", region).list_rules(EventBusName=each["Name"])["Rules"]
+        # An archive has a rule that the service makes.
+        yield from (rule for rule in found if not rule["Name"].startswith("Events-Archive-"))
+
+
 walks = {
+    "AWS::Events::Rule": ("events", bus_rules),
     "AWS::KMS::Key": ("kms", keys),
     "AWS::ElasticLoadBalancingV2::Listener": ("elbv2", listeners),
     "AWS::ElasticLoadBalancingV2::ListenerRule": ("elbv2", rules),
@@ -253,8 +260,14 @@ def rendered(cloudformation, plan, client):
                 count(inner, region, given(client, region, nested[name]) if name in nested else None, {})
             elif kind == "AWS::DynamoDB::GlobalTable":
                 for each in resource["Properties"]["Replicas"]:
-                    said[kind, each["Region"]].append({})
+                    if isinstance(each, dict) and "Fn::If" in each:
+                        condition, then, otherwise = each["Fn::If"]
+                        each = then if holds(condition, template, values) else otherwise
+                    if "Region" in each:
+                        said[kind, each["Region"]].append({})
             else:
+                for each in resource.get("Properties", {}).get("ReplicaRegions", []):
+                    said[kind, each["Region"]].append({})
                 said["AWS::KMS::Key" if kind == "AWS::KMS::ReplicaKey" else kind, region].append(
                     {name: resolve(each, values) for name, each in resource.get("Properties", {}).items()}
                 )
@@ -301,11 +314,17 @@ def everything(plan, client):
     return found
 
 
+silent = set()
+
+
 def answered(call):
     try:
         return call()
     except Exception as error:  # An emulator fails in ways that no list of exceptions has.
-        print(f"  no answer: {str(error).splitlines()[0][:150]}", file=sys.stderr)
+        said = str(error).splitlines()[0][:150]
+        if said not in silent:
+            print(f"  no answer: {said}", file=sys.stderr)
+        silent.add(said)
         return None
 
 

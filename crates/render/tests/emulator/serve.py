@@ -7,16 +7,21 @@ import ipaddress
 import itertools
 import json
 import os
+import re
 import socket
 import sys
 import threading
 
+import made
+import renewed
+from moto.awslambda.models import LambdaVersion
 from moto.cloudformation import models, parsing, utils
-from moto.cloudformation.models import CloudFormationBackend, Stack
+from moto.cloudformation.exceptions import UnformattedGetAttTemplateException
+from moto.cloudformation.models import Stack
 from moto.core.common_models import CloudFormationModel
 from moto.ec2.models import EC2Backend
-from moto.kms.models import KmsBackend, kms_backends
-from moto.rds.models import DBInstance
+from moto.events.models import EventBus
+from moto.rds.models import RDSBackend, rds_backends
 from moto.server import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import make_server
 
@@ -27,13 +32,30 @@ def attribute(stack, name):
     outputs = stack.output_map
     if wanted not in list(outputs):
         raise KeyError(f"{stack.name} has no output {wanted}, only {list(outputs)}")
-    said = json.dumps(stack.template_dict["Outputs"][wanted]["Value"])
-    for name, resource in stack.template_dict["Resources"].items():
-        condition = resource.get("Condition")
-        if condition and f'"{name}"' in said and not stack.resource_map.lazy_condition_map[condition]:
-            raise KeyError(f"AWS refuses it: the output {wanted} of {stack.name} names {name}, which {condition} leaves out")
-    # An attribute that moto lacks (LoadBalancerFullName) is no output at all: its name stands for it.
-    return wanted if outputs[wanted] is None else outputs[wanted].value
+    conditions = stack.resource_map.lazy_condition_map
+    for each in reached(stack.template_dict["Outputs"][wanted]["Value"], conditions):
+        condition = stack.template_dict["Resources"].get(each, {}).get("Condition")
+        if condition and not conditions[condition]:
+            raise KeyError(f"AWS refuses it: the output {wanted} of {stack.name} names {each}, which {condition} leaves out")
+    return outputs[wanted].value
+
+
+def reached(value, conditions):
+    """The resources that a value names, where the conditions hold."""
+    if isinstance(value, list):
+        return [name for each in value for name in reached(each, conditions)]
+    if not isinstance(value, dict):
+        return []
+    if "Fn::If" in value:
+        condition, then, otherwise = value["Fn::If"]
+        return reached(then if conditions[condition] else otherwise, conditions)
+    if "Ref" in value:
+        return [value["Ref"]]
+    if "Fn::GetAtt" in value:
+        return [value["Fn::GetAtt"][0]]
+    if "Fn::Sub" in value and isinstance(value["Fn::Sub"], str):
+        return [name.split(".")[0] for name in re.findall(r"\$\{([^!}]+)\}", value["Fn::Sub"])]
+    return reached(list(value.values()), conditions)
 
 
 def tagged(loader, tag, node):
@@ -45,24 +67,22 @@ def tagged(loader, tag, node):
 
 
 def cleaned(value, resources):
-    """Fn::Cidr: moto lacks it."""
+    """Fn::Cidr, and attributes of what has none in moto: the ARN stands for one, else the name."""
+    if isinstance(value, dict) and "Fn::GetAtt" in value:
+        name, attribute = value["Fn::GetAtt"]
+        resource = resources.get(name)
+        if isinstance(resource, LambdaVersion):
+            return resource.version
+        try:
+            return resource.get_cfn_attribute(attribute)
+        except (AttributeError, NotImplementedError, UnformattedGetAttTemplateException):
+            whole = getattr(resource, "arn", None) if attribute.lower().endswith("arn") else None
+            return whole or resource.physical_resource_id
     if isinstance(value, dict) and "Fn::Cidr" in value:
         block, count, bits = (clean(each, resources) for each in value["Fn::Cidr"])
         pieces = ipaddress.ip_network(block).subnets(new_prefix=32 - int(bits))
         return [str(piece) for piece in itertools.islice(pieces, int(count))]
     return clean(value, resources)
-
-
-def retagged(self, *given, **named):
-    """Tags of a key: moto reads them under the API's names, templates write them under others. Its policy is a text."""
-    if isinstance(named.get("policy"), dict):
-        named["policy"] = json.dumps(named["policy"])
-    if named.get("tags"):
-        named["tags"] = [
-            {"TagKey": tag.get("TagKey", tag.get("Key")), "TagValue": tag.get("TagValue", tag.get("Value"))}
-            for tag in named["tags"]
-        ]
-    return create_key(self, *given, **named)
 
 
 def sized(self, size=None, zone_name=None, snapshot_id=None, **named):
@@ -72,26 +92,9 @@ def sized(self, size=None, zone_name=None, snapshot_id=None, **named):
     return create_volume(self, size=size, zone_name=zone_name, snapshot_id=snapshot_id, **named)
 
 
-def clustered(cls, resource_name, cloudformation_json, account_id, region_name, **named):
-    """An instance of a cluster: moto forgets the cluster, and then asks for what only the cluster says."""
-    from moto.rds.models import rds_backends
-
-    said = cloudformation_json["Properties"]
-    group = said.get("DBParameterGroupName")
-    if group is not None and not isinstance(group, str):
-        # Its name is wanted, and moto hands on the group itself.
-        cloudformation_json = cloudformation_json | {"Properties": said | {"DBParameterGroupName": group.name}}
-    if "DBClusterIdentifier" not in said:
-        return create_instance(cls, resource_name, cloudformation_json, account_id, region_name, **named)
-    return rds_backends[account_id][region_name].create_db_instance(
-        {
-            "db_instance_identifier": said.get("DBInstanceIdentifier", resource_name),
-            "db_cluster_identifier": said["DBClusterIdentifier"],
-            "db_instance_class": said.get("DBInstanceClass"),
-            "engine": said["Engine"],
-            "tags": said.get("Tags"),
-        }
-    )
+def followed(self, asked):
+    """A replica of another region's database: moto looks for its subnet group in that region."""
+    return follow(self, {"backend": self, **asked})
 
 
 class Named(CloudFormationModel):
@@ -107,17 +110,6 @@ class Named(CloudFormationModel):
 
     @classmethod
     def create_from_cloudformation_json(cls, resource_name, cloudformation_json, account_id, region_name, **named):
-        if named["ResourceType"] == "AWS::KMS::ReplicaKey":
-            # Aliases and grants want a key that is there; this one shares nothing with the first.
-            said = cloudformation_json["Properties"]
-            keys = kms_backends[account_id][region_name]
-            return keys.create_key(
-                policy=said["KeyPolicy"],
-                key_usage="ENCRYPT_DECRYPT",
-                key_spec="SYMMETRIC_DEFAULT",
-                description=said.get("Description"),
-                tags=said.get("Tags", []),
-            )
         service = named["ResourceType"].split("::")[1].lower()
         return cls(resource_name, f"arn:aws:{service}:{region_name}:{account_id}:nothing/{resource_name}")
 
@@ -137,32 +129,33 @@ class Named(CloudFormationModel):
         return self.arn if name.endswith("Arn") else self.physical_resource_id
 
 
-def executed(self, change_set_name, stack_name=None):
-    """Outputs of a stack that a change set makes: moto reads them from the empty template that was there before."""
-    execute(self, change_set_name, stack_name)
-    for change in self.change_sets.values():
-        if change_set_name in (change.change_set_id, change.change_set_name) and change.stack_id in self.stacks:
-            stack = self.stacks[change.stack_id]
-            stack._parse_template()
-            stack.output_map = stack._create_output_map()
-
-
-execute = CloudFormationBackend.execute_change_set
-CloudFormationBackend.execute_change_set = executed
+def begun(self, global_cluster_identifier, source_db_cluster_identifier, engine, *given, **named):
+    """A global database of a cluster that is there: moto looks for it in us-east-1 only."""
+    if source_db_cluster_identifier is None:
+        return begin(self, global_cluster_identifier, None, engine, *given, **named)
+    *_, region, account, _, name = source_db_cluster_identifier.split(":")
+    cluster = rds_backends[account][region].clusters[name]
+    named |= {"engine_version": cluster.engine_version}
+    whole = begin(self, global_cluster_identifier, None, cluster.engine, *given[1:], **named)
+    cluster.global_cluster_identifier = whole.global_cluster_arn
+    cluster.is_writer = True
+    whole.members.append(cluster)
+    return whole
 
 
 def known(kind):
-    return model(kind) or Named
+    return made.Made if kind in made.calls else model(kind) or Named
 
 
 model = parsing.resource_class_from_type
 parsing.resource_class_from_type = known
-create_instance = DBInstance.create_from_cloudformation_json.__func__
-DBInstance.create_from_cloudformation_json = classmethod(clustered)
+follow = RDSBackend.create_db_instance_read_replica
+RDSBackend.create_db_instance_read_replica = followed
+EventBus.physical_resource_id = property(lambda self: self.name)  # `!Ref` of a bus: moto hands on its own object.
+begin = RDSBackend.create_global_cluster
+RDSBackend.create_global_cluster = begun
 create_volume = EC2Backend.create_volume
 EC2Backend.create_volume = sized
-create_key = KmsBackend.create_key
-KmsBackend.create_key = retagged
 clean = parsing.clean_json
 for module in (models, parsing):
     if hasattr(module, "clean_json"):
@@ -174,19 +167,23 @@ for module in (utils, models, parsing):
         module.yaml_tag_constructor = tagged
 
 
-def free():
+def listening():
+    """At a free port below the ephemeral range, which others may take at any time."""
+    app = DomainDispatcherApplication(create_backend_app)
     for port in range(21000, 32000):
-        with socket.socket() as probe:
+        with socket.socket() as taken:
             try:
-                probe.bind(("127.0.0.1", port))
-                return port
+                taken.bind(("127.0.0.1", port))
             except OSError:
                 continue
+            taken.listen(128)
+            return port, make_server("127.0.0.1", port, app, threaded=True, fd=taken.detach())
     sys.exit("no port is free")
 
 
-port = free()
-server = make_server("127.0.0.1", port, DomainDispatcherApplication(create_backend_app), threaded=True)
+renewed.install(sys.argv[1] if len(sys.argv) > 1 else None)
+port, server = listening()
+made.endpoint = f"http://127.0.0.1:{port}"
 print(port, flush=True)
 threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
 server.serve_forever()

@@ -1,17 +1,25 @@
 //! What matters in a recovery, service by service.
 
+mod answered;
 mod compute;
+mod copied;
 mod databases;
 mod edge;
+mod fences;
 mod guard;
+mod held;
 mod operate;
+mod ready;
 mod regions;
 mod rendered;
 mod signal;
 #[path = "../checkers/specs.rs"]
 #[allow(dead_code)]
 mod specs;
+mod stack_sets;
 mod stored;
+#[path = "../checkers/words.rs"]
+mod words;
 
 use antipode_render::Rendering;
 use antipode_render::resource::{Given, Resource};
@@ -64,4 +72,12 @@ fn at_first(rendering: &Rendering, root: &str, name: &str) -> String {
         Given::AtFirst(value) => value.clone(),
         other => panic!("{name} of {root} is {other:?}"),
     }
+}
+
+/// Asserts what resources of a stack say: an id, a path, and the words that stand there.
+fn says(rendering: &Rendering, root: &str, rows: &[(&str, &str, &str)]) {
+    let said = |id, path| words::all(resource(rendering, root, id), path).join(" ");
+    let wrong = rows.iter().filter(|(id, path, words)| said(id, path) != *words);
+    let wrong: Vec<String> = wrong.map(|row| format!("{row:?} in {root}: {}", said(row.0, row.1))).collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

@@ -117,6 +117,29 @@ fn no_command_of_a_runbook_needs_the_region_that_is_left() {
     }
 }
 
+/// The fence of ours: one rule before all others in the list of the data's subnets, and a look at it; nothing waits.
+#[test]
+fn the_old_writer_is_shut_out_by_one_call() {
+    let text_of = SPEC.replace("managed: adopt, id: \"db-{site}\",", "fence: [nacl],");
+    let told = Told { recoveries: vec![recovery("us-east-1", "eu-west-1")], ..Told::default() };
+    let rendering = render_with(&specs::design("runbook", &text_of), "antipode.yaml", &told).unwrap();
+    let page = text(&rendering, "runbooks/leave-us-east-1-for-eu-west-1.md");
+    in_order(
+        page,
+        &[
+            "Values=data Name=tag:antipode:workload,Values=shop",
+            "timeout 60 aws ec2 create-network-acl-entry --network-acl-id \"$DATA_ACCESS_LIST_US_EAST_1\" --rule-number 1 --ingress --protocol 6 --port-range From=5432,To=5432 --cidr-block 0.0.0.0/0 --rule-action deny --region us-east-1 || echo",
+            "Validate:",
+            "aws rds promote-read-replica",
+        ],
+    );
+    assert!(!page.contains("replace-network-acl-association"), "{page}");
+    let back = text(&rendering, "runbooks/return-from-us-east-1-to-eu-west-1.md");
+    assert!(back.contains("--cidr-block 10.0.0.0/8") && !back.contains("0.0.0.0/0"), "what is copied still goes out");
+    let file = text(&rendering, "runbooks/leave-us-east-1-for-eu-west-1.ssm.yaml");
+    in_order(file, &["create_network_acl_entry", "Api: PromoteReadReplica"]);
+}
+
 #[test]
 fn each_region_has_the_automations_that_lead_to_it() {
     let rendering = rendering();

@@ -33,7 +33,7 @@ fn resources(rendering: &Rendering) -> BTreeMap<(String, String, String), &Resou
     each.collect()
 }
 
-fn what_differs(before: &Rendering, after: &Rendering) -> Vec<String> {
+pub fn what_differs(before: &Rendering, after: &Rendering) -> Vec<String> {
     let (old, new) = (resources(before), resources(after));
     let mut differs: Vec<String> = Vec::new();
     for (place, resource) in &old {

@@ -2,7 +2,11 @@
 
 mod failover;
 mod limits;
+mod order;
+mod safe;
 mod same;
 #[path = "../checkers/specs.rs"]
 mod specs;
 mod systems;
+#[path = "../checkers/words.rs"]
+mod words;

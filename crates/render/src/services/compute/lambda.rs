@@ -51,7 +51,9 @@ fn function(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Target {
     let logs = logs::group(sheet, Some(part), site, (Group::Compute, "logs"), None);
     // Calls that nobody waits for and that failed, kept for two weeks.
     let failed = map! { "KmsMasterKeyId" => "alias/aws/sqs", "MessageRetentionPeriod" => 1_209_600, "Tags" => sheet.tags(Some(part)) };
-    let failed = add(sheet, part, site, ("AWS::SQS::Queue", id(part, "failed calls"), failed));
+    let asked = sheet.asked(part);
+    let failed = Resource::new(Group::Compute, "AWS::SQS::Queue", id(part, "failed calls"), asked, failed);
+    let failed = sheet.add(&root, failed.keep(Keep::Retain));
     let may = vec![
         role::allow(&["logs:CreateLogStream", "logs:PutLogEvents"], vec![logs.att("Arn")]),
         role::allow(&["sqs:SendMessage"], vec![failed.att("Arn")]),

@@ -3,7 +3,7 @@
 use model::Part;
 use model::design::Site;
 
-use super::id;
+use super::{fence, id};
 use crate::resource::{Condition, Resource, Target};
 use crate::root::Group;
 use crate::services::{network, role};
@@ -80,11 +80,19 @@ pub fn cluster_engine(part: &Part) -> Engine {
     }
 }
 
+/// Where it listens, whatever it is.
+pub fn port(part: &Part) -> u16 {
+    match part.kind.name.as_str() {
+        "aws.rds" => engine(part).port,
+        _ => cluster_engine(part).port,
+    }
+}
+
 /// The subnets of its instances. Its group keeps its name whatever the instances are called.
 pub fn subnets(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Target {
     let properties = map! {
         "DBSubnetGroupDescription" => format!("Where {} stands", part.id),
-        "SubnetIds" => network::private_subnets(sheet, site),
+        "SubnetIds" => fence::subnets(sheet, part, site),
         "Tags" => sheet.tags(Some(part)),
     };
     let asked = sheet.asked(part);
@@ -97,14 +105,14 @@ pub fn firewall(sheet: &mut Sheet<'_>, part: &Part, site: &Site, port: u16) -> T
     let group = network::firewall(sheet, part, site, "Who reaches the data");
     let design = sheet.design;
     let needs = |client: &&Part| client.needs.contains(&part.id) && CLIENTS.contains(&client.kind.name.as_str());
-    let mut adopted = false;
+    let (mut adopted, mut rules) = (false, Vec::new());
     for client in design.components.iter().filter(needs) {
         if !client.sites.is_empty() && !client.is_in(&site.id) {
             continue;
         }
         if sheet.renders(client) {
             let from = network::firewall(sheet, client, site, "What the instances reach, and who reaches them");
-            network::allow(sheet, site, (client, &from), (part, &group), port);
+            rules.push(network::allow(sheet, site, (client, &from), (part, &group), port));
         }
         adopted |= !sheet.renders(client);
     }
@@ -116,7 +124,10 @@ pub fn firewall(sheet: &mut Sheet<'_>, part: &Part, site: &Site, port: u16) -> T
         let asked = sheet.asked(part);
         let rule =
             Resource::new(Group::Security, "AWS::EC2::SecurityGroupIngress", id(part, "from the network"), asked, rule);
-        sheet.add(&regional(site), rule);
+        rules.push(sheet.add(&regional(site), rule));
+    }
+    if matches!(part.kind.name.as_str(), "aws.rds" | "aws.aurora" | "aws.aurora-global") {
+        fence::around(sheet, part, site, &rules);
     }
     group
 }

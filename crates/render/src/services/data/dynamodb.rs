@@ -35,7 +35,9 @@ pub fn write(sheet: &mut Sheet<'_>, part: &Part) {
 }
 
 fn global(sheet: &Sheet<'_>, part: &Part) -> bool {
-    part.kind.name == "aws.dynamodb-global" && sheet.sites(part).len() > 1
+    // One that is left with a single region is still of that type: another one would be another table.
+    let was = sheet.homes_before.contains_key(&part.id);
+    part.kind.name == "aws.dynamodb-global" && (sheet.sites(part).len() > 1 || was)
 }
 
 /// The name of the table: the same in every region.
@@ -89,7 +91,8 @@ fn one(sheet: &mut Sheet<'_>, part: &Part, site: &Site) {
 }
 
 fn everywhere(sheet: &mut Sheet<'_>, part: &Part) {
-    let Some(home) = peers::home(sheet, part) else { return };
+    let moved = "give the table to the stack of another region: take it out of the old stack, where it is retained, and import it by a change set of type IMPORT";
+    let Some(home) = peers::settled(sheet, part, "the template of the global table", moved) else { return };
     let strong = part.word("replication") == Some("synchronous");
     let witness = if strong { witness(sheet, part) } else { None };
     let mut properties = map! { "TableName" => table(sheet, part, home) };

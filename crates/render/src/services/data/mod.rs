@@ -7,6 +7,7 @@ pub mod datasync;
 pub mod dynamodb;
 pub mod efs;
 pub mod elasticache;
+pub mod fence;
 pub mod lifecycle;
 pub mod rds;
 pub mod s3;

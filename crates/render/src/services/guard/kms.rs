@@ -24,9 +24,12 @@ pub fn write(sheet: &mut Sheet<'_>, part: &Part) {
     if !sheet.renders(part) {
         return;
     }
-    let home = peers::home(sheet, part).map(|site| site.id.clone());
     let sites = sheet.sites(part);
-    let everywhere = part.bool("multi_region").unwrap_or(true) && sites.len() > 1;
+    let everywhere =
+        part.bool("multi_region").unwrap_or(true) && (sites.len() > 1 || sheet.homes_before.contains_key(&part.id));
+    let moved = "make a replica the first (aws kms update-primary-region) and import each key as what it is then";
+    let home = if everywhere { peers::settled(sheet, part, "the first key", moved) } else { None };
+    let home = home.map(|site| site.id.clone());
     for site in sites {
         let asked = sheet.asked(part);
         let policy = policy(sheet, site, part.bool("deletion_protected") == Some(true));

@@ -17,6 +17,8 @@ const REGIONS_OWN: &str = "each copy is encrypted with its region's own aws/secr
 const NO_FUNCTION: &str =
     "what changes the value knows the system that it opens, and is the team's: the runbook says how it is rotated";
 
+const MOVED: &str = "make a replica independent (aws secretsmanager stop-replication-to-replica) and import it into the stack of its region";
+
 pub fn write(sheet: &mut Sheet<'_>, part: &Part) {
     if !sheet.renders(part) {
         return;
@@ -25,7 +27,10 @@ pub fn write(sheet: &mut Sheet<'_>, part: &Part) {
     let generated = map! { "PasswordLength" => 32, "ExcludeCharacters" => "\"@/\\'" };
     let name = name_everywhere(sheet, part);
     let replicated = part.bool("replicated").unwrap_or(true);
-    let homes: Vec<&Site> = sheet.sites(part).into_iter().take(if replicated { 1 } else { usize::MAX }).collect();
+    let homes: Vec<&Site> = match replicated {
+        true => peers::settled(sheet, part, "the first copy", MOVED).into_iter().collect(),
+        false => sheet.sites(part),
+    };
     for site in homes {
         let copies = if replicated { sheet.peers(part, site) } else { Vec::new() };
         add(sheet, part, site, "secret", (&name, &about, generated.clone()), &copies);
@@ -72,7 +77,7 @@ fn add(
 /// The password that a database is made with, in every region of the database. Gives its name.
 pub fn master(sheet: &mut Sheet<'_>, part: &Part, user: &str) -> String {
     let name = format!("{}/{}/master", sheet.design.workload, part.id);
-    if let Some(site) = peers::home(sheet, part) {
+    if let Some(site) = peers::settled(sheet, part, "the first copy of the master password", MOVED) {
         let copies = sheet.peers(part, site);
         let about = format!("What {} was made with: its first user and password", part.id);
         let template = serde_json::json!({ "username": user }).to_string();

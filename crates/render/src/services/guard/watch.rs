@@ -45,7 +45,11 @@ pub fn trail(sheet: &mut Sheet<'_>, part: &Part) {
     }
     // One trail of all regions ends when its region does; a trail of each region needs no other.
     let everywhere = part.bool("multi_region") == Some(true);
-    let home = peers::home(sheet, part).map(|site| site.id.clone());
+    let home = match everywhere {
+        true => peers::settled(sheet, part, "the trail", "delete that trail, whose records are retained"),
+        false => peers::home(sheet, part),
+    };
+    let home = home.map(|site| site.id.clone());
     for site in covered(sheet, part) {
         if everywhere && home.as_ref() != Some(&site.id) {
             continue;

@@ -121,8 +121,14 @@ fn undelivered(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Target {
 /// An endpoint sends events to the bus of one region while events arrive there in time, else to that of another one. It
 /// stands in the first region of the file, and knows two.
 fn endpoint(sheet: &mut Sheet<'_>, part: &Part, sites: &[&Site]) {
-    let [home, second, rest @ ..] = sites else { return };
-    if let Some(lacks) = [home, second].into_iter().find(|site| !availability::has(aws_region(site), ENDPOINT)) {
+    if sites.len() < 2 {
+        return;
+    }
+    let moved = "give the endpoint to the stack of another region, by a change set of type IMPORT";
+    let Some(home) = peers::settled(sheet, part, "the global endpoint", moved) else { return };
+    let others: Vec<&Site> = sites.iter().copied().filter(|site| site.id != home.id).collect();
+    let [second, rest @ ..] = others.as_slice() else { return };
+    if let Some(lacks) = [home, *second].into_iter().find(|site| !availability::has(aws_region(site), ENDPOINT)) {
         let path = format!("components.{}.global_endpoint", part.id);
         let says = format!("{} has no global endpoints of EventBridge", lacks.id);
         return sheet.problem(&path, says, "leave `global_endpoint` out: rules copy the events then");

@@ -6,6 +6,7 @@ mod drs;
 mod fis;
 mod region_switch;
 mod scheduler;
+pub mod stack_sets;
 mod step_functions;
 mod told;
 mod x_ray;
@@ -24,7 +25,7 @@ pub const KINDS: &[(&str, Write)] = &[
     ("aws.drs", drs::write),
     ("aws.organizations", told::organizations),
     ("aws.scheduler", scheduler::write),
-    ("aws.stacksets", told::stacksets),
+    ("aws.stacksets", stack_sets::write),
     ("aws.step-functions", step_functions::write),
     ("aws.transfer-family", told::transfer_family),
     ("aws.x-ray", x_ray::write),

@@ -9,9 +9,9 @@
 
 use std::time::Duration;
 
-use model::Part;
 use model::design::{Site, Strategy};
 use model::topology::FailoverMode;
+use model::{Part, SiteId};
 
 use super::alarms;
 use crate::resource::{Resource, Target};
@@ -37,9 +37,10 @@ pub fn render(sheet: &mut Sheet<'_>) {
     let sites: Vec<&Site> = sheet.design.regions().collect();
     let pairs: Vec<(&Site, &Site)> =
         sites.iter().enumerate().flat_map(|(n, one)| sites[n + 1..].iter().map(|other| (*one, *other))).collect();
-    let alone = pairs.len() == 1;
+    // The first two regions that there ever were had a plan before there were others: it keeps its name.
+    let first: Vec<SiteId> = sheet.ever.iter().take(2).cloned().collect();
     for (one, other) in pairs {
-        let mut plan = Plan::new(one, other, alone);
+        let mut plan = Plan::new(one, other, first == [one.id.clone(), other.id.clone()]);
         plan.steps(sheet);
         if !plan.blocks.is_empty() {
             plan.write(sheet);
@@ -72,8 +73,8 @@ const CAPACITY: u8 = 2;
 const TRAFFIC: u8 = 3;
 
 impl<'d> Plan<'d> {
-    fn new(one: &'d Site, other: &'d Site, alone: bool) -> Plan<'d> {
-        let called = if alone { Vec::new() } else { vec![one.id.as_str(), other.id.as_str()] };
+    fn new(one: &'d Site, other: &'d Site, first: bool) -> Plan<'d> {
+        let called = if first { Vec::new() } else { vec![one.id.as_str(), other.id.as_str()] };
         Plan { between: [one, other], called, blocks: Vec::new(), may: Vec::new() }
     }
     fn id(&self, what: &str) -> String {

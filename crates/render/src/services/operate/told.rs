@@ -7,14 +7,6 @@ use crate::sheet::Sheet;
 /// What the spec says of templates is what is rendered.
 pub fn cloudformation(_: &mut Sheet<'_>, _: &Part) {}
 
-pub fn stacksets(sheet: &mut Sheet<'_>, part: &Part) {
-    sheet.note(
-        part,
-        "templates differ by region, and a stack set is administered in one region and is lost with it: none is rendered",
-        "deploy each region by itself with the rendered deploy.sh, which needs no other region; to bring a stack set to it, aws cloudformation import-stacks-to-stack-set after aws cloudformation delete-stack-instances --retain-stacks",
-    );
-}
-
 pub fn codepipeline(sheet: &mut Sheet<'_>, part: &Part) {
     sheet.note(
         part,

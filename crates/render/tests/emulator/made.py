@@ -1,0 +1,163 @@
+"""Types that moto has by its services' calls, and its CloudFormation does not: each is made by such a call, to the emulator
+itself. botocore refuses what the call does not take, so these calls are checked as an AWS SDK would check them.
+"""
+import json
+
+import boto3
+from moto.core.common_models import CloudFormationModel
+
+# Resource type: service, operation, names of the call that differ from the template's, what `!Ref` and `!GetAtt` say: of
+# the answer, or of what was asked, or an ARN made of both. An attribute that is not named has its name in the answer too.
+calls = {
+    "AWS::RDS::DBClusterParameterGroup": (
+        "rds", "create_db_cluster_parameter_group", {"Family": "DBParameterGroupFamily"},
+        {"Ref": "DBClusterParameterGroup.DBClusterParameterGroupName"},
+    ),
+    "AWS::RDS::DBCluster": (
+        "rds", "create_db_cluster", {},
+        {"Ref": "DBCluster.DBClusterIdentifier", "Endpoint.Address": "DBCluster.Endpoint", "DBClusterArn": "DBCluster.DBClusterArn"},
+    ),
+    # moto's CloudFormation has it, and drops half of what is said of it, the cluster among that.
+    "AWS::RDS::DBInstance": (
+        "rds", "create_db_instance", {"VPCSecurityGroups": "VpcSecurityGroupIds"},
+        {"Ref": "DBInstance.DBInstanceIdentifier", "Endpoint.Address": "DBInstance.Endpoint.Address"},
+    ),
+    "AWS::RDS::GlobalCluster": ("rds", "create_global_cluster", {}, {"Ref": "GlobalCluster.GlobalClusterIdentifier"}),
+    # moto's CloudFormation has it, and drops `MultiRegion`.
+    "AWS::KMS::Key": ("kms", "create_key", {"KeyPolicy": "Policy"}, {"Ref": "KeyMetadata.KeyId", "Arn": "KeyMetadata.Arn"}),
+    "AWS::KMS::ReplicaKey": (
+        "kms", "replicate_key", {"KeyPolicy": "Policy", "PrimaryKeyArn": "KeyId"},
+        {"Ref": "ReplicaKeyMetadata.KeyId", "Arn": "ReplicaKeyMetadata.Arn"},
+    ),
+    "AWS::SecretsManager::Secret": ("secretsmanager", "create_secret", {"ReplicaRegions": "AddReplicaRegions"}, {"Ref": "ARN"}),
+    "AWS::DynamoDB::GlobalTable": (
+        "dynamodb", "create_table", {},
+        {"Ref": "TableName", "Arn": "TableDescription.TableArn", "StreamArn": "TableDescription.LatestStreamArn"},
+    ),
+    "AWS::CloudWatch::Alarm": (
+        "cloudwatch", "put_metric_alarm", {},
+        {"Ref": "AlarmName", "Arn": "arn:aws:cloudwatch:{region}:{account}:alarm:{AlarmName}"},
+    ),
+    "AWS::SNS::Subscription": ("sns", "subscribe", {}, {"Ref": "SubscriptionArn"}),
+    "AWS::IAM::OIDCProvider": (
+        "iam", "create_open_id_connect_provider", {"ClientIdList": "ClientIDList"}, {"Ref": "OpenIDConnectProviderArn"},
+    ),
+    "AWS::AutoScaling::ScalingPolicy": (
+        "autoscaling", "put_scaling_policy", {},
+        # moto does not say the ARN.
+        {"Ref": "arn:aws:autoscaling:{region}:{account}:scalingPolicy:unsaid:policyName/{PolicyName}"},
+    ),
+    "AWS::WAFv2::WebACL": ("wafv2", "create_web_acl", {}, {"Ref": "Summary.Name", "Arn": "Summary.ARN"}),
+    "AWS::CloudTrail::Trail": (
+        "cloudtrail", "create_trail", {"TrailName": "Name", "KMSKeyId": "KmsKeyId"}, {"Ref": "Name", "Arn": "TrailARN"},
+    ),
+    # moto's CloudFormation has it, and associates nothing.
+    "AWS::EC2::SubnetRouteTableAssociation": ("ec2", "associate_route_table", {}, {"Ref": "AssociationId"}),
+    "AWS::GuardDuty::Detector": ("guardduty", "create_detector", {}, {"Ref": "DetectorId"}),
+    "AWS::Backup::BackupVault": ("backup", "create_backup_vault", {"BackupVaultTags": "-"}, {"Ref": "BackupVaultName"}),
+}
+# The name of a resource that the template does not name.
+named = {
+    "AWS::RDS::DBClusterParameterGroup": "DBClusterParameterGroupName",
+    "AWS::SecretsManager::Secret": "Name",
+    "AWS::DynamoDB::GlobalTable": "TableName",
+    "AWS::CloudWatch::Alarm": "AlarmName",
+    "AWS::AutoScaling::ScalingPolicy": "PolicyName",
+    "AWS::WAFv2::WebACL": "Name",
+}
+endpoint = ""
+
+
+def client(service, region):
+    return boto3.client(
+        service, region_name=region, endpoint_url=endpoint, aws_access_key_id="x", aws_secret_access_key="x"
+    )
+
+
+def shaped(shape, said):
+    """A value of a template as a call takes it: numbers and truths are texts in templates, and some keys are the call's."""
+    if shape.type_name == "structure":
+        return {name: shaped(shape.members[name], each) for name, each in said.items() if name in shape.members}
+    if shape.type_name == "list":
+        return [shaped(shape.member, each) for each in said]
+    if shape.type_name == "map" and isinstance(said, list):
+        return {tag["Key"]: tag["Value"] for tag in said}
+    if shape.type_name == "map":
+        return {name: shaped(shape.value, each) for name, each in said.items()}
+    if shape.type_name == "boolean":
+        return str(said).lower() == "true"
+    if shape.type_name in ("integer", "long"):
+        return int(said)
+    if shape.type_name in ("float", "double"):
+        return float(said)
+    if isinstance(said, (str, int, float)):
+        return str(said)
+    if isinstance(said, (dict, list)):
+        return json.dumps(said)
+    return said.name  # moto hands on its own object where AWS hands on a name.
+
+
+def path(answer, said):
+    for name in said.split("."):
+        answer = answer[name]
+    return answer
+
+
+def prepared(kind, said, region, account):
+    """What the call says otherwise than the template."""
+    if kind == "AWS::RDS::GlobalCluster" and ":" not in said.get("SourceDBClusterIdentifier", ":"):
+        said["SourceDBClusterIdentifier"] = f"arn:aws:rds:{region}:{account}:cluster:{said['SourceDBClusterIdentifier']}"
+    if kind.startswith("AWS::KMS::"):
+        said["Tags"] = [{"TagKey": tag["Key"], "TagValue": tag["Value"]} for tag in said.get("Tags", [])]
+        said["ReplicaRegion"] = region
+    if kind == "AWS::SecretsManager::Secret" and "GenerateSecretString" in said:
+        said["SecretString"] = json.dumps({said["GenerateSecretString"].get("GenerateStringKey", "password"): "generated"})
+    if kind == "AWS::DynamoDB::GlobalTable" and "StreamSpecification" in said:
+        said["StreamSpecification"] = {"StreamEnabled": True, **said["StreamSpecification"]}
+    return said
+
+
+class Made(CloudFormationModel):
+    __module__ = "moto.cloudformation.made"  # moto sorts its models by where they are written.
+
+    def __init__(self, answer, attributes, asked):
+        self.answer, self.attributes, self.asked = answer, attributes, asked
+        self.physical_resource_id = self.get_cfn_attribute("Ref")
+
+    @classmethod
+    def create_from_cloudformation_json(cls, resource_name, cloudformation_json, account_id, region_name, **named_by):
+        kind = named_by["ResourceType"]
+        service, operation, renamed, attributes = calls[kind]
+        said = {renamed.get(name, name): each for name, each in cloudformation_json["Properties"].items()}
+        if kind in named:
+            said.setdefault(named[kind], resource_name.lower())
+        if "SourceDBInstanceIdentifier" in said:
+            operation = "create_db_instance_read_replica"
+        said = prepared(kind, said, region_name, account_id)
+        where = region_name
+        if kind == "AWS::KMS::ReplicaKey":
+            # The region of its key makes it; moto knows that key by its id alone.
+            where, said["KeyId"] = said["KeyId"].split(":")[3], said["KeyId"].split("/")[-1]
+        to = client(service, where)
+        shape = to.meta.service_model.operation_model(to.meta.method_to_api_mapping[operation]).input_shape
+        asked = shaped(shape, said)
+        answer = getattr(to, operation)(**asked)
+        return cls(answer, attributes, asked | {"region": region_name, "account": account_id})
+
+    @classmethod
+    def update_from_cloudformation_json(cls, original_resource, new_resource_name, cloudformation_json, account_id, region_name):
+        return original_resource
+
+    @classmethod
+    def delete_from_cloudformation_json(cls, resource_name, cloudformation_json, account_id, region_name):
+        pass
+
+    @classmethod
+    def has_cfn_attr(cls, attr):
+        return True
+
+    def get_cfn_attribute(self, name):
+        where = self.attributes.get(name, name)
+        if where.startswith("arn:"):
+            return where.format(**self.asked)
+        return self.asked[where] if where in self.asked else path(self.answer, where)
