@@ -192,6 +192,8 @@ pub const NO_RESOURCE: &[&str] = &[
     "ecs:DescribeTasks",
     "ecs:ListServices",
     "ecs:ListTasks",
+    "elasticloadbalancing:DescribeTargetGroups",
+    "elasticloadbalancing:DescribeTargetHealth",
     "logs:CreateLogDelivery",
     "logs:DeleteLogDelivery",
     "logs:DescribeLogGroups",
