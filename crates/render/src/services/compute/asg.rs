@@ -9,7 +9,7 @@ use crate::resource::{Given, Resource, Target};
 use crate::root::{Group, Root};
 use crate::services::{network, role};
 use crate::sheet::{Sheet, parameter, regional};
-use crate::value::Value;
+use crate::value::{Map, Value};
 use crate::{list, map, names};
 
 /// Where instances listen for their load balancer.
@@ -119,27 +119,38 @@ pub fn firewall(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Target {
     network::firewall(sheet, part, site, "What the instances reach, and who reaches them")
 }
 
+/// The image of a region: a parameter of Systems Manager names it.
+pub fn image(sheet: &mut Sheet<'_>, part: &Part, site: &Site, more: &str) -> Value {
+    let path = format!("/{}/{}/image", sheet.design.workload, part.id);
+    let about = format!("Where this region's image of {} is named: an SSM parameter{more}.", part.id);
+    let kind = "AWS::SSM::Parameter::Value<AWS::EC2::Image::Id>";
+    sheet.parameter(&regional(site), parameter(&id(part, "image"), kind, &about, Given::Spec(path)))
+}
+
+/// Credentials are given to who asks with a token from the instance itself, and to nobody behind it.
+pub fn credentials() -> Map {
+    map! { "HttpTokens" => "required", "HttpPutResponseHopLimit" => 1 }
+}
+
+/// The disk that an instance starts from.
+pub fn disk() -> Value {
+    list![map! { "DeviceName" => "/dev/xvda", "Ebs" => map! { "Encrypted" => true, "VolumeType" => "gp3" } }]
+}
+
 /// How an instance is started: the region's image, an encrypted disk, credentials by its role only.
 pub fn launch_template(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Target {
     let root = regional(site);
     let asked = sheet.asked(part);
     let group = firewall(sheet, part, site);
     let profile = role::instance_profile(sheet, part, site);
-    let path = format!("/{}/{}/image", sheet.design.workload, part.id);
-    let about = format!(
-        "Where this region's image of {} is named: an SSM parameter, written by whoever builds or copies the image.",
-        part.id
-    );
-    let image =
-        parameter(&id(part, "image"), "AWS::SSM::Parameter::Value<AWS::EC2::Image::Id>", &about, Given::Spec(path));
     let data = map! {
-        "ImageId" => sheet.parameter(&root, image),
+        "ImageId" => image(sheet, part, site, ", written by whoever builds or copies the image"),
         "InstanceType" => part.at(&site.id).text("usage.class").unwrap_or("t3.micro"),
         "IamInstanceProfile" => map! { "Arn" => profile.att("Arn") },
         "SecurityGroupIds" => list![group.att("GroupId")],
-        "MetadataOptions" => map! { "HttpTokens" => "required", "HttpPutResponseHopLimit" => 1 },
+        "MetadataOptions" => credentials(),
         "Monitoring" => map! { "Enabled" => true },
-        "BlockDeviceMappings" => list![map! { "DeviceName" => "/dev/xvda", "Ebs" => map! { "Encrypted" => true, "VolumeType" => "gp3" } }],
+        "BlockDeviceMappings" => disk(),
         "TagSpecifications" => list![map! { "ResourceType" => "instance", "Tags" => sheet.tags(Some(part)) }],
     };
     sheet.add(

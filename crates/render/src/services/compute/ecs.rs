@@ -3,6 +3,7 @@
 use model::Part;
 use model::design::Site;
 
+use super::asg;
 use super::containers::{self, id};
 use crate::resource::{Given, Resource, Target};
 use crate::root::Group;
@@ -74,9 +75,9 @@ fn launch_template(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Target {
         "InstanceType" => part.at(&site.id).text("usage.class").unwrap_or("m6i.large"),
         "IamInstanceProfile" => map! { "Arn" => profile.att("Arn") },
         "SecurityGroupIds" => list![firewall.att("GroupId")],
-        "MetadataOptions" => map! { "HttpTokens" => "required", "HttpPutResponseHopLimit" => 1 },
+        "MetadataOptions" => asg::credentials(),
         "Monitoring" => map! { "Enabled" => true },
-        "BlockDeviceMappings" => list![map! { "DeviceName" => "/dev/xvda", "Ebs" => map! { "Encrypted" => true, "VolumeType" => "gp3" } }],
+        "BlockDeviceMappings" => asg::disk(),
         "UserData" => script,
         "TagSpecifications" => list![map! { "ResourceType" => "instance", "Tags" => sheet.tags(Some(part)) }],
     };

@@ -160,7 +160,7 @@ fn nodes(sheet: &mut Sheet<'_>, part: &Part, site: &Site, cluster: &Target) -> T
     let role =
         role::service_role(sheet, part, site, (Group::Compute, "node"), "ec2.amazonaws.com", &managed, Vec::new());
     let data = map! {
-        "MetadataOptions" => map! { "HttpTokens" => "required", "HttpPutResponseHopLimit" => 1 },
+        "MetadataOptions" => asg::credentials(),
         "BlockDeviceMappings" => list![map! { "DeviceName" => "/dev/xvda", "Ebs" => map! { "Encrypted" => true, "VolumeType" => "gp3", "VolumeSize" => 50 } }],
     };
     let template = map! { "LaunchTemplateData" => data };

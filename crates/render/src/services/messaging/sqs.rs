@@ -3,7 +3,7 @@
 use model::Part;
 use model::design::Site;
 
-use super::{id, kept, key, named};
+use super::{apart, id, kept, key, named};
 use crate::resource::{Keep, Resource, Target};
 use crate::root::Group;
 use crate::sheet::{Sheet, regional};
@@ -16,20 +16,10 @@ const RETENTION: (u64, u64, u64) = (60, 345_600, 1_209_600);
 const TRIES: u64 = 5;
 
 pub fn write(sheet: &mut Sheet<'_>, part: &Part) {
-    if !sheet.renders(part) {
-        return;
-    }
-    let sites = sheet.sites(part);
-    for site in &sites {
-        one(sheet, part, site);
-    }
-    if sites.len() > 1 {
-        sheet.note(
-            part,
-            "nothing copies a queue to another region: what waits in the region that is lost comes back with it, old",
-            "make the messages again from their source (an outbox) in the region that takes over, and purge or redrive the old ones before their consumers start: aws sqs purge-queue --queue-url URL",
-        );
-    }
+    let says =
+        "nothing copies a queue to another region: what waits in the region that is lost comes back with it, old";
+    let instead = "make the messages again from their source (an outbox) in the region that takes over, and purge or redrive the old ones before their consumers start: aws sqs purge-queue --queue-url URL";
+    apart(sheet, part, one, (says, instead));
 }
 
 fn one(sheet: &mut Sheet<'_>, part: &Part, site: &Site) {
