@@ -3,6 +3,7 @@
 //! Each has `write`, which puts its resources into the stacks of its regions, and functions by which other services name
 //! them, whether they are rendered or adopted: what is adopted is a parameter, with the command that finds it.
 
+mod access;
 mod compute;
 mod data;
 mod guard;

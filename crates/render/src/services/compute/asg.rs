@@ -14,6 +14,8 @@ use crate::{list, map, names};
 
 /// Where instances listen for their load balancer.
 const PORT: u16 = 8080;
+/// Seconds: the most that CloudFormation waits for one batch.
+const LONGEST_PAUSE: u64 = 3600;
 
 pub fn write(sheet: &mut Sheet<'_>, part: &Part) {
     in_each_region(sheet, part, one);
@@ -24,7 +26,11 @@ pub fn one(sheet: &mut Sheet<'_>, part: &Part, site: &Site) {
     let root = regional(site);
     let asked = sheet.asked(part);
     let template = launch_template(sheet, part, site);
-    let (minimum, maximum) = sizes(part, site);
+    let (minimum, peak) = sizes(part, site);
+    // One more than the peak, so that an instance is replaced while all the others serve. CloudFormation refuses to keep as
+    // many in service as there can be at most (CloudFormation User Guide, "UpdatePolicy attribute").
+    let maximum = part.at(&site.id).count("maximum").unwrap_or(peak + 1);
+    let in_service = minimum.max(1).min(maximum.saturating_sub(1));
     let behind = part.component("behind").and_then(|id| sheet.part(&id));
     let targets = behind.and_then(|front| {
         let firewall = firewall(sheet, part, site);
@@ -58,7 +64,7 @@ pub fn one(sheet: &mut Sheet<'_>, part: &Part, site: &Site) {
     );
     // How many run is decided while it runs: nothing here sets it, so no deployment takes away what a recovery added.
     group.policies = map! { "UpdatePolicy" => map! { "AutoScalingRollingUpdate" => map! {
-        "MinInstancesInService" => minimum.max(1), "MaxBatchSize" => 1, "PauseTime" => format!("PT{warm_up}S"),
+        "MinInstancesInService" => in_service, "MaxBatchSize" => 1, "PauseTime" => format!("PT{}S", warm_up.min(LONGEST_PAUSE)),
         "SuspendProcesses" => list!["HealthCheck", "ReplaceUnhealthy", "AZRebalance", "AlarmNotification", "ScheduledActions"],
     } } };
     let group = sheet.add(&root, group);

@@ -29,7 +29,7 @@ pub fn write(sheet: &mut Sheet<'_>, part: &Part) {
 
 fn in_group(sheet: &Sheet<'_>, part: &Part, site: &Site) -> bool {
     let front = part.component("behind").and_then(|id| sheet.part(&id));
-    front.is_some_and(|front| front.kind.name == "aws.alb" && is_at(front, site))
+    front.is_some_and(|front| matches!(front.kind.name.as_str(), "aws.alb" | "aws.nlb") && is_at(front, site))
 }
 
 fn notes(sheet: &mut Sheet<'_>, part: &Part) {

@@ -112,7 +112,7 @@ fn cluster(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Target {
         Vec::new(),
     );
     let firewall = network::firewall(sheet, part, site, "Who reaches the cluster");
-    let logged: Vec<crate::value::Value> = LOGGED.iter().map(|kind| map! { "Type" => *kind }.into()).collect();
+    let logged: Vec<Value> = LOGGED.iter().map(|kind| map! { "Type" => *kind }.into()).collect();
     let properties = map! {
         "Name" => name,
         "RoleArn" => role.att("Arn"),
@@ -159,7 +159,10 @@ fn nodes(sheet: &mut Sheet<'_>, part: &Part, site: &Site, cluster: &Target) -> T
     ];
     let role =
         role::service_role(sheet, part, site, (Group::Compute, "node"), "ec2.amazonaws.com", &managed, Vec::new());
+    // Named here, the group of the cluster does not come by itself. The component's own is what data and load balancers let in.
+    let firewall = network::firewall(sheet, part, site, "Who reaches the cluster");
     let data = map! {
+        "SecurityGroupIds" => list![cluster.att("ClusterSecurityGroupId"), firewall.att("GroupId")],
         "MetadataOptions" => asg::credentials(),
         "BlockDeviceMappings" => list![map! { "DeviceName" => "/dev/xvda", "Ebs" => map! { "Encrypted" => true, "VolumeType" => "gp3", "VolumeSize" => 50 } }],
     };
@@ -173,8 +176,7 @@ fn nodes(sheet: &mut Sheet<'_>, part: &Part, site: &Site, cluster: &Target) -> T
     let sizes = map! {
         "MinSize" => number(sheet, "minimum", "The fewest nodes", Given::Spec(minimum.to_string())),
         "MaxSize" => number(sheet, "maximum", "The most nodes", Given::Spec(maximum.to_string())),
-        // Only what the first deployment starts with: then it is the cluster that says how many.
-        "DesiredSize" => number(sheet, "at first", "The nodes to begin with", Given::AtFirst(minimum.to_string())),
+        "DesiredSize" => at_first(sheet, part, site, minimum),
     };
     let properties = map! {
         "ClusterName" => cluster.get(),
@@ -188,6 +190,13 @@ fn nodes(sheet: &mut Sheet<'_>, part: &Part, site: &Site, cluster: &Target) -> T
         "Tags" => sheet.tag_map(Some(part)),
     };
     add(sheet, part, site, (Group::Compute, "AWS::EKS::Nodegroup", "nodes"), properties)
+}
+
+/// Only what the first deployment starts with: then it is the cluster that says how many. `deploy.sh` empties it.
+fn at_first(sheet: &mut Sheet<'_>, part: &Part, site: &Site, minimum: u64) -> Value {
+    let about = format!("The nodes of {} that this region begins with; empty since: as many as there are.", part.id);
+    let count = sheet.state(&regional(site), &id(part, "at first"), &about, minimum.to_string());
+    Value::when(Condition::given(id(part, "begins"), count.clone()), count)
 }
 
 fn addons(sheet: &mut Sheet<'_>, part: &Part, site: &Site, (cluster, nodes): (&Target, &Target)) {

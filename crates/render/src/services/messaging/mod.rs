@@ -4,7 +4,7 @@
 pub mod eventbridge;
 pub mod kinesis;
 pub mod msk;
-mod sns;
+pub mod sns;
 pub mod sqs;
 
 use model::Part;

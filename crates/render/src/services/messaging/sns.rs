@@ -18,10 +18,15 @@ pub fn write(sheet: &mut Sheet<'_>, part: &Part) {
 fn one(sheet: &mut Sheet<'_>, part: &Part, site: &Site) {
     let key = key(sheet, part, site).unwrap_or_else(|| "alias/aws/sns".into());
     let properties = map! {
-        "TopicName" => named(sheet, part, site, 200), "KmsMasterKeyId" => key, "Tags" => sheet.tags(Some(part)),
+        "TopicName" => name(sheet, part, site), "KmsMasterKeyId" => key, "Tags" => sheet.tags(Some(part)),
     };
     let asked = sheet.asked(part);
     let topic = Resource::new(Group::Data, "AWS::SNS::Topic", id(part, "topic"), asked, properties);
     // Its subscribers are known to nobody else.
     sheet.add(&regional(site), topic.keep(Keep::Retain));
+}
+
+/// The name of the topic of a region.
+pub fn name(sheet: &Sheet<'_>, part: &Part, site: &Site) -> String {
+    named(sheet, part, site, 200)
 }

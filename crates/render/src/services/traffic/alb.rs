@@ -41,15 +41,20 @@ fn one(sheet: &mut Sheet<'_>, part: &Part, site: &Site) {
         sheet.add(&root, rule);
     }
     let attribute = |key: &str, value: &str| Value::Map(map! { "Key" => key, "Value" => value });
+    let mut attributes = vec![
+        attribute("routing.http.drop_invalid_header_fields.enabled", "true"),
+        attribute("deletion_protection.enabled", "true"),
+    ];
+    // Off unless it is said (Elastic Load Balancing User Guide, "Zonal shift for your Application Load Balancer").
+    if super::zonal_shift::shifts(sheet, part) {
+        attributes.push(attribute("zonal_shift.config.enabled", "true"));
+    }
     let properties = map! {
         "Type" => "application",
         "Scheme" => "internet-facing",
         "Subnets" => network::public_subnets(sheet, site),
         "SecurityGroups" => list![group.att("GroupId")],
-        "LoadBalancerAttributes" => list![
-            attribute("routing.http.drop_invalid_header_fields.enabled", "true"),
-            attribute("deletion_protection.enabled", "true"),
-        ],
+        "LoadBalancerAttributes" => attributes,
         "Tags" => sheet.tags(Some(part)),
     };
     let balancer = Resource::new(
