@@ -19,7 +19,7 @@ const NO_FUNCTION: &str =
 
 const MOVED: &str = "make a replica independent (aws secretsmanager stop-replication-to-replica) and import it into the stack of its region";
 
-/// Characters of the password of a database: as many as Oracle takes, which takes the fewest.
+/// Characters of what is generated: as many as a database of Oracle takes, which takes the fewest.
 const PASSWORD: u64 = 30;
 
 pub fn write(sheet: &mut Sheet<'_>, part: &Part) {
@@ -27,7 +27,7 @@ pub fn write(sheet: &mut Sheet<'_>, part: &Part) {
         return;
     }
     let about = format!("{} of {}", part.id, sheet.design.workload);
-    let generated = map! { "PasswordLength" => 32, "ExcludeCharacters" => "\"@/\\'" };
+    let generated = map! { "PasswordLength" => PASSWORD, "ExcludeCharacters" => "\"@/\\'" };
     let name = name_everywhere(sheet, part);
     let replicated = part.bool("replicated").unwrap_or(true);
     let homes: Vec<&Site> = match replicated {
