@@ -156,12 +156,19 @@ pub fn zone_id(sheet: &mut Sheet<'_>, part: &Part, root: &Root) -> Value {
     if let Some(name) = part.text("zone") {
         return sheet.target(&Root::Global, names::logical([name, "zone"])).get();
     }
-    let how = format!(
-        "aws route53 list-hosted-zones --query 'HostedZones[].[Name,Id]', for {}",
-        part.text("record").unwrap_or("the name")
-    );
+    let how = format!("{} | cut -d/ -f3", find_zone(part));
     let about = format!("The hosted zone of {}.", part.id);
     sheet.ask(root, &names::logical([part.id.as_str(), "hosted zone"]), &about, how)
+}
+
+/// What finds the zone that a name is in, unless the name is in a deeper one.
+pub fn find_zone(part: &Part) -> String {
+    let name = part.text("record").unwrap_or("example.com");
+    let above = name.split_once('.').map(|(_, above)| above).filter(|above| above.contains('.'));
+    format!(
+        "aws route53 list-hosted-zones-by-name --dns-name {} --max-items 1 --region us-east-1 --query 'HostedZones[0].Id' --output text",
+        part.text("zone").or(above).unwrap_or(name)
+    )
 }
 
 /// What all records of a name have, in the stack of `root`.
