@@ -131,6 +131,7 @@ pub fn render_with(design: &Design, spec: &str, told: &Told) -> Result<Rendering
     let runbooks = runbook::write(&mut sheet, &told.recoveries);
     delivery::write(&mut sheet);
     availability::check(&mut sheet);
+    sheet.names_apart();
     if !sheet.problems.is_empty() {
         return Err(RenderError::Impossible(sheet.problems));
     }

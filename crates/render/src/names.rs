@@ -31,6 +31,14 @@ pub fn physical<'a>(words: impl IntoIterator<Item = &'a str>, longest: usize) ->
     format!("{head}-{tail}")
 }
 
+/// What has to begin with a letter, as stacks and databases do.
+pub fn lettered(name: String) -> String {
+    match name.starts_with(|first: char| first.is_ascii_digit()) {
+        true => format!("w{name}"),
+        false => name,
+    }
+}
+
 fn hyphened(word: &str) -> String {
     let mut out = String::new();
     for letter in word.chars() {
@@ -56,6 +64,11 @@ mod tests {
     fn logical_names_have_letters_and_digits_only() {
         assert_eq!(logical(["case-db", "subnet group", "us-east-1"]), "CaseDbSubnetGroupUsEast1");
         assert_eq!(logical(["a_b", "§"]), "AB");
+    }
+
+    #[test]
+    fn a_name_that_begins_with_a_digit_gets_a_letter() {
+        assert_eq!((lettered("3d".to_owned()), lettered("d3".to_owned())), ("w3d".to_owned(), "d3".to_owned()));
     }
 
     #[test]

@@ -43,7 +43,7 @@ pub enum Keep {
     /// It goes too: nothing is lost that another deployment would not make again.
     #[default]
     No,
-    /// It stays, with all that is in it, until somebody deletes it by hand.
+    /// It stays, with all that is in it, until somebody deletes it by hand; unless the deployment that made it failed.
     Retain,
     /// A snapshot of it stays.
     Snapshot,

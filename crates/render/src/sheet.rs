@@ -146,9 +146,11 @@ impl<'d> Sheet<'d> {
         self.parameter(root, parameter(name, "String", about, Given::Ask(how.into())))
     }
 
-    /// A physical name within the workload, at most `longest` characters.
+    /// A physical name within the workload, at most `longest` characters, of which the first is a letter.
     pub fn named<'a>(&'a self, words: impl IntoIterator<Item = &'a str>, longest: usize) -> String {
-        names::physical(std::iter::once(self.design.workload.as_str()).chain(words), longest)
+        let workload = self.design.workload.as_str();
+        let letter = usize::from(workload.starts_with(|first: char| first.is_ascii_digit()));
+        names::lettered(names::physical(std::iter::once(workload).chain(words), longest - letter))
     }
     /// What every resource is marked with.
     pub fn tags(&self, part: Option<&Part>) -> Value {
@@ -181,6 +183,25 @@ impl<'d> Sheet<'d> {
             says: says.into(),
             hint: hint.into(),
         });
+    }
+
+    /// Names in templates have letters and digits only, so that `db-1` and `db1` would be one there.
+    pub fn names_apart(&mut self) {
+        let mut same: Vec<(String, String, String)> = Vec::new();
+        for stack in self.stacks.values() {
+            let mut known: BTreeMap<&str, &str> = BTreeMap::new();
+            for resource in &stack.resources {
+                let path = resource.asked.path.as_str();
+                let first = *known.entry(&resource.id).or_insert(path);
+                if first != path && !same.iter().any(|(one, other, _)| one == first && other == path) {
+                    same.push((first.to_owned(), path.to_owned(), resource.id.clone()));
+                }
+            }
+        }
+        for (first, path, id) in same {
+            let says = format!("what is made for it and for {first} would both be called {id} in the templates");
+            self.problem(&path, says, "rename one of them: only letters and digits count there");
+        }
     }
 
     pub fn part(&self, id: &ComponentId) -> Option<&'d Part> {

@@ -103,12 +103,13 @@ impl Writer {
         }
         let kept = match resource.keep {
             Keep::No => None,
-            Keep::Retain => Some("Retain"),
-            Keep::Snapshot => Some("Snapshot"),
+            // What a first deployment made and then took back has no data yet, and a name that the next one needs.
+            Keep::Retain => Some(("RetainExceptOnCreate", "Retain")),
+            Keep::Snapshot => Some(("Snapshot", "Snapshot")),
         };
-        if let Some(kept) = kept {
-            self.line(4, &format!("DeletionPolicy: {kept}"));
-            self.line(4, &format!("UpdateReplacePolicy: {kept}"));
+        if let Some((deleted, replaced)) = kept {
+            self.line(4, &format!("DeletionPolicy: {deleted}"));
+            self.line(4, &format!("UpdateReplacePolicy: {replaced}"));
         }
         if !resource.metadata.0.is_empty() {
             self.line(4, "Metadata:");

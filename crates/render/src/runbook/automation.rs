@@ -17,11 +17,11 @@ use crate::{cat, list, map, names, yaml};
 
 /// How long people have for a decision, and for a step of their own.
 const DECISION: u32 = 3_600;
-/// Half a minute is enough for whoever still answers.
-const BEST_EFFORT: u32 = 30;
+/// A minute is enough for whoever still answers.
+const BEST_EFFORT: u32 = 60;
 
 /// Calls another region, gives up soon, and never fails.
-const ELSEWHERE: &str = r#"import boto3
+pub const ELSEWHERE: &str = r#"import boto3
 from botocore.config import Config
 
 
@@ -48,7 +48,8 @@ pub fn write(sheet: &mut Sheet<'_>, runbook: &Runbook, to: &SiteId) {
         .names
         .iter()
         .filter_map(|name| match &name.from {
-            From::Made { target, .. } => Some((name.parameter.as_str(), target.get())),
+            // What another region has is no value of this stack: neither waits for the other.
+            From::Made { target, .. } if target.root == root => Some((name.parameter.as_str(), target.get())),
             _ => None,
         })
         .collect();
@@ -83,12 +84,13 @@ fn role(sheet: &mut Sheet<'_>, runbook: &Runbook, root: &Root) -> Value {
     let id = names::logical(["runbook role", &runbook.name]);
     let (mut here, mut there) = (BTreeSet::new(), BTreeSet::new());
     for step in &runbook.steps {
-        if let Work::Call { service, api, region, until, .. } = &step.work {
-            let which = if region.is_some() { &mut there } else { &mut here };
-            which.insert(action(service, api));
-            if let Some(until) = until {
-                here.insert(action(until.service, until.api));
+        match &step.work {
+            Work::Call { service, api, until, .. } => {
+                here.insert(action(service, api));
+                here.extend(until.as_ref().map(|until| action(until.service, until.api)));
             }
+            Work::Tried { needs, .. } => there.extend(needs.iter().map(|action| (*action).to_owned())),
+            Work::Person | Work::Nothing => {}
         }
     }
     let region = sheet.region(root).to_owned();
@@ -133,6 +135,7 @@ fn role(sheet: &mut Sheet<'_>, runbook: &Runbook, root: &Root) -> Value {
 fn action(service: &str, api: &str) -> String {
     let prefix = match service {
         "efs" => "elasticfilesystem",
+        "stepfunctions" => "states",
         other => other,
     };
     // A call of boto3 has another spelling.
@@ -146,8 +149,14 @@ pub fn file(sheet: &Sheet<'_>, runbook: &Runbook) -> String {
 }
 
 fn content(runbook: &Runbook, role: Option<Value>, made: impl Fn(&str) -> Option<Value>) -> Map {
+    let approvers: Vec<Value> = runbook.approval.approvers.iter().map(Value::from).collect();
+    let approvers = map! {
+        "type" => "StringList",
+        "description" => "Who may approve, of those that the spec names: names of users of IAM, or ARNs of users and roles.",
+    }
+    .with_some("default", (!approvers.is_empty()).then_some(approvers));
     let mut parameters = map! {
-        "Approvers" => map! { "type" => "StringList", "description" => "The ARNs, or names, of the people of IAM who may approve." },
+        "Approvers" => approvers,
         "AutomationAssumeRole" => map! { "type" => "String", "description" => "The role that the automation works under." }
             .with_some("default", role),
     };
@@ -155,10 +164,10 @@ fn content(runbook: &Runbook, role: Option<Value>, made: impl Fn(&str) -> Option
         let known = match &name.from {
             From::Known(value) => Some(value.into()),
             From::Made { .. } => made(&name.parameter),
-            From::Asked(_) => None,
+            From::Asked(_) | From::Kept { .. } => None,
         };
         let about = match &name.from {
-            From::Asked(how) => format!("{}: {how}", name.about),
+            From::Asked(how) | From::Kept { command: how, .. } => format!("{}: {how}", name.about),
             _ => name.about.clone(),
         };
         let used = runbook.steps.iter().any(|step| uses(&step.work, &name.parameter));
@@ -192,9 +201,17 @@ fn objectives(runbook: &Runbook) -> String {
 fn uses(work: &Work, parameter: &str) -> bool {
     let wanted = format!("{{{{ {parameter} }}}}");
     let mut found = false;
-    if let Work::Call { inputs, .. } = work {
+    let mut look = |inputs: &Map| {
         Value::Map(inputs.clone())
             .visit(&mut |value| found |= matches!(value, Value::Text(text) if text.contains(&wanted)));
+    };
+    match work {
+        Work::Call { inputs, until, .. } => {
+            look(inputs);
+            until.iter().for_each(|until| look(&until.inputs));
+        }
+        Work::Tried { inputs, .. } => look(inputs),
+        Work::Person | Work::Nothing => {}
     }
     found
 }
@@ -225,16 +242,16 @@ fn written(number: usize, step: &Step) -> Vec<Value> {
                 .into(),
             ]
         }
-        Work::Call { service, api, inputs, region: Some(region), .. } => {
-            let payload =
-                map! { "service" => *service, "call" => *api, "region" => region, "inputs" => inputs.clone() };
-            let inputs = map! { "Runtime" => "python3.11", "Handler" => "handler", "Script" => ELSEWHERE, "InputPayload" => payload };
+        Work::Tried { region, script, inputs, .. } => {
+            let mut payload = map! { "region" => region };
+            payload.0.extend(inputs.0.clone());
+            let inputs = map! { "Runtime" => "python3.11", "Handler" => "handler", "Script" => *script, "InputPayload" => payload };
             vec![map! {
                 "name" => name, "action" => "aws:executeScript", "description" => says, "timeoutSeconds" => BEST_EFFORT,
                 "onFailure" => "Continue", "isCritical" => false, "inputs" => inputs,
             }.into()]
         }
-        Work::Call { service, api, inputs, until, region: None } => {
+        Work::Call { service, api, inputs, until } => {
             let mut call = map! { "Service" => *service, "Api" => *api };
             call.0.extend(inputs.0.clone());
             let made = map! {

@@ -124,12 +124,11 @@ fn before(sheet: &Sheet<'_>, from: &Site, to: &Site, purpose: Purpose) -> Vec<Ch
             Some(format!("aws sts get-caller-identity --region {here}")),
         ),
     ];
-    for part in design.components.iter().filter(|part| lag(part).is_some()) {
+    for part in &design.components {
+        let Some(lag) = lag(part) else { continue };
         let bound = part.duration("objectives.rpo").or(design.objectives.rpo).map_or("the RPO".to_owned(), human);
-        all.push(check(
-            format!("How far the copy of `{}` was behind, last: less than {bound}.", part.id),
-            lag(part).map(|metric| lag_query(metric, here)),
-        ));
+        let says = format!("How far the copy of `{}` was behind, last: less than {bound}.", part.id);
+        all.push(check(says, Some(lag.query(sheet, part, from, to))));
     }
     if purpose == Purpose::Failback {
         all.push(check(
@@ -145,23 +144,66 @@ fn before(sheet: &Sheet<'_>, from: &Site, to: &Site, purpose: Purpose) -> Vec<Ch
     all
 }
 
-/// The metric of the copy's lag, as it is seen in the region of the copy.
-fn lag(part: &Part) -> Option<(&'static str, &'static str)> {
+/// The metric of how far a copy is behind.
+struct Lag {
+    /// Namespace and dimensions, as CloudWatch searches them.
+    schema: &'static str,
+    metric: &'static str,
+    unit: &'static str,
+    /// Whether only the region that is copied from reports it.
+    at_source: bool,
+}
+
+fn lag(part: &Part) -> Option<Lag> {
+    let reported = |schema, metric, unit, at_source| Some(Lag { schema, metric, unit, at_source });
     match (part.kind.name.as_str(), part.word("replication")) {
         (_, None | Some("none")) => None,
-        ("aws.rds", _) => Some(("AWS/RDS", "ReplicaLag")),
-        ("aws.aurora-global", _) => Some(("AWS/RDS", "AuroraGlobalDBReplicationLag")),
-        ("aws.dynamodb-global", _) => Some(("AWS/DynamoDB", "ReplicationLatency")),
-        ("aws.s3", _) => Some(("AWS/S3", "ReplicationLatency")),
-        ("aws.efs", _) => Some(("AWS/EFS", "TimeSinceLastSync")),
+        ("aws.rds", _) => reported("AWS/RDS,DBInstanceIdentifier", "ReplicaLag", "seconds", false),
+        ("aws.aurora-global", _) => {
+            reported("AWS/RDS,DBClusterIdentifier", "AuroraGlobalDBReplicationLag", "ms", false)
+        }
+        ("aws.dynamodb-global", _) => {
+            reported("AWS/DynamoDB,ReceivingRegion,TableName", "ReplicationLatency", "ms", true)
+        }
+        ("aws.s3", _) => {
+            reported("AWS/S3,DestinationBucket,RuleId,SourceBucket", "ReplicationLatency", "seconds", false)
+        }
+        ("aws.efs", _) => {
+            reported("AWS/EFS,DestinationFileSystemId,FileSystemId", "TimeSinceLastSync", "seconds", false)
+        }
         _ => None,
     }
 }
 
-fn lag_query((space, metric): (&str, &str), region: &str) -> String {
-    format!(
-        "aws cloudwatch get-metric-data --region {region} --start-time \"$(date -u -d '-1 hour' +%FT%TZ)\" --end-time \"$(date -u +%FT%TZ)\" \\\n  --metric-data-queries '[{{\"Id\":\"lag\",\"Expression\":\"SEARCH('\"'\"'Namespace=\\\"{space}\\\" MetricName=\\\"{metric}\\\"'\"'\"', '\"'\"'Maximum'\"'\"', 60)\"}}]'"
-    )
+impl Lag {
+    /// The newest value of the last three hours, of what bears the component's name.
+    fn query(&self, sheet: &Sheet<'_>, part: &Part, from: &Site, to: &Site) -> String {
+        let (from, here) = (if self.at_source { from } else { to }, aws_region(to));
+        let named = || match part.kind.name.as_str() {
+            // What is made has an id of its own.
+            "aws.efs" => String::new(),
+            _ => sheet.named([part.id.as_str()], 50),
+        };
+        let name = crate::services::physical(part, from).unwrap_or_else(named);
+        let terms: Vec<&str> =
+            name.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty()).collect();
+        let receiving = if self.at_source { format!(" ReceivingRegion=\\\"{here}\\\"") } else { String::new() };
+        let search = format!("{{{}}} MetricName=\\\"{}\\\"{receiving} {}", self.schema, self.metric, terms.join(" "));
+        let quote = "'\"'\"'";
+        let expression = format!("SEARCH({quote}{}{quote}, {quote}Maximum{quote}, 60)", search.trim_end());
+        let (limits, otherwise) = match self.at_source {
+            true => (
+                format!(" {}", commands::SOON),
+                " \\\n  || echo 'not reached: what was said before it was lost counts'",
+            ),
+            false => (String::new(), ""),
+        };
+        format!(
+            "aws cloudwatch get-metric-data --region {}{limits} --start-time \"$(date -u -d '-3 hours' +%FT%TZ)\" --end-time \"$(date -u +%FT%TZ)\" \\\n  --metric-data-queries '[{{\"Id\":\"lag\",\"Expression\":\"{expression}\"}}]' --query 'MetricDataResults[].[Label,Values[0]]' --output text{otherwise}   # {}",
+            aws_region(from),
+            self.unit
+        )
+    }
 }
 
 fn after(purpose: Purpose) -> Vec<String> {
@@ -211,13 +253,17 @@ fn steps(sheet: &mut Sheet<'_>, runbook: &mut Runbook, recovery: &Recovery, (fro
                 check,
             ));
         }
-        let made = step(sheet, runbook, call, (from, to));
-        runbook.steps.push(made);
+        for made in step(sheet, runbook, call, (from, to)) {
+            runbook.steps.push(made);
+        }
         let last_writer = writers.last().is_some_and(|last| std::ptr::eq(*last, *call));
         if last_writer {
             let why = "a promotion that is under way answers reads; only a write shows that it is over";
             let says = "See that the writer is in the region, by a write that is read back".to_owned();
-            runbook.steps.push(person("check_writer", says, why, None));
+            let promoted = writers.iter().filter(|call| call.act == ActName::Promote);
+            let see = promoted.filter_map(|call| commands::see_writer(sheet, sheet.part(&call.component)?, to));
+            let see = see.collect::<Vec<String>>().join("\n");
+            runbook.steps.push(person("check_writer", says, why, (!see.is_empty()).then_some(see)));
         }
     }
     runbook.steps.push(person(
@@ -228,9 +274,9 @@ fn steps(sheet: &mut Sheet<'_>, runbook: &mut Runbook, recovery: &Recovery, (fro
     ));
 }
 
-fn step(sheet: &mut Sheet<'_>, runbook: &mut Runbook, call: &Call, (from, to): (&Site, &Site)) -> Step {
+fn step(sheet: &mut Sheet<'_>, runbook: &mut Runbook, call: &Call, (from, to): (&Site, &Site)) -> Vec<Step> {
     let Some(part) = sheet.part(&call.component) else { unreachable!("a call is of a component of the design") };
-    let made = commands::of(sheet, call, &Ways { part, from, to, purpose: runbook.purpose });
+    let made = commands::of(sheet, call, &Ways { part, from, to, purpose: runbook.purpose, act: call.act });
     for name in made.names {
         if !runbook.names.iter().any(|known| known.variable == name.variable) {
             runbook.names.push(name);
@@ -258,7 +304,8 @@ fn step(sheet: &mut Sheet<'_>, runbook: &mut Runbook, call: &Call, (from, to): (
             runbook.gaps.push((what, instead.clone()));
         }
     }
-    Step {
+    let best_effort = call.standing == Standing::BestEffort;
+    let own = Step {
         id: id(call),
         says: format!("{} `{}`", verb(call.act), call.component),
         why,
@@ -266,9 +313,20 @@ fn step(sheet: &mut Sheet<'_>, runbook: &mut Runbook, call: &Call, (from, to): (
         validate: made.validate,
         // What may not be answered is not left to an automation, which would wait for it.
         work: if refused { Work::Person } else { made.work },
-        best_effort: call.standing == Standing::BestEffort,
+        best_effort,
         commits: matches!(call.act, ActName::Promote | ActName::Restore),
-    }
+    };
+    let besides = made.besides.map(|besides| Step {
+        id: format!("{}_besides", id(call)),
+        says: besides.says,
+        why: format!("tried at {}", from.id),
+        commands: besides.commands,
+        validate: None,
+        work: besides.work,
+        best_effort: true,
+        commits: false,
+    });
+    std::iter::once(own).chain(besides).collect()
 }
 
 fn id(call: &Call) -> String {

@@ -126,17 +126,24 @@ pub struct Step {
 }
 
 /// What an automation does for a step.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug, Default)]
 pub enum Work {
     /// Waits until somebody has done or looked at it.
+    #[default]
     Person,
-    /// Calls a service in the region where it runs, or, of best effort, in another one.
+    /// Calls a service in the region where it runs.
     Call {
         service: &'static str,
         api: &'static str,
         inputs: Map,
-        region: Option<String>,
         until: Option<Until>,
+    },
+    /// Tries something in the region that is left, gives up soon, and never fails: a program, and what it calls.
+    Tried {
+        region: String,
+        script: &'static str,
+        needs: &'static [&'static str],
+        inputs: Map,
     },
     Nothing,
 }

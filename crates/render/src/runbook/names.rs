@@ -6,6 +6,7 @@ use model::design::Site;
 use crate::delivery;
 use crate::names;
 use crate::resource::Target;
+use crate::runbook::commands;
 use crate::sheet::{Sheet, regional};
 use crate::value::Value;
 
@@ -32,6 +33,11 @@ pub enum From {
     },
     /// By this command, in the way of the AWS CLI.
     Asked(String),
+    /// Likewise; asked beforehand, because only this region answers it.
+    Kept {
+        command: String,
+        region: String,
+    },
 }
 
 /// A template has 200 outputs at most, and others hand on some too.
@@ -54,6 +60,7 @@ fn main_type(kind: &str) -> &'static [&'static str] {
         "aws.lambda" => &["AWS::Lambda::Function"],
         "aws.secrets-manager" => &["AWS::SecretsManager::Secret"],
         "aws.step-functions" => &["AWS::StepFunctions::StateMachine"],
+        "aws.alb" | "aws.nlb" => &["AWS::ElasticLoadBalancingV2::LoadBalancer"],
         _ => &[],
     }
 }
@@ -81,18 +88,51 @@ pub fn of(sheet: &mut Sheet<'_>, part: &Part, site: &Site, known_by: &str) -> Na
             From::Made { target, output, stack, region }
         }
         (_, Some(name)) => From::Known(name),
-        (_, None) => From::Asked(known_by.replace("{region}", &region)),
+        (_, None) => From::Asked(known_by.replace("{region}", &region).replace("{id}", part.id.as_str())),
     };
     named(words, about, from)
 }
 
-/// Something else that somebody has to know.
-pub fn asked(words: &[&str], about: &str, command: &str) -> Named {
-    named(words.iter().copied(), about.to_owned(), From::Asked(command.to_owned()))
+/// Something else that a command finds.
+pub fn found(words: &[String], about: &str, command: &str) -> Named {
+    named(texts(words), about.to_owned(), From::Asked(command.to_owned()))
 }
 
-fn named<'a>(words: impl IntoIterator<Item = &'a str> + Clone, about: String, from: From) -> Named {
-    let parameter = names::logical(words.clone());
+/// What is to be asked before it is needed: only that region answers.
+pub fn kept(words: &[String], about: &str, command: &str, region: &str) -> Named {
+    named(texts(words), about.to_owned(), From::Kept { command: command.to_owned(), region: region.to_owned() })
+}
+
+pub fn known(words: &[String], about: &str, value: String) -> Named {
+    named(texts(words), about.to_owned(), From::Known(value))
+}
+
+fn texts(words: &[String]) -> impl Iterator<Item = &str> + Clone {
+    words.iter().map(String::as_str)
+}
+
+/// The account that everything is in.
+pub fn account(sheet: &Sheet<'_>, region: &str) -> Named {
+    let words = ["account".to_owned()];
+    match sheet.design.aws.as_ref().and_then(|aws| aws.account.clone()) {
+        Some(known) => self::known(&words, "the account", known),
+        None => {
+            let how = format!("aws sts get-caller-identity --region {region} --query Account --output text");
+            found(&words, "the account", &how)
+        }
+    }
+}
+
+/// A load balancer, and the option of the AWS CLI that names it.
+pub fn balancer(sheet: &mut Sheet<'_>, part: &Part, site: &Site, found_by: &str) -> (Option<Named>, String) {
+    let name = of(sheet, part, site, found_by);
+    let by = if matches!(name.from, From::Known(_)) { "--names" } else { "--load-balancer-arns" };
+    let option = format!("{by} {}", name.shell());
+    (Some(name), option)
+}
+
+/// As the shell has it.
+pub fn variable<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
     let upper = |word: &str| {
         word.chars()
             .map(|c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' })
@@ -100,8 +140,11 @@ fn named<'a>(words: impl IntoIterator<Item = &'a str> + Clone, about: String, fr
     };
     let variable = words.into_iter().map(upper).collect::<Vec<_>>().join("_");
     // A name of the shell begins with a letter.
-    let variable = if variable.starts_with(|c: char| c.is_ascii_digit()) { format!("N_{variable}") } else { variable };
-    Named { variable, parameter, about, from }
+    if variable.starts_with(|c: char| c.is_ascii_digit()) { format!("N_{variable}") } else { variable }
+}
+
+fn named<'a>(words: impl IntoIterator<Item = &'a str> + Clone, about: String, from: From) -> Named {
+    Named { variable: variable(words.clone()), parameter: names::logical(words), about, from }
 }
 
 impl Named {
@@ -121,7 +164,15 @@ impl Named {
                 "{}=$(aws cloudformation describe-stacks --stack-name {stack} --region {region} \\\n  --query \"Stacks[0].Outputs[?OutputKey=='{output}'].OutputValue\" --output text)",
                 self.variable
             ),
-            From::Asked(command) => format!("{}=   # {}: {command}", self.variable, self.about),
+            From::Asked(command) => format!("{}=$({command})", self.variable),
+            From::Kept { command, region } => {
+                format!(
+                    "# {}: keep the answer here beforehand, only {region} gives it.\n{}=$({command} {})",
+                    self.about,
+                    self.variable,
+                    commands::SOON
+                )
+            }
         }
     }
 }

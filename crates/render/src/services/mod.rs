@@ -3,6 +3,7 @@
 //! Each has `write`, which puts its resources into the stacks of its regions, and functions by which other services name
 //! them, whether they are rendered or adopted: what is adopted is a parameter, with the command that finds it.
 
+mod access;
 mod compute;
 mod data;
 mod guard;
@@ -13,6 +14,9 @@ mod operate;
 mod peers;
 mod role;
 mod traffic;
+
+pub(crate) use traffic::route53::find_zone;
+pub(crate) use traffic::signal::OBJECT as SIGNAL;
 
 use model::Part;
 use model::design::Site;
@@ -74,4 +78,9 @@ fn in_each_region(sheet: &mut Sheet<'_>, part: &Part, one: impl Fn(&mut Sheet<'_
     if sheet.renders(part) {
         sheet.sites(part).into_iter().for_each(|site| one(sheet, part, site));
     }
+}
+
+/// What a name leads to in a region.
+pub(crate) fn led_to<'d>(sheet: &Sheet<'d>, part: &Part, site: &Site) -> Option<&'d Part> {
+    traffic::leads::front(sheet, part, site)
 }

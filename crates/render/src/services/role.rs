@@ -7,7 +7,7 @@ use model::design::Site;
 
 use crate::resource::{Resource, Target};
 use crate::root::{Group, Root};
-use crate::services::guard::secrets;
+use crate::services::access;
 use crate::sheet::{Sheet, regional};
 use crate::value::{ACCOUNT, Map, PARTITION, Value};
 use crate::{cat, list, map, names};
@@ -77,7 +77,7 @@ pub fn of_workload(
 /// Who an instance is: reached by people through Session Manager, with no port open and no key on it.
 pub fn instance_profile(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Target {
     let root = regional(site);
-    let reads = secrets::readable(sheet, part, site);
+    let may = access::needed(sheet, part, site);
     let role = service_role(
         sheet,
         part,
@@ -85,7 +85,7 @@ pub fn instance_profile(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Targ
         (Group::Compute, "instance"),
         "ec2.amazonaws.com",
         &["AmazonSSMManagedInstanceCore", "CloudWatchAgentServerPolicy"],
-        reads,
+        may,
     );
     let id = names::logical([part.id.as_str(), "instance profile"]);
     let asked = sheet.asked(part);

@@ -3,6 +3,7 @@
 //! `bin/checkers` installs both; `bin/test` says where they are.
 
 mod availability;
+mod commands;
 mod delivery;
 mod lint;
 mod policy;

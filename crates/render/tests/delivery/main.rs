@@ -206,6 +206,20 @@ fn with_defaults(deployment: &Deployment, stack: &str, names: &[&str]) {
     fs::write(deployment.path(&format!("world/{stack}.parameters")), Value::from(known).to_string()).unwrap();
 }
 
+/// CloudFormation would set the number of tasks again whenever it changes a service, and so undo what a recovery added.
+#[test]
+fn only_a_first_deployment_says_how_many_to_begin_with() {
+    let spec = SPEC.replace("components:", "components:\n  worker: { kind: aws.fargate, peak: 2 }");
+    let deployment = rendered(&spec).filled_in();
+    deployment.does(&["us-east-1", "--version", "one", "--no-check"]);
+    assert!(!names(&deployment.parameters("shop-us-east-1")).contains(&"WorkerAtFirst"), "the template's own default");
+    with_defaults(&deployment, "shop-us-east-1", &["WorkerAtFirst"]);
+    deployment.does(&["us-east-1", "--version", "two", "--no-check"]);
+    assert!(deployment.parameters("shop-us-east-1").contains(&("WorkerAtFirst".to_owned(), String::new())));
+    deployment.does(&["us-east-1", "--version", "three", "--no-check", "--set", "WorkerAtFirst=4"]);
+    assert!(deployment.parameters("shop-us-east-1").contains(&("WorkerAtFirst".to_owned(), "4".to_owned())));
+}
+
 #[test]
 fn regions_are_joined_by_a_second_deployment_of_each_once_a_component_stands_in_all() {
     let spec = SPEC.replace("components:", "components:\n  uploads: { kind: aws.s3 }");

@@ -1,18 +1,29 @@
 //! What runs the workload: the same in each region, needing no other, and as many as run-time state says.
 
 use antipode_render::resource::Keep;
+use antipode_render::value::{NO_VALUE, Value};
 use antipode_render::{RenderError, render};
 
-use crate::regions::{list, map, of_kind, rendered, resource, two_regions};
+use crate::regions::{at_first, list, map, of_kind, rendered, resource, two_regions};
 use crate::specs;
 
+/// CloudFormation sets the number that a template says whenever it changes anything else of a service.
 #[test]
-fn no_template_says_how_many_tasks_run() {
+fn only_a_first_deployment_says_how_many_tasks_run() {
     let rendering = rendered("  api: { kind: aws.fargate, peak: 6, autoscale: true }\n  jobs: { kind: aws.ecs }\n");
     for root in ["us-east-1", "eu-west-1"] {
         let services = of_kind(&rendering, root, "AWS::ECS::Service");
         assert_eq!(services.len(), 2);
-        assert!(services.iter().all(|service| service.properties.get("DesiredCount").is_none()));
+        for service in services {
+            let Some(Value::If(condition, count, otherwise)) = service.properties.get("DesiredCount") else { panic!() };
+            assert!(condition.name.ends_with("Begins") && **otherwise == NO_VALUE, "{condition:?}");
+            let wanted = if service.id == "ApiService" { "6" } else { "2" };
+            assert_eq!(
+                at_first(&rendering, root, Some(count)),
+                wanted,
+                "scaling does not lift what begins below its least"
+            );
+        }
         assert_eq!(of_kind(&rendering, root, "AWS::ApplicationAutoScaling::ScalableTarget").len(), 2);
     }
 }

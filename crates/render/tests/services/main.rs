@@ -1,5 +1,6 @@
 //! What matters in a recovery, service by service.
 
+mod accepted;
 mod answered;
 mod compute;
 mod copied;

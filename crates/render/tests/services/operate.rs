@@ -86,10 +86,30 @@ fn a_plan_asks_people_then_promotes_then_scales_then_turns() {
         let kinds: Vec<String> = (0..steps.len())
             .map(|step| text(plan, &format!("Workflows.{n}.Steps.{step}.ExecutionBlockType")))
             .collect();
-        assert_eq!(kinds, ["ManualApproval", "ManualApproval", "Parallel", "Parallel", "ARCRoutingControl"]);
-        assert_eq!(text(plan, &format!("Workflows.{n}.Steps.2.Name")), "make the writer");
+        assert_eq!(
+            kinds,
+            ["ManualApproval", "ManualApproval", "ManualApproval", "Parallel", "Parallel", "ARCRoutingControl"]
+        );
+        assert_eq!(text(plan, &format!("Workflows.{n}.Steps.2.Name")), "shut out db");
+        assert_eq!(text(plan, &format!("Workflows.{n}.Steps.3.Name")), "make the writer");
+        let scaled = at(plan, &format!("Workflows.{n}.Steps.4.ExecutionBlockConfiguration.ParallelConfig.Steps"));
+        assert!(format!("{scaled:?}").contains("WaitELBTargetGroupHealthy"), "{scaled:?}");
     }
     assert!(plan.properties.get("Triggers").is_none(), "nothing fails over on the word of one alarm");
+}
+
+/// As many pods as the other region had, in the namespaces that it is for, once each cluster was told who asks.
+#[test]
+fn a_plan_scales_deployments_and_each_cluster_lets_it_do_that_only() {
+    let rendering = spec("compute");
+    let plan = format!("{:?}", resource(&rendering, "edge", "SwitchPlan").properties);
+    assert!(plan.contains("EKSResourceScaling") && plan.contains("shop-api") && plan.contains("edge-proxy"), "{plan}");
+    for region in ["us-east-1", "eu-west-1"] {
+        let entry = resource(&rendering, region, "ClusterSwitchAccess");
+        assert_eq!(entry.condition.as_ref().unwrap().name, "ClusterSwitchRoleIsKnown");
+        let scope = at(entry, "AccessPolicies.0.AccessScope.Namespaces");
+        assert_eq!(scope, &Value::List(vec!["shop".into(), "edge".into()]));
+    }
 }
 
 #[test]

@@ -9,11 +9,13 @@ use crate::resource::{Given, Resource, Target};
 use crate::root::{Group, Root};
 use crate::services::{network, role};
 use crate::sheet::{Sheet, parameter, regional};
-use crate::value::Value;
+use crate::value::{Map, Value};
 use crate::{list, map, names};
 
 /// Where instances listen for their load balancer.
 const PORT: u16 = 8080;
+/// Seconds: the most that CloudFormation waits for one batch.
+const LONGEST_PAUSE: u64 = 3600;
 
 pub fn write(sheet: &mut Sheet<'_>, part: &Part) {
     in_each_region(sheet, part, one);
@@ -24,7 +26,11 @@ pub fn one(sheet: &mut Sheet<'_>, part: &Part, site: &Site) {
     let root = regional(site);
     let asked = sheet.asked(part);
     let template = launch_template(sheet, part, site);
-    let (minimum, maximum) = sizes(part, site);
+    let (minimum, peak) = sizes(part, site);
+    // One more than the peak, so that an instance is replaced while all the others serve. CloudFormation refuses to keep as
+    // many in service as there can be at most (CloudFormation User Guide, "UpdatePolicy attribute").
+    let maximum = part.at(&site.id).count("maximum").unwrap_or(peak + 1);
+    let in_service = minimum.max(1).min(maximum.saturating_sub(1));
     let behind = part.component("behind").and_then(|id| sheet.part(&id));
     let targets = behind.and_then(|front| {
         let firewall = firewall(sheet, part, site);
@@ -58,7 +64,7 @@ pub fn one(sheet: &mut Sheet<'_>, part: &Part, site: &Site) {
     );
     // How many run is decided while it runs: nothing here sets it, so no deployment takes away what a recovery added.
     group.policies = map! { "UpdatePolicy" => map! { "AutoScalingRollingUpdate" => map! {
-        "MinInstancesInService" => minimum.max(1), "MaxBatchSize" => 1, "PauseTime" => format!("PT{warm_up}S"),
+        "MinInstancesInService" => in_service, "MaxBatchSize" => 1, "PauseTime" => format!("PT{}S", warm_up.min(LONGEST_PAUSE)),
         "SuspendProcesses" => list!["HealthCheck", "ReplaceUnhealthy", "AZRebalance", "AlarmNotification", "ScheduledActions"],
     } } };
     let group = sheet.add(&root, group);
@@ -119,27 +125,38 @@ pub fn firewall(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Target {
     network::firewall(sheet, part, site, "What the instances reach, and who reaches them")
 }
 
+/// The image of a region: a parameter of Systems Manager names it.
+pub fn image(sheet: &mut Sheet<'_>, part: &Part, site: &Site, more: &str) -> Value {
+    let path = format!("/{}/{}/image", sheet.design.workload, part.id);
+    let about = format!("Where this region's image of {} is named: an SSM parameter{more}.", part.id);
+    let kind = "AWS::SSM::Parameter::Value<AWS::EC2::Image::Id>";
+    sheet.parameter(&regional(site), parameter(&id(part, "image"), kind, &about, Given::Spec(path)))
+}
+
+/// Credentials are given to who asks with a token from the instance itself, and to nobody behind it.
+pub fn credentials() -> Map {
+    map! { "HttpTokens" => "required", "HttpPutResponseHopLimit" => 1 }
+}
+
+/// The disk that an instance starts from.
+pub fn disk() -> Value {
+    list![map! { "DeviceName" => "/dev/xvda", "Ebs" => map! { "Encrypted" => true, "VolumeType" => "gp3" } }]
+}
+
 /// How an instance is started: the region's image, an encrypted disk, credentials by its role only.
 pub fn launch_template(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Target {
     let root = regional(site);
     let asked = sheet.asked(part);
     let group = firewall(sheet, part, site);
     let profile = role::instance_profile(sheet, part, site);
-    let path = format!("/{}/{}/image", sheet.design.workload, part.id);
-    let about = format!(
-        "Where this region's image of {} is named: an SSM parameter, written by whoever builds or copies the image.",
-        part.id
-    );
-    let image =
-        parameter(&id(part, "image"), "AWS::SSM::Parameter::Value<AWS::EC2::Image::Id>", &about, Given::Spec(path));
     let data = map! {
-        "ImageId" => sheet.parameter(&root, image),
+        "ImageId" => image(sheet, part, site, ", written by whoever builds or copies the image"),
         "InstanceType" => part.at(&site.id).text("usage.class").unwrap_or("t3.micro"),
         "IamInstanceProfile" => map! { "Arn" => profile.att("Arn") },
         "SecurityGroupIds" => list![group.att("GroupId")],
-        "MetadataOptions" => map! { "HttpTokens" => "required", "HttpPutResponseHopLimit" => 1 },
+        "MetadataOptions" => credentials(),
         "Monitoring" => map! { "Enabled" => true },
-        "BlockDeviceMappings" => list![map! { "DeviceName" => "/dev/xvda", "Ebs" => map! { "Encrypted" => true, "VolumeType" => "gp3" } }],
+        "BlockDeviceMappings" => disk(),
         "TagSpecifications" => list![map! { "ResourceType" => "instance", "Tags" => sheet.tags(Some(part)) }],
     };
     sheet.add(

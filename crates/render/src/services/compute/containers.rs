@@ -1,17 +1,18 @@
 //! Services of containers: the same image in every region, pulled from the region's own registry, over its zones.
 //!
-//! How many tasks run is decided while it runs: no template says a number, so no deployment takes away what a recovery or
-//! the load added.
+//! How many tasks run is decided while it runs. A template says a number for the first deployment only: the parameter
+//! `…AtFirst`, which `deploy.sh` empties at the next one, because CloudFormation sets a number that it is told again and
+//! again. So no deployment takes away what a recovery or the load added.
 
 use model::Part;
 use model::design::Site;
 
 use super::{asg, ecr};
-use crate::resource::{Given, Resource, Target};
+use crate::resource::{Condition, Given, Resource, Target};
 use crate::root::Group;
 pub use crate::services::id;
-use crate::services::{logs, network, physical, role};
-use crate::sheet::{Sheet, parameter, regional};
+use crate::services::{access, logs, network, physical, role};
+use crate::sheet::{Sheet, aws_region, parameter, regional};
 use crate::value::{Map, REGION, Value};
 use crate::{cat, list, map};
 
@@ -40,10 +41,16 @@ pub fn named(sheet: &Sheet<'_>, part: &Part, site: &Site) -> (Target, Target) {
     (sheet.target(&root, id(part, "cluster")), sheet.target(&root, id(part, "service")))
 }
 
-/// Tasks of a component, started as `launched` says.
-pub fn service(sheet: &mut Sheet<'_>, part: &Part, site: &Site, cluster: &Target, (launched, fargate): (Map, bool)) {
+/// Tasks of a component, started as `launched` says: by instances that have `joined` the cluster, or by Fargate.
+pub fn service(
+    sheet: &mut Sheet<'_>,
+    part: &Part,
+    site: &Site,
+    cluster: &Target,
+    (launched, joined): (Map, Option<Target>),
+) {
     let (root, asked) = (regional(site), sheet.asked(part));
-    let task = task(sheet, part, site, fargate);
+    let task = task(sheet, part, site, joined.is_none());
     let firewall = network::firewall(sheet, part, site, "What the tasks reach, and who reaches them");
     let targets = targets(sheet, part, site, &firewall);
     let network = map! { "AwsvpcConfiguration" => map! {
@@ -64,6 +71,7 @@ pub fn service(sheet: &mut Sheet<'_>, part: &Part, site: &Site, cluster: &Target
     let named = name(sheet, part, site);
     let mut properties = map! { "Cluster" => cluster.get(), "ServiceName" => named, "TaskDefinition" => task.get() };
     properties.0.extend(launched.0);
+    properties.set("DesiredCount", at_first(sheet, part, site));
     let rest = map! {
         "NetworkConfiguration" => network, "DeploymentConfiguration" => deployment,
         "AvailabilityZoneRebalancing" => "ENABLED", "EnableECSManagedTags" => true, "PropagateTags" => "SERVICE",
@@ -73,9 +81,33 @@ pub fn service(sheet: &mut Sheet<'_>, part: &Part, site: &Site, cluster: &Target
         .with_some("LoadBalancers", balancers)
         .with_some("HealthCheckGracePeriodSeconds", grace)
         .with("Tags", sheet.tags(Some(part)));
-    let service = Resource::new(Group::Compute, "AWS::ECS::Service", id(part, "service"), asked, properties);
+    let mut service = Resource::new(Group::Compute, "AWS::ECS::Service", id(part, "service"), asked, properties);
+    service.depends_on.extend(joined);
     let service = sheet.add(&root, service);
     scaling(sheet, part, site, (cluster, &service));
+}
+
+/// How many tasks a first deployment starts: as many as there are at least, because scaling leaves alone what began below
+/// that (Amazon ECS Developer Guide, "Automatically scale your Amazon ECS service"). None where the registry is made by the
+/// same deployment: there is no image yet.
+fn at_first(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Value {
+    let empty = ecr::is_ours(sheet, part, site);
+    let count = if empty { 0 } else { asg::sizes(part, site).0 };
+    let about = format!(
+        "The tasks of {} that this region's first deployment starts; empty since: as many as run when it is deployed.",
+        part.id
+    );
+    let count = sheet.state(&regional(site), &id(part, "at first"), &about, count.to_string());
+    let given = Condition::given(id(part, "begins"), count.clone());
+    if empty && !sheet.notes.iter().any(|note| note.component == part.id && note.says.starts_with("a registry")) {
+        let (region, named) = (aws_region(site), name(sheet, part, site));
+        sheet.note(
+            part,
+            "a registry that was just made has no image: the first deployment starts no task",
+            format!("push the image to the registry of each region, then in each, {region} first: aws ecs update-service --cluster {named} --service {named} --desired-count {} --region {region}", asg::sizes(part, site).0),
+        );
+    }
+    Value::when(given, count)
 }
 
 fn targets(sheet: &mut Sheet<'_>, part: &Part, site: &Site, firewall: &Target) -> Option<Target> {
@@ -96,8 +128,8 @@ fn task(sheet: &mut Sheet<'_>, part: &Part, site: &Site, fargate: bool) -> Targe
         &["service-role/AmazonECSTaskExecutionRolePolicy"],
         Vec::new(),
     );
-    let runs =
-        role::service_role(sheet, part, site, (Group::Compute, "task"), "ecs-tasks.amazonaws.com", &[], Vec::new());
+    let may = access::needed(sheet, part, site);
+    let runs = role::service_role(sheet, part, site, (Group::Compute, "task"), "ecs-tasks.amazonaws.com", &[], may);
     let (cpu, memory) = if fargate { fargate_size(part) } else { (cpu(part), memory(part)) };
     let image = cat![ecr::repository(sheet, part, site), ":", version(sheet, site)];
     let log = map! { "awslogs-group" => logs.get(), "awslogs-region" => REGION, "awslogs-stream-prefix" => CONTAINER };
@@ -184,7 +216,7 @@ fn scaling(sheet: &mut Sheet<'_>, part: &Part, site: &Site, (cluster, service): 
         "TargetTrackingScalingPolicyConfiguration" => map! {
             "PredefinedMetricSpecification" => map! { "PredefinedMetricType" => "ECSServiceAverageCPUUtilization" },
             "TargetValue" => 60,
-            // The policy is also what keeps the minimum. Where nobody wants it to shrink by itself, it only grows.
+            // Where nobody wants it to shrink by itself, it only grows.
             "DisableScaleIn" => part.bool("autoscale") != Some(true),
         },
     };

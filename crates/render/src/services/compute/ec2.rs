@@ -5,12 +5,12 @@ use model::Part;
 use model::design::Site;
 
 use super::asg;
-use crate::resource::{Given, Resource};
+use crate::resource::Resource;
 use crate::root::Group;
 use crate::services::id;
 use crate::services::traffic::security_group;
 use crate::services::{is_at, network, role};
-use crate::sheet::{Sheet, parameter, regional};
+use crate::sheet::{Sheet, regional};
 use crate::value::{PARTITION, REGION, Value};
 use crate::{cat, list, map};
 
@@ -29,7 +29,7 @@ pub fn write(sheet: &mut Sheet<'_>, part: &Part) {
 
 fn in_group(sheet: &Sheet<'_>, part: &Part, site: &Site) -> bool {
     let front = part.component("behind").and_then(|id| sheet.part(&id));
-    front.is_some_and(|front| front.kind.name == "aws.alb" && is_at(front, site))
+    front.is_some_and(|front| matches!(front.kind.name.as_str(), "aws.alb" | "aws.nlb") && is_at(front, site))
 }
 
 fn notes(sheet: &mut Sheet<'_>, part: &Part) {
@@ -63,28 +63,21 @@ fn instance(sheet: &mut Sheet<'_>, part: &Part, site: &Site) {
         Value::List(subnets) => subnets.into_iter().next().unwrap_or(crate::value::NO_VALUE),
         subnets => Value::Select(0, Box::new(subnets)),
     };
-    let path = format!("/{}/{}/image", sheet.design.workload, part.id);
-    let about = format!(
-        "Where this region's image of {} is named: an SSM parameter. Another image is another instance.",
-        part.id
-    );
-    let image =
-        parameter(&id(part, "image"), "AWS::SSM::Parameter::Value<AWS::EC2::Image::Id>", &about, Given::Spec(path));
     let mut marks = vec![map! { "Key" => "Name", "Value" => sheet.named([part.id.as_str()], 255) }.into()];
     if let Value::List(tags) = sheet.tags(Some(part)) {
         marks.extend(tags);
     }
     let properties = map! {
-        "ImageId" => sheet.parameter(&root, image),
+        "ImageId" => asg::image(sheet, part, site, ". Another image is another instance"),
         "InstanceType" => part.at(&site.id).text("usage.class").unwrap_or("t3.micro"),
         "IamInstanceProfile" => profile.get(),
         "SubnetId" => subnet,
         "SecurityGroupIds" => groups,
-        "MetadataOptions" => map! { "HttpTokens" => "required", "HttpPutResponseHopLimit" => 1 },
+        "MetadataOptions" => asg::credentials(),
         "Monitoring" => true,
         "EbsOptimized" => true,
         "PropagateTagsToVolumeOnCreation" => true,
-        "BlockDeviceMappings" => list![map! { "DeviceName" => "/dev/xvda", "Ebs" => map! { "Encrypted" => true, "VolumeType" => "gp3" } }],
+        "BlockDeviceMappings" => asg::disk(),
         "Tags" => marks,
     };
     let kind = "AWS::EC2::Instance";

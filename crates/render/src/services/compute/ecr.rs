@@ -6,7 +6,7 @@ use model::design::Site;
 
 use crate::resource::{Keep, Resource};
 use crate::root::Group;
-use crate::services::physical;
+use crate::services::{is_at, physical};
 use crate::sheet::{Sheet, aws_region, regional};
 use crate::value::{ACCOUNT, REGION, SUFFIX, Value};
 use crate::{cat, list, map, names};
@@ -81,6 +81,12 @@ fn replication(sheet: &mut Sheet<'_>, part: &Part, site: &Site) {
         &root,
         Resource::new(Group::Data, "AWS::ECR::ReplicationConfiguration", "ImageReplication", asked, properties),
     );
+}
+
+/// Whether its registry is made by the stack of the region that it runs in.
+pub fn is_ours(sheet: &Sheet<'_>, puller: &Part, site: &Site) -> bool {
+    let makes = |part: &Part| sheet.renders(part) && is_at(part, site);
+    puller.at(&site.id).text("image.name").is_none() && sheet.design.of_kind("aws.ecr").any(makes)
 }
 
 /// Where a component's image is pulled from in a region: always that region's own registry.

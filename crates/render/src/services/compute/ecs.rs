@@ -3,6 +3,7 @@
 use model::Part;
 use model::design::Site;
 
+use super::asg;
 use super::containers::{self, id};
 use crate::resource::{Given, Resource, Target};
 use crate::root::Group;
@@ -20,14 +21,16 @@ pub fn write(sheet: &mut Sheet<'_>, part: &Part) {
     }
     for site in sheet.sites(part) {
         let cluster = containers::cluster(sheet, part, site);
-        let provider = provider(sheet, part, site, &cluster);
+        let (provider, joined) = provider(sheet, part, site, &cluster);
         let strategy = list![map! { "CapacityProvider" => provider.get(), "Weight" => 1 }];
-        containers::service(sheet, part, site, &cluster, (map! { "CapacityProviderStrategy" => strategy }, false));
+        let launched = map! { "CapacityProviderStrategy" => strategy };
+        // A cluster starts nothing by a provider that it has not joined yet.
+        containers::service(sheet, part, site, &cluster, (launched, Some(joined)));
     }
 }
 
-/// The instances, and how ECS asks for more of them.
-fn provider(sheet: &mut Sheet<'_>, part: &Part, site: &Site, cluster: &Target) -> Target {
+/// The instances, and how ECS asks for more of them: the provider, and what joins it to the cluster.
+fn provider(sheet: &mut Sheet<'_>, part: &Part, site: &Site, cluster: &Target) -> (Target, Target) {
     let (root, asked) = (regional(site), sheet.asked(part));
     let template = launch_template(sheet, part, site);
     let most = super::asg::sizes(part, site).1;
@@ -51,8 +54,8 @@ fn provider(sheet: &mut Sheet<'_>, part: &Part, site: &Site, cluster: &Target) -
     let strategy = list![map! { "CapacityProvider" => provider.get(), "Weight" => 1 }];
     let joined = map! { "Cluster" => cluster.get(), "CapacityProviders" => list![provider.get()], "DefaultCapacityProviderStrategy" => strategy };
     let kind = "AWS::ECS::ClusterCapacityProviderAssociations";
-    sheet.add(&root, Resource::new(Group::Compute, kind, id(part, "capacity of cluster"), asked, joined));
-    provider
+    let joined = sheet.add(&root, Resource::new(Group::Compute, kind, id(part, "capacity of cluster"), asked, joined));
+    (provider, joined)
 }
 
 fn launch_template(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Target {
@@ -74,9 +77,9 @@ fn launch_template(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Target {
         "InstanceType" => part.at(&site.id).text("usage.class").unwrap_or("m6i.large"),
         "IamInstanceProfile" => map! { "Arn" => profile.att("Arn") },
         "SecurityGroupIds" => list![firewall.att("GroupId")],
-        "MetadataOptions" => map! { "HttpTokens" => "required", "HttpPutResponseHopLimit" => 1 },
+        "MetadataOptions" => asg::credentials(),
         "Monitoring" => map! { "Enabled" => true },
-        "BlockDeviceMappings" => list![map! { "DeviceName" => "/dev/xvda", "Ebs" => map! { "Encrypted" => true, "VolumeType" => "gp3" } }],
+        "BlockDeviceMappings" => asg::disk(),
         "UserData" => script,
         "TagSpecifications" => list![map! { "ResourceType" => "instance", "Tags" => sheet.tags(Some(part)) }],
     };

@@ -4,12 +4,12 @@ use model::Part;
 use model::design::Site;
 
 use super::asg;
-use crate::resource::{Given, Resource, Target};
+use crate::resource::{Condition, Given, Resource, Target};
 use crate::root::Group;
 use crate::services::id;
 use crate::services::{logs, network, physical, role};
 use crate::sheet::{Sheet, parameter, regional};
-use crate::value::{ACCOUNT, Map, PARTITION};
+use crate::value::{ACCOUNT, Map, PARTITION, Value};
 use crate::{cat, list, map};
 
 /// What every cluster needs before anything runs on it; the second has to find a node.
@@ -24,9 +24,72 @@ pub fn write(sheet: &mut Sheet<'_>, part: &Part) {
         let cluster = cluster(sheet, part, site);
         let nodes = nodes(sheet, part, site, &cluster);
         addons(sheet, part, site, (&cluster, &nodes));
+        let_in(sheet, part, site, &cluster);
         let provider = map! { "Url" => cluster.att("OpenIdConnectIssuerUrl"), "ClientIdList" => list!["sts.amazonaws.com"], "Tags" => sheet.tags(Some(part)) };
         add(sheet, part, site, (Group::Compute, "AWS::IAM::OIDCProvider", "identity"), provider);
     }
+}
+
+/// What the cluster of a region is called.
+pub fn name(sheet: &Sheet<'_>, part: &Part, site: &Site) -> String {
+    physical(part, site).unwrap_or_else(|| sheet.named([part.id.as_str()], 100))
+}
+
+/// The deployments that are scaled when a region is taken, each with its namespace; `None` when one cannot be.
+pub fn scaled(sheet: &mut Sheet<'_>, part: &Part) -> Option<Vec<(String, String)>> {
+    let plain = |word: &str| {
+        let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        (2..=63).contains(&word.len()) && word.chars().all(fits) && !word.starts_with('-') && !word.ends_with('-')
+    };
+    let mut named = Vec::new();
+    for text in part.words("scales").unwrap_or_default() {
+        match text.split_once('/').filter(|(namespace, name)| plain(namespace) && plain(name)) {
+            Some((namespace, name)) => named.push((namespace.to_owned(), name.to_owned())),
+            None => {
+                let path = format!("components.{}.scales", part.id);
+                if !sheet.problems.iter().any(|problem| problem.path == path) {
+                    let says = format!("`{text}` is no deployment of a namespace");
+                    sheet.problem(&path, says, "name it like shop/api, as Kubernetes does");
+                }
+                return None;
+            }
+        }
+    }
+    Some(named)
+}
+
+/// The parameter that lets a plan of Region switch in.
+pub fn let_in_how(part: &Part) -> String {
+    id(part, "switch role")
+}
+
+/// Lets a plan of Region switch scale, and nothing else, in the namespaces that it is for. Its role is made after the
+/// regions, so each cluster is told of it once it stands.
+fn let_in(sheet: &mut Sheet<'_>, part: &Part, site: &Site, cluster: &Target) {
+    let named = scaled(sheet, part).unwrap_or_default();
+    if named.is_empty() {
+        return;
+    }
+    let name = let_in_how(part);
+    let about = format!("The ARN of the role of a plan of Region switch that may scale in {}; empty: none.", part.id);
+    let role = sheet.state(&regional(site), &name, &about, "");
+    let known = Condition::given(format!("{name}IsKnown"), role.clone());
+    let mut namespaces: Vec<Value> = Vec::new();
+    for (namespace, _) in &named {
+        let namespace = Value::from(namespace.as_str());
+        if !namespaces.contains(&namespace) {
+            namespaces.push(namespace);
+        }
+    }
+    let policy = cat!["arn:", PARTITION, ":eks::aws:cluster-access-policy/AmazonARCRegionSwitchScalingPolicy"];
+    let scope = map! { "Type" => "namespace", "Namespaces" => namespaces };
+    let properties = map! {
+        "ClusterName" => cluster.get(), "PrincipalArn" => role, "Type" => "STANDARD",
+        "AccessPolicies" => list![map! { "PolicyArn" => policy, "AccessScope" => scope }], "Tags" => sheet.tags(Some(part)),
+    };
+    let asked = sheet.asked(part);
+    let entry = Resource::new(Group::Compute, "AWS::EKS::AccessEntry", id(part, "switch access"), asked, properties);
+    sheet.add(&regional(site), entry.only_if(known));
 }
 
 fn add(sheet: &mut Sheet<'_>, part: &Part, site: &Site, what: (Group, &'static str, &str), properties: Map) -> Target {
@@ -35,7 +98,7 @@ fn add(sheet: &mut Sheet<'_>, part: &Part, site: &Site, what: (Group, &'static s
 }
 
 fn cluster(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Target {
-    let name = physical(part, site).unwrap_or_else(|| sheet.named([part.id.as_str()], 100));
+    let name = name(sheet, part, site);
     let group = format!("/aws/eks/{name}/cluster");
     let logs = logs::group(sheet, Some(part), site, (Group::Compute, "logs"), Some(group));
     let key = key(sheet, part, site);
@@ -49,7 +112,7 @@ fn cluster(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Target {
         Vec::new(),
     );
     let firewall = network::firewall(sheet, part, site, "Who reaches the cluster");
-    let logged: Vec<crate::value::Value> = LOGGED.iter().map(|kind| map! { "Type" => *kind }.into()).collect();
+    let logged: Vec<Value> = LOGGED.iter().map(|kind| map! { "Type" => *kind }.into()).collect();
     let properties = map! {
         "Name" => name,
         "RoleArn" => role.att("Arn"),
@@ -96,8 +159,11 @@ fn nodes(sheet: &mut Sheet<'_>, part: &Part, site: &Site, cluster: &Target) -> T
     ];
     let role =
         role::service_role(sheet, part, site, (Group::Compute, "node"), "ec2.amazonaws.com", &managed, Vec::new());
+    // Named here, the group of the cluster does not come by itself. The component's own is what data and load balancers let in.
+    let firewall = network::firewall(sheet, part, site, "Who reaches the cluster");
     let data = map! {
-        "MetadataOptions" => map! { "HttpTokens" => "required", "HttpPutResponseHopLimit" => 1 },
+        "SecurityGroupIds" => list![cluster.att("ClusterSecurityGroupId"), firewall.att("GroupId")],
+        "MetadataOptions" => asg::credentials(),
         "BlockDeviceMappings" => list![map! { "DeviceName" => "/dev/xvda", "Ebs" => map! { "Encrypted" => true, "VolumeType" => "gp3", "VolumeSize" => 50 } }],
     };
     let template = map! { "LaunchTemplateData" => data };
@@ -110,8 +176,7 @@ fn nodes(sheet: &mut Sheet<'_>, part: &Part, site: &Site, cluster: &Target) -> T
     let sizes = map! {
         "MinSize" => number(sheet, "minimum", "The fewest nodes", Given::Spec(minimum.to_string())),
         "MaxSize" => number(sheet, "maximum", "The most nodes", Given::Spec(maximum.to_string())),
-        // Only what the first deployment starts with: then it is the cluster that says how many.
-        "DesiredSize" => number(sheet, "at first", "The nodes to begin with", Given::AtFirst(minimum.to_string())),
+        "DesiredSize" => at_first(sheet, part, site, minimum),
     };
     let properties = map! {
         "ClusterName" => cluster.get(),
@@ -125,6 +190,13 @@ fn nodes(sheet: &mut Sheet<'_>, part: &Part, site: &Site, cluster: &Target) -> T
         "Tags" => sheet.tag_map(Some(part)),
     };
     add(sheet, part, site, (Group::Compute, "AWS::EKS::Nodegroup", "nodes"), properties)
+}
+
+/// Only what the first deployment starts with: then it is the cluster that says how many. `deploy.sh` empties it.
+fn at_first(sheet: &mut Sheet<'_>, part: &Part, site: &Site, minimum: u64) -> Value {
+    let about = format!("The nodes of {} that this region begins with; empty since: as many as there are.", part.id);
+    let count = sheet.state(&regional(site), &id(part, "at first"), &about, minimum.to_string());
+    Value::when(Condition::given(id(part, "begins"), count.clone()), count)
 }
 
 fn addons(sheet: &mut Sheet<'_>, part: &Part, site: &Site, (cluster, nodes): (&Target, &Target)) {

@@ -12,6 +12,6 @@ pub fn write(sheet: &mut Sheet<'_>, part: &Part) {
     }
     for site in sheet.sites(part) {
         let cluster = containers::cluster(sheet, part, site);
-        containers::service(sheet, part, site, &cluster, (map! { "LaunchType" => "FARGATE" }, true));
+        containers::service(sheet, part, site, &cluster, (map! { "LaunchType" => "FARGATE" }, None));
     }
 }

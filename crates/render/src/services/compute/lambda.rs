@@ -8,11 +8,11 @@ use super::containers;
 use crate::resource::{Given, Keep, Resource, Target};
 use crate::root::Group;
 use crate::services::id;
-use crate::services::traffic::alb;
-use crate::services::{is_at, logs, physical, role};
+use crate::services::traffic::{alb, api_gateway};
+use crate::services::{access, is_at, logs, network, physical, role};
 use crate::sheet::{Sheet, parameter, regional};
 use crate::value::{ACCOUNT, PARTITION, REGION, Value};
-use crate::{cat, map, names};
+use crate::{cat, list, map, names};
 
 /// The alias that everybody calls.
 const ALIAS: &str = "live";
@@ -54,11 +54,15 @@ fn function(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Target {
     let asked = sheet.asked(part);
     let failed = Resource::new(Group::Compute, "AWS::SQS::Queue", id(part, "failed calls"), asked, failed);
     let failed = sheet.add(&root, failed.keep(Keep::Retain));
-    let may = vec![
+    let mut may = vec![
         role::allow(&["logs:CreateLogStream", "logs:PutLogEvents"], vec![logs.att("Arn")]),
         role::allow(&["sqs:SendMessage"], vec![failed.att("Arn")]),
     ];
-    let role = role::service_role(sheet, part, site, (Group::Compute, "function"), "lambda.amazonaws.com", &[], may);
+    may.extend(access::needed(sheet, part, site));
+    let inside = inside(sheet, part);
+    let managed: &[&str] = if inside { &["service-role/AWSLambdaVPCAccessExecutionRole"] } else { &[] };
+    let role =
+        role::service_role(sheet, part, site, (Group::Compute, "function"), "lambda.amazonaws.com", managed, may);
     let bucket = bucket(sheet, &root);
     let key = cat![format!("{}/", part.id), containers::version(sheet, site), ".zip"];
     let state = |sheet: &mut Sheet<'_>, what: &str, about: &str, value: &str| {
@@ -83,14 +87,15 @@ fn function(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Target {
         .with("DeadLetterConfig", map! { "TargetArn" => failed.att("Arn") })
         .with("LoggingConfig", map! { "LogGroup" => logs.get(), "LogFormat" => "JSON" })
         .with("TracingConfig", map! { "Mode" => "Active" })
+        .with_some("VpcConfig", inside.then(|| within(sheet, part, site)))
         .with("Tags", sheet.tags(Some(part)));
     let asked = sheet.asked(part);
-    let function =
-        Resource::new(Group::Compute, "AWS::Lambda::Function", id(part, "function"), asked.clone(), properties)
-            .excused(
-                "CKV_AWS_117",
-                "it calls services of the region by their public names; nothing in the network is asked",
-            );
+    let mut function =
+        Resource::new(Group::Compute, "AWS::Lambda::Function", id(part, "function"), asked.clone(), properties);
+    if !inside {
+        let public = "it calls services of the region by their public names; nothing in the network is asked";
+        function = function.excused("CKV_AWS_117", public);
+    }
     let function = match most {
         Some(_) => function,
         None => function.excused("CKV_AWS_115", "the spec says no most: say `maximum` to reserve that many for it"),
@@ -110,6 +115,20 @@ fn function(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Target {
     let properties =
         map! { "Name" => ALIAS, "FunctionName" => function.get(), "FunctionVersion" => version.att("Version") };
     add(sheet, part, site, ("AWS::Lambda::Alias", id(part, "alias"), properties))
+}
+
+/// The kinds that are reached from within the network only.
+const INSIDE: [&str; 6] = ["aws.rds", "aws.aurora", "aws.aurora-global", "aws.elasticache", "aws.efs", "aws.msk"];
+
+/// Whether it needs what only the network reaches.
+fn inside(sheet: &Sheet<'_>, part: &Part) -> bool {
+    part.needs.iter().filter_map(|id| sheet.part(id)).any(|need| INSIDE.contains(&need.kind.name.as_str()))
+}
+
+/// Its place in the network, and the group that data lets in.
+fn within(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> crate::value::Map {
+    let firewall = network::firewall(sheet, part, site, "What the function reaches");
+    map! { "SubnetIds" => network::private_subnets(sheet, site), "SecurityGroupIds" => list![firewall.att("GroupId")] }
 }
 
 /// The bucket of a region that artifacts are in.
@@ -132,7 +151,25 @@ fn called(sheet: &mut Sheet<'_>, part: &Part, site: &Site, alias: &Target) {
         "aws.api-gateway" => "apigateway.amazonaws.com",
         _ => return,
     };
-    let properties = map! { "Action" => "lambda:InvokeFunction", "FunctionName" => alias.get(), "Principal" => by, "SourceAccount" => ACCOUNT };
+    let properties = map! { "Action" => "lambda:InvokeFunction", "FunctionName" => alias.get(), "Principal" => by };
+    // API Gateway says which of its entrances calls, and no account.
+    let properties = match front.kind.name.as_str() {
+        "aws.api-gateway" => properties.with(
+            "SourceArn",
+            cat![
+                "arn:",
+                PARTITION,
+                ":execute-api:",
+                REGION,
+                ":",
+                ACCOUNT,
+                ":",
+                api_gateway::id_of(sheet, front, site),
+                "/*"
+            ],
+        ),
+        _ => properties.with("SourceAccount", ACCOUNT),
+    };
     let permission = add(sheet, part, site, ("AWS::Lambda::Permission", id(part, "permission"), properties));
     if front.kind.name == "aws.alb" {
         alb::to_function(sheet, (front, part), site, (alias.get(), permission));

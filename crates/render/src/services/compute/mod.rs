@@ -5,7 +5,7 @@ pub mod containers;
 pub mod ec2;
 mod ecr;
 mod ecs;
-mod eks;
+pub mod eks;
 mod fargate;
 pub mod lambda;
 pub mod lambda_edge;

@@ -60,7 +60,7 @@ fn bound(sheet: &mut Sheet<'_>, part: &Part) {
 /// The name of the cluster of a region: what its metrics have.
 pub fn identifier(sheet: &Sheet<'_>, part: &Part, site: &Site) -> String {
     match (crate::services::physical(part, site), sheet.renders(part)) {
-        (Some(given), true) => names::physical([given.as_str()], 50),
+        (Some(given), true) => names::lettered(names::physical([given.as_str()], 50)),
         (Some(given), false) => given,
         (None, _) => sheet.named([part.id.as_str(), site.id.as_str()], 50),
     }

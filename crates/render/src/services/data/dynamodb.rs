@@ -95,6 +95,14 @@ fn everywhere(sheet: &mut Sheet<'_>, part: &Part) {
     let Some(home) = peers::settled(sheet, part, "the template of the global table", moved) else { return };
     let strong = part.word("replication") == Some("synchronous");
     let witness = if strong { witness(sheet, part) } else { None };
+    if strong && part.text("expires_by").is_some() {
+        let says = "a table that is strongly consistent over regions lets no items expire";
+        sheet.problem(
+            &format!("components.{}.expires_by", part.id),
+            says,
+            "leave `expires_by` out, or say `replication: asynchronous`",
+        );
+    }
     let mut properties = map! { "TableName" => table(sheet, part, home) };
     properties.0.extend(shape(part).0);
     let sites = sheet.sites(part);
@@ -103,7 +111,8 @@ fn everywhere(sheet: &mut Sheet<'_>, part: &Part) {
         let replica = replica(sheet, part, site);
         // With a key of ours a replica needs that of its region, which is made with that region.
         let waits = site.id != home.id && kms::named(sheet, part, site).is_some();
-        let others = waits.then(|| peers::stand(sheet, &regional(home), part));
+        // Replicas of a strongly consistent table are all made at once: it waits as a whole.
+        let others = (waits && !strong).then(|| peers::stand(sheet, &regional(home), part));
         replicas.push(match others {
             Some(others) => Value::when(others, replica),
             None => replica.into(),
@@ -116,7 +125,10 @@ fn everywhere(sheet: &mut Sheet<'_>, part: &Part) {
         .with_some("GlobalTableWitnesses", witness.map(|region| list![map! { "Region" => region }]))
         .with("Replicas", replicas);
     let asked = sheet.asked(part);
-    let table = Resource::new(Group::Data, "AWS::DynamoDB::GlobalTable", id(part, "table"), asked, properties);
+    let mut table = Resource::new(Group::Data, "AWS::DynamoDB::GlobalTable", id(part, "table"), asked, properties);
+    if strong && kms::named(sheet, part, home).is_some() {
+        table = table.only_if(peers::stand(sheet, &regional(home), part));
+    }
     sheet.add(&regional(home), table.keep(Keep::Retain));
 }
 

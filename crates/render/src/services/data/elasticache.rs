@@ -31,6 +31,11 @@ pub fn write(sheet: &mut Sheet<'_>, part: &Part) {
                 id(part, "datastore")
             ),
         );
+        sheet.note(
+            part,
+            "the class of a Global Datastore is changed as a whole, and by no template",
+            format!("aws elasticache modify-global-replication-group --region {first} --global-replication-group-id ID --cache-node-type CLASS --apply-immediately"),
+        );
     }
 }
 
@@ -41,7 +46,7 @@ fn copied(sheet: &Sheet<'_>, part: &Part) -> bool {
 /// The name of the group of a region, which its metrics begin with.
 pub fn group(sheet: &Sheet<'_>, part: &Part, site: &Site) -> String {
     match (crate::services::physical(part, site), sheet.renders(part)) {
-        (Some(given), true) => names::physical([given.as_str()], 40),
+        (Some(given), true) => names::lettered(names::physical([given.as_str()], 39)),
         (Some(given), false) => given,
         (None, _) => sheet.named([part.id.as_str(), site.id.as_str()], 40),
     }
@@ -72,6 +77,14 @@ fn one(sheet: &mut Sheet<'_>, part: &Part, site: &Site) {
     // A Global Datastore takes no class smaller than this (Amazon ElastiCache User Guide, "Global datastores: prerequisites").
     let class =
         part.at(&site.id).text("usage.class").unwrap_or(if copied { "cache.m6g.large" } else { "cache.t4g.small" });
+    // Of a member it is never changed again: AWS takes that of the Global Datastore only.
+    let class: Value = match copied {
+        true => {
+            let about = format!("The class of {} when it was made; since then its Global Datastore says it.", part.id);
+            sheet.state(&root, &id(part, "class"), &about, class)
+        }
+        false => class.into(),
+    };
     let firewall = database::firewall(sheet, part, site, PORT);
     let joins = began.clone().map(|began| {
         let about = format!("The Global Datastore that {} of this region joins.", part.id);
@@ -87,7 +100,7 @@ fn one(sheet: &mut Sheet<'_>, part: &Part, site: &Site) {
     let properties = properties
         .with_some("GlobalReplicationGroupId", joins.as_ref().map(|(name, _)| name.clone()))
         .with("Engine", first("valkey".into()))
-        .with("CacheNodeType", first(class.into()))
+        .with("CacheNodeType", first(class))
         .with("NumCacheClusters", 2)
         .with("AutomaticFailoverEnabled", true)
         .with("MultiAZEnabled", true)

@@ -84,7 +84,10 @@ fn copied(part: &Part) -> bool {
 /// The name of its instances in a region, without the generation.
 fn base(sheet: &Sheet<'_>, part: &Part, site: &Site) -> String {
     let given = crate::services::physical(part, site);
-    given.map_or_else(|| sheet.named([part.id.as_str()], 50), |given| names::physical([given.as_str()], 50))
+    given.map_or_else(
+        || sheet.named([part.id.as_str()], 50),
+        |given| names::lettered(names::physical([given.as_str()], 50)),
+    )
 }
 
 /// The identifier of the instance that serves in a region: what its metrics have.
@@ -122,7 +125,7 @@ fn properties(sheet: &mut Sheet<'_>, part: &Part, site: &Site, state: &State, pa
     let source =
         cat!["arn:", PARTITION, ":rds:", state.source_region.clone(), ":", ACCOUNT, ":db:", state.source.clone()];
     let storage = gibibytes(part, "size").unwrap_or(LEAST_STORAGE).max(LEAST_STORAGE);
-    let class = part.at(&site.id).text("usage.class").unwrap_or("db.t4g.medium");
+    let class = part.at(&site.id).text("usage.class").unwrap_or(smallest(engine.name));
     let about = format!("The class of the instances of {} in this region.", part.id);
     let class = sheet.setting(&root, &id(part, "class"), &about, class);
     let key = kms::key(sheet, part, site);
@@ -162,6 +165,15 @@ fn properties(sheet: &mut Sheet<'_>, part: &Part, site: &Site, state: &State, pa
         "MonitoringInterval" => 60,
         "MonitoringRoleArn" => monitored,
         "Tags" => sheet.tags(Some(part)),
+    }
+}
+
+/// What is taken when the spec says nothing. Commercial engines have no Graviton, and their dearer editions no small ones.
+fn smallest(engine: &str) -> &'static str {
+    match engine {
+        "oracle-ee" => "db.m5.large",
+        "sqlserver-ee" => "db.m5.xlarge",
+        _ => "db.t4g.medium",
     }
 }
 

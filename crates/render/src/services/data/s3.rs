@@ -93,7 +93,7 @@ fn one(sheet: &mut Sheet<'_>, part: &Part, site: &Site) {
         .keep(Keep::Retain)
         .excused(
             "CKV_AWS_18",
-            "who read and wrote what is in the trail, as data events; access logs are the team's to choose",
+            "who read and wrote what is the team's to log: access logs and data events cost by the request",
         );
     let bucket = sheet.add(&root, bucket);
     let here = arn(sheet, part, site);

@@ -19,12 +19,15 @@ const NO_FUNCTION: &str =
 
 const MOVED: &str = "make a replica independent (aws secretsmanager stop-replication-to-replica) and import it into the stack of its region";
 
+/// Characters of what is generated: as many as a database of Oracle takes, which takes the fewest.
+const PASSWORD: u64 = 30;
+
 pub fn write(sheet: &mut Sheet<'_>, part: &Part) {
     if !sheet.renders(part) {
         return;
     }
     let about = format!("{} of {}", part.id, sheet.design.workload);
-    let generated = map! { "PasswordLength" => 32, "ExcludeCharacters" => "\"@/\\'" };
+    let generated = map! { "PasswordLength" => PASSWORD, "ExcludeCharacters" => "\"@/\\'" };
     let name = name_everywhere(sheet, part);
     let replicated = part.bool("replicated").unwrap_or(true);
     let homes: Vec<&Site> = match replicated {
@@ -44,10 +47,11 @@ pub fn write(sheet: &mut Sheet<'_>, part: &Part) {
         );
     }
     if replicated && sheet.sites(part).len() > 1 {
+        let home = peers::home(sheet, part).map_or("REGION", aws_region);
         sheet.note(
             part,
             "a replica is read without its first region, and is changed only after it was made independent",
-            format!("in the region that is left with it: aws secretsmanager stop-replication-to-replica --secret-id {name}, then put-secret-value"),
+            format!("in the region that is left with it: aws secretsmanager stop-replication-to-replica --secret-id {name}, then put-secret-value; the way back: put-secret-value in {home} too, then aws secretsmanager replicate-secret-to-regions --secret-id {name} --add-replica-regions Region=THERE --force-overwrite-replica-secret --region {home}"),
         );
     }
 }
@@ -82,7 +86,7 @@ pub fn master(sheet: &mut Sheet<'_>, part: &Part, user: &str) -> String {
         let about = format!("What {} was made with: its first user and password", part.id);
         let template = serde_json::json!({ "username": user }).to_string();
         let generated = map! {
-            "SecretStringTemplate" => template, "GenerateStringKey" => "password", "PasswordLength" => 32, "ExcludePunctuation" => true,
+            "SecretStringTemplate" => template, "GenerateStringKey" => "password", "PasswordLength" => PASSWORD, "ExcludePunctuation" => true,
         };
         add(sheet, part, site, "master secret", (&name, &about, generated), &copies);
     }

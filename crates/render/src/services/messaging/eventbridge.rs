@@ -55,7 +55,7 @@ pub fn name(sheet: &Sheet<'_>, part: &Part, site: &Site) -> String {
 }
 
 /// The ARN of the bus of any region, known before it stands.
-fn arn(sheet: &Sheet<'_>, part: &Part, site: &Site) -> Value {
+pub fn arn(sheet: &Sheet<'_>, part: &Part, site: &Site) -> Value {
     cat!["arn:", PARTITION, ":events:", aws_region(site), ":", ACCOUNT, ":event-bus/", name(sheet, part, site)]
 }
 

@@ -3,7 +3,7 @@
 use model::Part;
 use model::design::Site;
 
-use super::{id, kept, key, named};
+use super::{apart, id, kept, key, named};
 use crate::map;
 use crate::resource::{Keep, Resource};
 use crate::root::Group;
@@ -13,20 +13,9 @@ use crate::sheet::{Sheet, regional};
 const RETENTION: (u64, u64, u64) = (86_400, 86_400, 31_536_000);
 
 pub fn write(sheet: &mut Sheet<'_>, part: &Part) {
-    if !sheet.renders(part) {
-        return;
-    }
-    let sites = sheet.sites(part);
-    for site in &sites {
-        one(sheet, part, site);
-    }
-    if sites.len() > 1 {
-        sheet.note(
-            part,
-            "nothing copies a stream to another region, and its sequence numbers mean nothing there",
-            "let producers write to the stream of their region, or let a consumer of your own copy; after a failover consumers go on by time: aws kinesis get-shard-iterator --shard-iterator-type AT_TIMESTAMP, and bear what they get twice",
-        );
-    }
+    let says = "nothing copies a stream to another region, and its sequence numbers mean nothing there";
+    let instead = "let producers write to the stream of their region, or let a consumer of your own copy; after a failover consumers go on by time: aws kinesis get-shard-iterator --shard-iterator-type AT_TIMESTAMP, and bear what they get twice";
+    apart(sheet, part, one, (says, instead));
 }
 
 fn one(sheet: &mut Sheet<'_>, part: &Part, site: &Site) {

@@ -4,7 +4,7 @@
 pub mod eventbridge;
 pub mod kinesis;
 pub mod msk;
-mod sns;
+pub mod sns;
 pub mod sqs;
 
 use model::Part;
@@ -13,6 +13,7 @@ use model::design::Site;
 use super::Write;
 use super::guard::kms;
 pub use crate::services::id;
+use crate::services::in_each_region;
 use crate::sheet::Sheet;
 use crate::value::Value;
 
@@ -24,6 +25,19 @@ pub const KINDS: &[(&str, Write)] = &[
     ("aws.sns", sns::write),
     ("aws.sqs", sqs::write),
 ];
+
+/// Writes it into each of its regions, and says what nobody copies between them, and what to do about it.
+fn apart(
+    sheet: &mut Sheet<'_>,
+    part: &Part,
+    one: impl Fn(&mut Sheet<'_>, &Part, &Site),
+    (says, instead): (&str, &str),
+) {
+    in_each_region(sheet, part, one);
+    if sheet.renders(part) && sheet.sites(part).len() > 1 {
+        sheet.note(part, says, instead);
+    }
+}
 
 /// The name in a region: the spec's, or one that is the same everywhere.
 fn named(sheet: &Sheet<'_>, part: &Part, site: &Site, longest: usize) -> String {

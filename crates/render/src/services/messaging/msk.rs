@@ -9,6 +9,7 @@ use model::design::Site;
 use super::{id, named};
 use crate::resource::{Condition, Keep, Resource, Target};
 use crate::root::Group;
+use crate::services::data::database;
 use crate::services::guard::kms;
 use crate::services::{logs, network, peers, role};
 use crate::sheet::{Sheet, aws_region, regional};
@@ -44,7 +45,8 @@ pub fn write(sheet: &mut Sheet<'_>, part: &Part) {
 
 fn cluster(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> (Target, Target) {
     let (root, asked) = (regional(site), sheet.asked(part));
-    let firewall = network::firewall(sheet, part, site, "Who reaches the brokers");
+    network::firewall(sheet, part, site, "Who reaches the brokers");
+    let firewall = database::firewall(sheet, part, site, PORT);
     let itself = map! {
         "GroupId" => firewall.att("GroupId"), "SourceSecurityGroupId" => firewall.att("GroupId"), "IpProtocol" => "tcp",
         "FromPort" => u32::from(PORT), "ToPort" => u32::from(PORT), "Description" => "replicators",

@@ -3,7 +3,7 @@
 use model::Part;
 use model::design::Site;
 
-use super::{id, kept, key, named};
+use super::{apart, id, kept, key, named};
 use crate::resource::{Keep, Resource, Target};
 use crate::root::Group;
 use crate::sheet::{Sheet, regional};
@@ -16,42 +16,46 @@ const RETENTION: (u64, u64, u64) = (60, 345_600, 1_209_600);
 const TRIES: u64 = 5;
 
 pub fn write(sheet: &mut Sheet<'_>, part: &Part) {
-    if !sheet.renders(part) {
-        return;
-    }
-    let sites = sheet.sites(part);
-    for site in &sites {
-        one(sheet, part, site);
-    }
-    if sites.len() > 1 {
-        sheet.note(
-            part,
-            "nothing copies a queue to another region: what waits in the region that is lost comes back with it, old",
-            "make the messages again from their source (an outbox) in the region that takes over, and purge or redrive the old ones before their consumers start: aws sqs purge-queue --queue-url URL",
-        );
-    }
+    let says =
+        "nothing copies a queue to another region: what waits in the region that is lost comes back with it, old";
+    let instead = "make the messages again from their source (an outbox) in the region that takes over, and purge or redrive the old ones before their consumers start: aws sqs purge-queue --queue-url URL";
+    apart(sheet, part, one, (says, instead));
 }
 
 fn one(sheet: &mut Sheet<'_>, part: &Part, site: &Site) {
-    let fifo = matches!(part.word("events.ordering"), Some("key" | "partition" | "global"));
+    let fifo = fifo(part);
     let aside = !matches!(part.word("events.poison"), Some("skip" | "block"));
     let redrive = aside.then(|| {
-        let rest = map! { "QueueName" => called(&format!("{}-dead", name(sheet, part, site)), fifo), "MessageRetentionPeriod" => RETENTION.2 };
+        let rest = map! { "QueueName" => called(&format!("{}-dead", base(sheet, part, site)), fifo), "MessageRetentionPeriod" => RETENTION.2 };
         let dead = queue(sheet, part, site, "dead letters", fifo, rest);
         map! { "deadLetterTargetArn" => dead.att("Arn"), "maxReceiveCount" => TRIES }
     });
-    let rest = map! { "QueueName" => called(&name(sheet, part, site), fifo), "MessageRetentionPeriod" => kept(part, RETENTION) };
+    let rest = map! { "QueueName" => name(sheet, part, site), "MessageRetentionPeriod" => kept(part, RETENTION) };
     let rest = rest.with_some("RedrivePolicy", redrive);
     let same = (fifo && part.word("events.duplicates") == Some("deduplicated")).then_some(true);
     queue(sheet, part, site, "queue", fifo, rest.with_some("ContentBasedDeduplication", same));
+}
+
+fn fifo(part: &Part) -> bool {
+    matches!(part.word("events.ordering"), Some("key" | "partition" | "global"))
 }
 
 fn called(name: &str, fifo: bool) -> String {
     if fifo { format!("{name}.fifo") } else { name.to_owned() }
 }
 
-fn name(sheet: &Sheet<'_>, part: &Part, site: &Site) -> String {
-    named(sheet, part, site, 70)
+/// Without the end that every queue in order has to have.
+fn base(sheet: &Sheet<'_>, part: &Part, site: &Site) -> String {
+    let name = named(sheet, part, site, 70);
+    name.strip_suffix(".fifo").map_or(name.clone(), str::to_owned)
+}
+
+/// The name of the queue of a region.
+pub fn name(sheet: &Sheet<'_>, part: &Part, site: &Site) -> String {
+    match sheet.renders(part) {
+        true => called(&base(sheet, part, site), fifo(part)),
+        false => named(sheet, part, site, 70),
+    }
 }
 
 /// The name of the queue itself, or of what is put aside: what metrics have.

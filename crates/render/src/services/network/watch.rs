@@ -36,12 +36,11 @@ const SERVICES: [&str; 18] = [
 pub fn flow_logs(sheet: &mut Sheet<'_>, site: &Site) {
     let (root, asked) = (regional(site), sheet.asked_by(&format!("sites.{}", site.id)));
     let group = logs::group(sheet, None, site, (Group::Security, "flows"), None);
-    let may = role::allow(
-        &["logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogGroups", "logs:DescribeLogStreams"],
-        vec![group.att("Arn")],
-    );
-    let role =
-        role::of_workload(sheet, &root, (Group::Security, "flow logs"), "vpc-flow-logs.amazonaws.com", vec![may]);
+    let writes = ["logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams"];
+    // Which groups there are is a question about all of them.
+    let may =
+        vec![role::allow(&writes, vec![group.att("Arn")]), role::allow(&["logs:DescribeLogGroups"], vec!["*".into()])];
+    let role = role::of_workload(sheet, &root, (Group::Security, "flow logs"), "vpc-flow-logs.amazonaws.com", may);
     let properties = map! {
         "ResourceId" => sheet.target(&root, "Vpc").get(),
         "ResourceType" => "VPC",

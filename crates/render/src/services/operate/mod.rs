@@ -7,7 +7,7 @@ mod fis;
 mod region_switch;
 mod scheduler;
 pub mod stack_sets;
-mod step_functions;
+pub mod step_functions;
 mod told;
 mod x_ray;
 

@@ -16,8 +16,8 @@ use model::{Part, SiteId};
 use super::alarms;
 use crate::resource::{Resource, Target};
 use crate::root::{Group, Root};
-use crate::services::compute::{asg, containers};
-use crate::services::data::{aurora, rds};
+use crate::services::compute::{asg, containers, eks};
+use crate::services::data::{aurora, fence, rds};
 use crate::services::role;
 use crate::services::traffic::arc;
 use crate::sheet::{Sheet, aws_region, regional};
@@ -63,6 +63,8 @@ struct Plan<'d> {
     /// What tells its resources apart from those of another pair.
     called: Vec<&'d str>,
     blocks: Vec<Block>,
+    /// What people see to before anything is promoted, because no step of a plan can: name, and what is asked.
+    fences: Vec<(String, String)>,
     /// What its role may do.
     may: Vec<Value>,
 }
@@ -75,7 +77,7 @@ const TRAFFIC: u8 = 3;
 impl<'d> Plan<'d> {
     fn new(one: &'d Site, other: &'d Site, first: bool) -> Plan<'d> {
         let called = if first { Vec::new() } else { vec![one.id.as_str(), other.id.as_str()] };
-        Plan { between: [one, other], called, blocks: Vec::new(), may: Vec::new() }
+        Plan { between: [one, other], called, blocks: Vec::new(), fences: Vec::new(), may: Vec::new() }
     }
     fn id(&self, what: &str) -> String {
         names::logical(self.called.iter().copied().chain(["switch", what]))
@@ -97,6 +99,7 @@ impl<'d> Plan<'d> {
             match part.kind.name.as_str() {
                 "aws.asg" => self.group(sheet, part),
                 "aws.ecs" | "aws.fargate" if sheet.renders(part) => self.tasks(sheet, part),
+                "aws.eks" => self.pods(sheet, part),
                 "aws.arc-routing-control" => self.switch(sheet, part),
                 "aws.rds" if part.word("replication") != Some("none") => self.replica(sheet, part),
                 "aws.aurora-global" => self.cluster(sheet, part),
@@ -128,7 +131,7 @@ impl<'d> Plan<'d> {
         let each: Vec<Value> = arns.iter().map(|arn| map! { "Arn" => arn.clone() }.into()).collect();
         let config =
             map! { "Asgs" => each, "TargetPercent" => 100, "CapacityMonitoringApproach" => "sampledMaxInLast24Hours" };
-        let config = timed(sheet, config);
+        let config = timed(sheet, self.healthy(sheet, part, config));
         self.block(part, "scale", (CAPACITY, "EC2AutoScaling"), map! { "Ec2AsgCapacityIncreaseConfig" => config });
         self.allow(&["autoscaling:UpdateAutoScalingGroup"], arns);
         self.allow_asking(&["autoscaling:DescribeAutoScalingGroups", "cloudwatch:GetMetricStatistics"]);
@@ -143,7 +146,7 @@ impl<'d> Plan<'d> {
             arns.push(service.get());
         }
         let config = map! { "Services" => services, "TargetPercent" => 100, "CapacityMonitoringApproach" => "sampledMaxInLast24Hours" };
-        let config = timed(sheet, config);
+        let config = timed(sheet, self.healthy(sheet, part, config));
         self.block(part, "scale", (CAPACITY, "ECSServiceScaling"), map! { "EcsCapacityIncreaseConfig" => config });
         self.allow(&["ecs:UpdateService", "ecs:DescribeServices"], arns);
         let scaled = |site: &Site| {
@@ -157,6 +160,53 @@ impl<'d> Plan<'d> {
             "cloudwatch:GetMetricStatistics",
         ];
         self.allow_asking(&asking);
+    }
+
+    /// Capacity is there when its load balancer says so, and not when it was asked for.
+    fn healthy(&mut self, sheet: &Sheet<'_>, part: &Part, config: Map) -> Map {
+        let front = part.component("behind").and_then(|id| sheet.part(&id));
+        if !front.is_some_and(|front| matches!(front.kind.name.as_str(), "aws.alb" | "aws.nlb")) {
+            return config;
+        }
+        let looks = ["elasticloadbalancing:DescribeTargetGroups", "elasticloadbalancing:DescribeTargetHealth"];
+        self.allow_asking(&looks);
+        config.with("WaitELBTargetGroupHealthy", "enabled")
+    }
+
+    /// Deployments of Kubernetes, to as many pods as the other region had.
+    fn pods(&mut self, sheet: &mut Sheet<'_>, part: &Part) {
+        let Some(named) = eks::scaled(sheet, part) else { return };
+        if named.is_empty() {
+            let how = "say `scales: [NAMESPACE/NAME]`, its deployments; until then: kubectl scale --namespace NAMESPACE deployment/NAME --replicas N, by the runbook";
+            return sheet.note(part, "no deployment of it is named that a plan of Region switch could scale", how);
+        }
+        let names = self.between.map(|site| (aws_region(site), eks::name(sheet, part, site)));
+        let arn = |what: &str, (region, name): &(&str, String), end: &str| {
+            cat!["arn:", PARTITION, ":eks:", *region, ":", ACCOUNT, ":", what, "/", name.as_str(), end]
+        };
+        let clusters: Vec<Value> = names.iter().map(|name| arn("cluster", name, "")).collect();
+        let each: Vec<Value> = clusters.iter().map(|arn| map! { "ClusterArn" => arn.clone() }.into()).collect();
+        let scaled = named.iter().map(|(namespace, name)| {
+            let here = map! { "Namespace" => namespace.as_str(), "Name" => name.as_str() };
+            let both = names.iter().fold(Map::new(), |map, (region, _)| map.with(*region, here.clone()));
+            Value::Map(map! { format!("{namespace}-{name}") => both })
+        });
+        let config = map! {
+            "EksClusters" => each, "KubernetesResourceType" => map! { "ApiVersion" => "apps/v1", "Kind" => "Deployment" },
+            "ScalingResources" => scaled.collect::<Vec<Value>>(), "TargetPercent" => 100, "CapacityMonitoringApproach" => "sampledMaxInLast24Hours",
+        };
+        let config = timed(sheet, config);
+        self.block(part, "scale", (CAPACITY, "EKSResourceScaling"), map! { "EksResourceScalingConfig" => config });
+        self.allow(&["eks:DescribeCluster"], clusters);
+        let entries = names.iter().map(|name| arn("access-entry", name, "/*"));
+        self.allow(&["eks:ListAssociatedAccessPolicies"], entries.collect());
+        let role = names::logical(self.called.iter().copied().chain(["switch role"]));
+        let how = match sheet.renders(part) {
+            true => format!("bash deploy.sh REGION --set {}=ARN", eks::let_in_how(part)),
+            false => "aws eks create-access-entry, and associate-access-policy with AmazonARCRegionSwitchScalingPolicy for those namespaces".to_owned(),
+        };
+        let how = format!("when the stack edge stands, in both regions, with the ARN of its role {role}: {how}");
+        sheet.note(part, "a plan of Region switch scales its deployments once each cluster lets it in", how);
     }
 
     /// On for the region that is activated, off for the other.
@@ -218,10 +268,18 @@ impl<'d> Plan<'d> {
         );
         self.allow(&["rds:PromoteReadReplica", "rds:ModifyDBInstance"], arns);
         self.allow_asking(&["rds:DescribeDBInstances"]);
+        let shut = match fence::by_list(part) {
+            true => "the runbook's fence, one rule of its access list",
+            false => "its access list, or its security group",
+        };
+        self.fences.push((
+            format!("shut out {}", part.id),
+            format!("The writer of {} that is left takes no writes ({shut}), or does not answer and somebody has said what may be lost", part.id),
+        ));
         sheet.note(
             part,
-            "a plan of Region switch promotes its replica, and does not stop the instance that is left from taking writes",
-            "close the old one first where it can be reached: the runbook's fence, or aws ec2 replace-network-acl-association; a promotion without it makes two writers",
+            "a plan of Region switch promotes its replica, and cannot stop the instance that is left from taking writes: it asks people to",
+            "shut it first where it can be reached, by the runbook's fence; a promotion without it makes two writers",
         );
     }
 
@@ -278,6 +336,11 @@ impl<'d> Plan<'d> {
                 .map(|(_, role)| map! { "ApprovalRole" => role.att("Arn"), "TimeoutMinutes" => patience(sheet) });
             let config = map! { "ExecutionApprovalConfig" => approval.unwrap_or_default() };
             steps.push(step(&format!("approve {}", n + 1), "Somebody who may says yes", "ManualApproval", config));
+        }
+        for (name, says) in self.fences.iter().filter(|_| approver.is_some()) {
+            let asks = approver.map(|(_, role)| role.att("Arn"));
+            let config = map! { "TimeoutMinutes" => patience(sheet) }.with_some("ApprovalRole", asks);
+            steps.push(step(name, says, "ManualApproval", map! { "ExecutionApprovalConfig" => config }));
         }
         for stage in [WRITER, CAPACITY, TRAFFIC] {
             let of: Vec<Value> = self

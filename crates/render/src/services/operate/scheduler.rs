@@ -45,7 +45,8 @@ fn one(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> bool {
     });
     let Some((arn, action)) = found else { return false };
     let root = regional(site);
-    let may = vec![role::allow(&[action], vec![arn.clone()])];
+    let key = crate::services::guard::kms::key(sheet, part, site);
+    let may = vec![role::allow(&[action], vec![arn.clone()]), role::allow(&["kms:Decrypt"], vec![key.clone()])];
     let role = role::service_role(sheet, part, site, (Group::Control, "schedule"), "scheduler.amazonaws.com", &[], may);
     let alone = part.word("guard") != Some("idempotent");
     let here = peers::first_writer(sheet, part).as_ref() == Some(&site.id);
@@ -54,7 +55,6 @@ fn one(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> bool {
     let on = names::logical([part.id.as_str(), "schedule state"]);
     let on = parameter(&on, "String", &about, Given::AtFirst(at_first.to_owned()));
     let on = sheet.parameter(&root, Parameter { allowed: vec!["ENABLED".to_owned(), "DISABLED".to_owned()], ..on });
-    let key = crate::services::guard::kms::key(sheet, part, site);
     let properties = map! {
         "Name" => sheet.named([part.id.as_str()], 64),
         "ScheduleExpression" => rate(part.duration("schedule")),

@@ -41,15 +41,20 @@ fn one(sheet: &mut Sheet<'_>, part: &Part, site: &Site) {
         sheet.add(&root, rule);
     }
     let attribute = |key: &str, value: &str| Value::Map(map! { "Key" => key, "Value" => value });
+    let mut attributes = vec![
+        attribute("routing.http.drop_invalid_header_fields.enabled", "true"),
+        attribute("deletion_protection.enabled", "true"),
+    ];
+    // Off unless it is said (Elastic Load Balancing User Guide, "Zonal shift for your Application Load Balancer").
+    if super::zonal_shift::shifts(sheet, part) {
+        attributes.push(attribute("zonal_shift.config.enabled", "true"));
+    }
     let properties = map! {
         "Type" => "application",
         "Scheme" => "internet-facing",
         "Subnets" => network::public_subnets(sheet, site),
         "SecurityGroups" => list![group.att("GroupId")],
-        "LoadBalancerAttributes" => list![
-            attribute("routing.http.drop_invalid_header_fields.enabled", "true"),
-            attribute("deletion_protection.enabled", "true"),
-        ],
+        "LoadBalancerAttributes" => attributes,
         "Tags" => sheet.tags(Some(part)),
     };
     let balancer = Resource::new(
@@ -212,7 +217,11 @@ pub fn listener(sheet: &mut Sheet<'_>, balancer: &Part, site: &Site) -> Value {
             balancer,
             site,
             "listener",
-            "describe-listeners --load-balancer-arn ARN --query 'Listeners[].ListenerArn'",
+            &format!(
+                "describe-listeners --load-balancer-arn {} --query 'Listeners[?Port==`443`].ListenerArn'",
+                own_arn(sheet, balancer, site)
+            ),
+            "",
         ),
     }
 }
@@ -227,6 +236,7 @@ pub fn arn(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Value {
             site,
             "arn",
             &format!("{} --query 'LoadBalancers[].LoadBalancerArn'", described(part, site)),
+            "",
         ),
     }
 }
@@ -236,7 +246,8 @@ pub fn dns_name(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Value {
     match sheet.renders(part) {
         true => sheet.target(&regional(site), id(part, "load balancer")).att("DNSName"),
         false => {
-            ask(sheet, part, site, "dns name", &format!("{} --query 'LoadBalancers[].DNSName'", described(part, site)))
+            let how = format!("{} --query 'LoadBalancers[].DNSName'", described(part, site));
+            ask(sheet, part, site, "dns name", &how, "")
         }
     }
 }
@@ -251,6 +262,7 @@ pub fn hosted_zone(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Value {
             site,
             "hosted zone",
             &format!("{} --query 'LoadBalancers[].CanonicalHostedZoneId'", described(part, site)),
+            "",
         ),
     }
 }
@@ -264,10 +276,8 @@ pub fn full_name(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Value {
             part,
             site,
             "full name",
-            &format!(
-                "{} --query 'LoadBalancers[].LoadBalancerArn' # what follows `loadbalancer/`",
-                described(part, site)
-            ),
+            &format!("{} --query 'LoadBalancers[].LoadBalancerArn'", described(part, site)),
+            " | cut -d/ -f2-",
         ),
     }
 }
@@ -282,7 +292,11 @@ pub fn first_group_name(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Valu
             part,
             site,
             "target group",
-            "describe-target-groups --query 'TargetGroups[].TargetGroupArn' # from `targetgroup/` on",
+            &format!(
+                "describe-target-groups --load-balancer-arn {} --query 'TargetGroups[0].TargetGroupArn'",
+                own_arn(sheet, part, site)
+            ),
+            " | sed 's/.*://'",
         ),
     }
 }
@@ -292,9 +306,19 @@ fn described(part: &Part, site: &Site) -> String {
     format!("describe-load-balancers --names {name}")
 }
 
-fn ask(sheet: &mut Sheet<'_>, part: &Part, site: &Site, what: &str, how: &str) -> Value {
+/// What prints its ARN.
+fn own_arn(sheet: &Sheet<'_>, part: &Part, site: &Site) -> String {
+    let region = sheet.region(&regional(site));
+    format!(
+        "\"$(aws elbv2 {} --query 'LoadBalancers[].LoadBalancerArn' --output text --region {region})\"",
+        described(part, site)
+    )
+}
+
+/// `then` takes out of the answer what is wanted.
+fn ask(sheet: &mut Sheet<'_>, part: &Part, site: &Site, what: &str, how: &str, then: &str) -> Value {
     let root = regional(site);
-    let how = format!("aws elbv2 {how} --region {}", sheet.region(&root));
+    let how = format!("aws elbv2 {how} --output text --region {}{then}", sheet.region(&root));
     let about = format!("The {what} of the load balancer {} in this region.", part.id);
     sheet.parameter(&root, parameter(&id(part, what), "String", &about, Given::Ask(how)))
 }

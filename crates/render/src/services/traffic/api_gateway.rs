@@ -5,17 +5,21 @@ use crate::services::in_each_region;
 use model::Part;
 use model::design::Site;
 
-use super::{acm, alb};
+use super::{acm, alb, route53};
 use crate::resource::{Resource, Target};
 use crate::root::Group;
 use crate::services::compute::lambda;
 use crate::services::{is_at, logs, network};
 use crate::sheet::{Sheet, regional};
-use crate::value::{Map, Value};
+use crate::value::{Map, REGION, SUFFIX, Value};
 use crate::{cat, list, map};
 
 /// What is logged of each request.
 const LOGGED: &str = r#"{"requestId":"$context.requestId","ip":"$context.identity.sourceIp","time":"$context.requestTime","method":"$context.httpMethod","path":"$context.path","status":"$context.status","latency":"$context.responseLatency","error":"$context.integrationErrorMessage"}"#;
+
+/// The names that it answers to: the one that users ask for, and the one of this region alone.
+const DOMAIN: &str = "domain";
+const OWN_DOMAIN: &str = "own domain";
 
 pub fn write(sheet: &mut Sheet<'_>, part: &Part) {
     in_each_region(sheet, part, one);
@@ -31,8 +35,8 @@ fn one(sheet: &mut Sheet<'_>, part: &Part, site: &Site) {
     let properties = map! {
         "Name" => sheet.named([part.id.as_str()], 128),
         "ProtocolType" => "HTTP",
-        // By its own name only, which leads to the region that serves.
-        "DisableExecuteApiEndpoint" => record.is_some(),
+        // By the names that lead to it only, unless that is how its health is asked for.
+        "DisableExecuteApiEndpoint" => own_name(sheet, part, site).is_some(),
         "Tags" => sheet.tag_map(Some(part)),
     };
     let api = add(sheet, part, site, "AWS::ApiGatewayV2::Api", "api", properties);
@@ -117,16 +121,48 @@ fn record<'d>(sheet: &Sheet<'d>, part: &Part) -> Option<&'d Part> {
 }
 
 fn domain(sheet: &mut Sheet<'_>, part: &Part, site: &Site, record: &Part, (api, stage): (&Target, &Target)) {
-    let config = map! { "CertificateArn" => acm::certificate(sheet, site), "EndpointType" => "REGIONAL", "SecurityPolicy" => "TLS_1_2" };
-    let properties = map! { "DomainName" => record.text("record").unwrap_or_default(), "DomainNameConfigurations" => list![config], "Tags" => sheet.tag_map(Some(part)) };
-    let domain = add(sheet, part, site, "AWS::ApiGatewayV2::DomainName", "domain", properties);
-    let properties = map! { "ApiId" => api.get(), "DomainName" => domain.get(), "Stage" => stage.get() };
-    add(sheet, part, site, "AWS::ApiGatewayV2::ApiMapping", "domain to api", properties);
+    let users = record.text("record").unwrap_or_default().to_owned();
+    let own = own_name(sheet, part, site);
+    for (what, name) in std::iter::once((DOMAIN, users)).chain(own.map(|name| (OWN_DOMAIN, name))) {
+        let config = map! { "CertificateArn" => acm::certificate(sheet, site), "EndpointType" => "REGIONAL", "SecurityPolicy" => "TLS_1_2" };
+        let properties = map! { "DomainName" => name, "DomainNameConfigurations" => list![config], "Tags" => sheet.tag_map(Some(part)) };
+        let domain = add(sheet, part, site, "AWS::ApiGatewayV2::DomainName", what, properties);
+        let properties = map! { "ApiId" => api.get(), "DomainName" => domain.get(), "Stage" => stage.get() };
+        add(sheet, part, site, "AWS::ApiGatewayV2::ApiMapping", &format!("{what} to api"), properties);
+    }
+}
+
+/// The name that leads to this region's entrance only. It answers to names that it has been given, and to no other.
+fn own_name(sheet: &Sheet<'_>, part: &Part, site: &Site) -> Option<String> {
+    route53::own_name(sheet, record(sheet, part)?, site)
+}
+
+/// What is asked to know whether this region's entrance works: a name that it answers to, and that leads nowhere else.
+pub fn host(sheet: &Sheet<'_>, part: &Part, site: &Site) -> Option<Value> {
+    record(sheet, part).filter(|_| sheet.renders(part))?;
+    let api = sheet.target(&regional(site), id(part, "api"));
+    let asked = own_name(sheet, part, site).map(Value::from);
+    Some(asked.unwrap_or_else(|| cat![api.get(), ".execute-api.", REGION, ".", SUFFIX]))
+}
+
+/// Where the region's own name leads.
+pub fn own_lead(sheet: &Sheet<'_>, part: &Part, site: &Site) -> Option<(Value, Value)> {
+    own_name(sheet, part, site).filter(|_| sheet.renders(part))?;
+    let domain = sheet.target(&regional(site), id(part, OWN_DOMAIN));
+    Some((domain.att("RegionalDomainName"), domain.att("RegionalHostedZoneId")))
 }
 
 /// The name of the region's own entrance and its zone, when it has a name at all.
 pub fn lead(sheet: &Sheet<'_>, part: &Part, site: &Site) -> Option<(Value, Value)> {
     record(sheet, part).filter(|_| sheet.renders(part))?;
-    let domain = sheet.target(&regional(site), id(part, "domain"));
+    let domain = sheet.target(&regional(site), id(part, DOMAIN));
     Some((domain.att("RegionalDomainName"), domain.att("RegionalHostedZoneId")))
+}
+
+/// Its id, as ARNs have it; any of the account's where it is adopted.
+pub fn id_of(sheet: &Sheet<'_>, part: &Part, site: &Site) -> Value {
+    match sheet.renders(part) {
+        true => sheet.target(&regional(site), id(part, "api")).get(),
+        false => "*".into(),
+    }
 }

@@ -79,12 +79,26 @@ fn control_id(part: &Part, site: &Site) -> String {
     names::logical([part.id.as_str(), "control", site.id.as_str()])
 }
 
+/// What finds the control of a region, which bears its name.
+fn find_control(site: &Site) -> String {
+    let config = "aws route53-recovery-control-config";
+    let with = "--region us-west-2 --output text";
+    let cluster = format!("{config} list-clusters {with} --query 'Clusters[0].ClusterArn'");
+    let panel = format!(
+        "{config} list-control-panels {with} --cluster-arn \"$({cluster})\" --query 'ControlPanels[?RoutingControlCount > `1`].ControlPanelArn | [0]'"
+    );
+    format!(
+        "{config} list-routing-controls {with} --control-panel-arn \"$({panel})\" --query \"RoutingControls[?contains(Name, '{}')].RoutingControlArn | [0]\"",
+        site.id
+    )
+}
+
 /// The ARN of the routing control of a region; asked for, where it is adopted, by the stack that names it.
 pub fn own(sheet: &mut Sheet<'_>, from: &Root, part: &Part, site: &Site) -> Value {
     if sheet.renders(part) {
         return sheet.target(&Root::Switch, control_id(part, site)).get();
     }
-    let how = "aws route53-recovery-control-config list-routing-controls --region us-west-2 --control-panel-arn ARN --query 'RoutingControls[].[Name,RoutingControlArn]'";
+    let how = find_control(site);
     let about = format!("The routing control of {} for {}.", part.id, site.id);
     sheet.ask(from, &control_id(part, site), &about, how)
 }
@@ -98,7 +112,7 @@ pub fn control(sheet: &mut Sheet<'_>, record: &Part, site: &Site) -> Value {
     match ours {
         Some(part) => sheet.target(&Root::Switch, control_id(part, site)).get(),
         None => {
-            let how = "aws route53-recovery-control-config list-routing-controls --region us-west-2 --control-panel-arn ARN --query 'RoutingControls[].[Name,RoutingControlArn]'";
+            let how = find_control(site);
             let about = format!("The routing control that lets {} lead to this region.", record.id);
             sheet.ask(&regional(site), &names::logical([record.id.as_str(), "routing control"]), &about, how)
         }

@@ -8,7 +8,7 @@ use model::Part;
 use model::design::Site;
 
 use super::leads::{self, Lead};
-use super::{alb, arc};
+use super::{alb, api_gateway, arc};
 use crate::resource::{Resource, Target};
 use crate::root::Group;
 use crate::sheet::{Sheet, regional};
@@ -67,13 +67,16 @@ fn endpoint(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Target {
     // A network load balancer carries anything: without a path, that it takes a connection is all that can be asked.
     let connects = front.is_some_and(|front| front.kind.name == "aws.nlb") && part.text("check.path").is_none();
     let path = part.text("check.path").unwrap_or("/");
+    let entrance = front.filter(|front| front.kind.name == "aws.api-gateway");
+    let entrance = entrance.and_then(|front| api_gateway::host(sheet, front, site));
     let mut config = match lead {
         Lead::Address(address) => {
             map! { "Type" => "HTTP", "IPAddress" => address, "Port" => 80, "ResourcePath" => path }
         }
         lead if connects => map! { "Type" => "TCP", "FullyQualifiedDomainName" => lead.name(), "Port" => 443 },
         lead => {
-            let name = map! { "Type" => "HTTPS", "FullyQualifiedDomainName" => lead.name(), "Port" => 443 };
+            let host = entrance.unwrap_or_else(|| lead.name());
+            let name = map! { "Type" => "HTTPS", "FullyQualifiedDomainName" => host, "Port" => 443 };
             name.with("ResourcePath", path).with("EnableSNI", true)
         }
     };

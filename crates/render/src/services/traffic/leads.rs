@@ -53,6 +53,15 @@ pub fn of(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Lead {
     }
 }
 
+/// What a name of one region alone leads to: an entrance of API Gateway has another place for each name.
+pub fn by_own_name(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Lead {
+    let entrance = front(sheet, part, site).filter(|front| front.kind.name == "aws.api-gateway");
+    match entrance.and_then(|front| api_gateway::own_lead(sheet, front, site)) {
+        Some((name, zone)) => Lead::Alias { name, zone },
+        None => of(sheet, part, site),
+    }
+}
+
 /// The component whose name is asked for.
 pub fn front<'d>(sheet: &Sheet<'d>, part: &Part, site: &Site) -> Option<&'d Part> {
     let here = part.at(&site.id);

@@ -143,7 +143,12 @@ fn zone(sheet: &mut Sheet<'_>, part: &Part) {
         .excused("CKV2_AWS_38", "DNSSEC needs a record at the parent zone, which is its owner's to make")
         .excused("CKV2_AWS_39", "queries are not logged: who asks for a name is personal data");
     let zone = sheet.add(&root, zone);
-    sheet.output(&root, id, "The hosted zone: its name servers go to the registrar", zone.get());
+    sheet.output(&root, id.clone(), "The hosted zone: its name servers go to the registrar", zone.get());
+    sheet.note(
+        part,
+        "nobody asks a zone that was just made: certificates wait for it, and so do the regions, until the registrar names its servers",
+        format!("deploy.sh global --no-check, then give the registrar what this says, then deploy the rest: aws route53 get-hosted-zone --id \"$(deploy.sh output global {id})\" --query DelegationSet.NameServers"),
+    );
 }
 
 /// The zone that a name is in, as the stack of `root` knows it.
@@ -151,12 +156,19 @@ pub fn zone_id(sheet: &mut Sheet<'_>, part: &Part, root: &Root) -> Value {
     if let Some(name) = part.text("zone") {
         return sheet.target(&Root::Global, names::logical([name, "zone"])).get();
     }
-    let how = format!(
-        "aws route53 list-hosted-zones --query 'HostedZones[].[Name,Id]', for {}",
-        part.text("record").unwrap_or("the name")
-    );
+    let how = format!("{} | cut -d/ -f3", find_zone(part));
     let about = format!("The hosted zone of {}.", part.id);
     sheet.ask(root, &names::logical([part.id.as_str(), "hosted zone"]), &about, how)
+}
+
+/// What finds the zone that a name is in, unless the name is in a deeper one.
+pub fn find_zone(part: &Part) -> String {
+    let name = part.text("record").unwrap_or("example.com");
+    let above = name.split_once('.').map(|(_, above)| above).filter(|above| above.contains('.'));
+    format!(
+        "aws route53 list-hosted-zones-by-name --dns-name {} --max-items 1 --region us-east-1 --query 'HostedZones[0].Id' --output text",
+        part.text("zone").or(above).unwrap_or(name)
+    )
 }
 
 /// What all records of a name have, in the stack of `root`.
@@ -205,7 +217,7 @@ fn own(sheet: &mut Sheet<'_>, part: &Part, site: &Site) {
     if known {
         return;
     }
-    let lead = leads::of(sheet, part, site);
+    let lead = leads::by_own_name(sheet, part, site);
     let mut properties = map! { "HostedZoneId" => zone_id(sheet, part, &root), "Name" => name };
     properties.0.extend(lead.answer(false, ttl(part)).0);
     add(sheet, part, &root, "own record", properties);

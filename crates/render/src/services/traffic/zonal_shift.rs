@@ -20,6 +20,18 @@ pub fn write(sheet: &mut Sheet<'_>, part: &Part) {
             one(sheet, part, shifted, site);
         }
     }
+    if !practises(part) && part.bool("autoshift") != Some(false) {
+        let how = "leave `practice: false` out; a shift by hand needs none: aws arc-zonal-shift start-zonal-shift";
+        sheet.note(part, "AWS shifts nothing by itself without practice runs: autoshift is not rendered", how);
+    }
+    for shifted in &shifted {
+        if shifted.kind.name != "aws.alb" || sheet.renders(shifted) {
+            continue;
+        }
+        let says = format!("{} is adopted, and a load balancer takes part only when it says so", shifted.id);
+        let how = "aws elbv2 modify-load-balancer-attributes --load-balancer-arn ARN --attributes Key=zonal_shift.config.enabled,Value=true, before the stack";
+        sheet.note(part, says, how);
+    }
     for shifted in shifted.into_iter().filter(|shifted| shifted.kind.name != "aws.alb") {
         let says = format!("autoshift is rendered for application load balancers, and {} is none", shifted.id);
         let how = "aws arc-zonal-shift start-zonal-shift --resource-identifier ARN --away-from ZONE-ID --expires-in 3h --comment WHY";
@@ -33,23 +45,30 @@ fn one(sheet: &mut Sheet<'_>, part: &Part, shifted: &Part, site: &Site) {
         return;
     }
     let (root, asked) = (regional(site), sheet.asked(part));
-    let practises = part.bool("practice") != Some(false);
-    let outcome = practises.then(|| outcome(sheet, part, shifted, site));
-    if part.bool("autoshift") == Some(false) && outcome.is_none() {
+    if !practises(part) {
         return;
     }
     // A practice run that hurts ends at once: the alarm says that it does.
-    let practice = outcome
-        .map(|alarm| map! { "OutcomeAlarms" => list![map! { "Type" => "CLOUDWATCH", "AlarmIdentifier" => alarm }] });
+    let alarm = outcome(sheet, part, shifted, site);
+    let practice = map! { "OutcomeAlarms" => list![map! { "Type" => "CLOUDWATCH", "AlarmIdentifier" => alarm }] };
     let properties = map! { "ResourceIdentifier" => alb::arn(sheet, shifted, site) };
     let enabled = (part.bool("autoshift") != Some(false)).then_some("ENABLED");
-    let properties =
-        properties.with_some("ZonalAutoshiftStatus", enabled).with_some("PracticeRunConfiguration", practice);
+    let properties = properties.with_some("ZonalAutoshiftStatus", enabled).with("PracticeRunConfiguration", practice);
     let id = names::logical([part.id.as_str(), "of", shifted.id.as_str()]);
     sheet.add(
         &root,
         Resource::new(Group::Traffic, "AWS::ARCZonalShift::ZonalAutoshiftConfiguration", id, asked, properties),
     );
+}
+
+/// Whether a load balancer takes part in it.
+pub fn shifts(sheet: &Sheet<'_>, balancer: &Part) -> bool {
+    let named = |part: &Part| part.components("shifts").is_some_and(|shifts| shifts.contains(&balancer.id));
+    sheet.design.of_kind("aws.arc-zonal-shift").any(named)
+}
+
+fn practises(part: &Part) -> bool {
+    part.bool("practice") != Some(false)
 }
 
 /// The ARN of the alarm that users see errors.

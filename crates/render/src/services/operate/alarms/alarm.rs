@@ -106,35 +106,20 @@ impl Alarm {
         look: Look,
     ) -> Alarm {
         let place = site.map_or("global", |site| site.id.as_str());
-        Alarm {
-            id: names::logical([part.id.as_str(), what, "alarm"]),
-            name: sheet.named([place, part.id.as_str(), what], 120),
-            says: String::new(),
-            look,
-            bad: Bad::Above,
-            threshold: 0.into(),
-            missing: Missing::Fine,
-            detection,
-            tells: Tells::Only,
-            tags: sheet.tags(Some(part)),
-            asked: sheet.asked(part),
-        }
+        let id = names::logical([part.id.as_str(), what, "alarm"]);
+        let name = sheet.named([place, part.id.as_str(), what], 120);
+        Alarm::called((id, name), (sheet.tags(Some(part)), sheet.asked(part)), detection, look)
     }
     /// One of no component.
     pub fn of_workload(sheet: &Sheet<'_>, site: &Site, what: &str, detection: Detection, look: Look) -> Alarm {
-        Alarm {
-            id: names::logical([what, "alarm"]),
-            name: sheet.named([site.id.as_str(), what], 120),
-            says: String::new(),
-            look,
-            bad: Bad::Above,
-            threshold: 0.into(),
-            missing: Missing::Fine,
-            detection,
-            tells: Tells::Only,
-            tags: sheet.tags(None),
-            asked: sheet.asked_by(&format!("sites.{}", site.id)),
-        }
+        let (id, name) = (names::logical([what, "alarm"]), sheet.named([site.id.as_str(), what], 120));
+        let asked = sheet.asked_by(&format!("sites.{}", site.id));
+        Alarm::called((id, name), (sheet.tags(None), asked), detection, look)
+    }
+    fn called((id, name): (String, String), (tags, asked): (Value, Asked), detection: Detection, look: Look) -> Alarm {
+        let (says, threshold) = (String::new(), 0.into());
+        let (bad, missing, tells) = (Bad::Above, Missing::Fine, Tells::Only);
+        Alarm { id, name, says, look, bad, threshold, missing, detection, tells, tags, asked }
     }
     pub fn above(mut self, threshold: impl Into<Value>) -> Alarm {
         (self.bad, self.threshold) = (Bad::Above, threshold.into());

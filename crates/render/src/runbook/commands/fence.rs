@@ -1,0 +1,157 @@
+//! The old writer is kept from writing: in the region that is left, so of best effort.
+
+use model::Part;
+use model::design::Site;
+
+use super::{Made, SOON, Ways};
+use crate::map;
+use crate::runbook::automation::ELSEWHERE;
+use crate::runbook::names::{self, Named};
+use crate::runbook::{Purpose, Work};
+use crate::services::{database, fence};
+use crate::sheet::{Sheet, aws_region};
+
+pub fn of(sheet: &mut Sheet<'_>, ways: &Ways<'_>) -> Made {
+    match sheet.renders(ways.part) && fence::stands(sheet, ways.part, ways.from) {
+        true => refuse(sheet, ways),
+        false => shut_out(sheet, ways),
+    }
+}
+
+/// One more rule in the list of the data's own subnets, before all others. Planned, only clients are refused, so that what
+/// they wrote still arrives where it is copied to.
+fn refuse(sheet: &Sheet<'_>, ways: &Ways<'_>) -> Made {
+    let (part, (region, _)) = (ways.part, ways.regions());
+    let (port, number) = (u32::from(database::port(part)), fence::number(sheet, part));
+    let how = format!(
+        "aws ec2 describe-network-acls --region {region} --filters Name=tag:antipode:fence,Values=data Name=tag:antipode:workload,Values={} --query 'NetworkAcls[0].NetworkAclId' --output text",
+        names::quoted(&sheet.design.workload)
+    );
+    let list = ["data".to_owned(), "access list".to_owned(), ways.from.id.to_string()];
+    let list = names::kept(&list, "the access list of the data's subnets", &how, &region);
+    let planned = ways.purpose == Purpose::Failback;
+    let whom: &[&str] = if planned { &fence::CLIENTS } else { &["0.0.0.0/0"] };
+    let rule = |n: usize| (number - 1) * fence::CLIENTS.len() + n + 1;
+    let entry = |verb: &str, n: usize| {
+        format!(
+            "aws ec2 {verb}-network-acl-entry --network-acl-id {} --rule-number {} --ingress",
+            list.shell(),
+            rule(n)
+        )
+    };
+    let command = |n: usize, addresses: &str| {
+        format!(
+            "{} --protocol 6 --port-range From={port},To={port} --cidr-block {addresses} --rule-action deny --region {region} {SOON} || echo 'not reached, or shut already: go on'",
+            entry("create", n)
+        )
+    };
+    let mut commands: Vec<String> = whom.iter().enumerate().map(|(n, addresses)| command(n, addresses)).collect();
+    let open: Vec<String> =
+        (0..whom.len()).map(|n| format!("{} --region {region} {SOON}", entry("delete", n))).collect();
+    commands.push(format!("# to abort before the commit point: {}", open.join("; ")));
+    let inputs = map! {
+        "NetworkAclId" => list.automated(), "RuleNumber" => rule(0), "Protocol" => "6", "RuleAction" => "deny", "Egress" => false,
+        "CidrBlock" => "0.0.0.0/0", "PortRange" => map! { "From" => port, "To" => port },
+    };
+    let tried = Work::Tried {
+        region: region.clone(),
+        script: ELSEWHERE,
+        needs: &["ec2:CreateNetworkAclEntry"],
+        inputs: map! { "service" => "ec2", "call" => "create_network_acl_entry", "inputs" => inputs },
+    };
+    let see = format!(
+        "aws ec2 describe-network-acls --network-acl-ids {} --region {region} {SOON} --query 'NetworkAcls[0].Entries[?RuleAction==`deny` && !Egress].[RuleNumber,CidrBlock,PortRange.From]' --output text",
+        list.shell()
+    );
+    Made {
+        commands,
+        validate: Some(see),
+        work: if planned { Work::Person } else { tried },
+        names: vec![list],
+        besides: None,
+    }
+}
+
+/// Closes the subnets of the old writer: a new access list lets nobody in. Whoever does it keeps the way back.
+const SHUT_OUT: &str = r#"import boto3
+from botocore.config import Config
+
+
+def handler(events, context):
+    config = Config(connect_timeout=5, read_timeout=10, retries={"max_attempts": 1})
+    try:
+        rds = boto3.client("rds", region_name=events["region"], config=config)
+        ec2 = boto3.client("ec2", region_name=events["region"], config=config)
+        found = rds.describe_db_instances(DBInstanceIdentifier=events["instance"])
+        group = found["DBInstances"][0]["DBSubnetGroup"]
+        subnets = [subnet["SubnetIdentifier"] for subnet in group["Subnets"]]
+        closed = ec2.create_network_acl(VpcId=group["VpcId"])["NetworkAcl"]["NetworkAclId"]
+        filters = [{"Name": "association.subnet-id", "Values": subnets}]
+        undo = []
+        for acl in ec2.describe_network_acls(Filters=filters)["NetworkAcls"]:
+            for association in acl["Associations"]:
+                if association["SubnetId"] in subnets:
+                    made = ec2.replace_network_acl_association(
+                        AssociationId=association["NetworkAclAssociationId"], NetworkAclId=closed
+                    )
+                    undo.append([made["NewAssociationId"], acl["NetworkAclId"]])
+        return {"answer": "done", "undo": undo}
+    except Exception as error:
+        return {"answer": str(error)}
+"#;
+
+/// Where no list of ours stands: a new one, for the subnets of the old writer.
+fn shut_out(sheet: &mut Sheet<'_>, ways: &Ways<'_>) -> Made {
+    let (from, _) = ways.regions();
+    let known = old_writer(sheet, ways.part, ways.from);
+    let aws = |call: &str| format!("aws {call} --region {from} {SOON}");
+    let subnets = aws(&format!(
+        "rds describe-db-instances --db-instance-identifier {} --query 'DBInstances[0].DBSubnetGroup.Subnets[].SubnetIdentifier' --output text",
+        known.shell()
+    ));
+    let network = aws(&format!(
+        "rds describe-db-instances --db-instance-identifier {} --query 'DBInstances[0].DBSubnetGroup.VpcId' --output text",
+        known.shell()
+    ));
+    let closed = aws("ec2 create-network-acl --vpc-id \"$network\" --query NetworkAcl.NetworkAclId --output text");
+    let lists = aws(
+        "ec2 describe-network-acls --filters \"Name=association.subnet-id,Values=$subnet\" --query \"NetworkAcls[0].[NetworkAclId, Associations[?SubnetId=='$subnet'].NetworkAclAssociationId | [0]]\" --output text",
+    );
+    let replace = aws(
+        "ec2 replace-network-acl-association --association-id \"$association\" --network-acl-id \"$closed\" --query NewAssociationId --output text",
+    );
+    let script = format!(
+        "(\n  set -e\n  network=$({network})\n  closed=$({closed})   # lets nobody in, nor out\n  for subnet in $({subnets}); do\n    read -r open association <<<\"$({lists})\"\n    new=$({replace})\n    echo \"aws ec2 replace-network-acl-association --association-id $new --network-acl-id $open --region {from}\" | tee -a undo-fence.sh\n  done\n) || echo 'not reached: go on'"
+    );
+    Made {
+        commands: vec![
+            "export AWS_MAX_ATTEMPTS=1".to_owned(),
+            script,
+            "unset AWS_MAX_ATTEMPTS".to_owned(),
+            "# to abort before the commit point: bash undo-fence.sh".to_owned(),
+        ],
+        validate: None,
+        work: Work::Tried {
+            region: from,
+            script: SHUT_OUT,
+            needs: &[
+                "rds:DescribeDBInstances",
+                "ec2:CreateNetworkAcl",
+                "ec2:DescribeNetworkAcls",
+                "ec2:ReplaceNetworkAclAssociation",
+            ],
+            inputs: map! { "instance" => known.automated() },
+        },
+        names: vec![known],
+        besides: None,
+    }
+}
+
+/// What the writer is called in the region that is left: it is never asked for there.
+fn old_writer(sheet: &Sheet<'_>, part: &Part, from: &Site) -> Named {
+    let given = crate::services::physical(part, from).unwrap_or_else(|| sheet.named([part.id.as_str()], 50));
+    // A rendered one is of a generation; the first, unless a recovery made another.
+    let name = if sheet.renders(part) { format!("{}-g1", crate::names::physical([given.as_str()], 50)) } else { given };
+    let about = format!("the writer of {} in {}, as it is called now", part.id, aws_region(from));
+    names::known(&[part.id.to_string(), "old".to_owned()], &about, name)
+}
