@@ -19,6 +19,7 @@ mod signal;
 mod specs;
 mod stack_sets;
 mod stored;
+mod transfer;
 #[path = "../checkers/words.rs"]
 mod words;
 

@@ -27,7 +27,6 @@ pub const KINDS: &[(&str, Write)] = &[
     ("aws.scheduler", scheduler::write),
     ("aws.stacksets", stack_sets::write),
     ("aws.step-functions", step_functions::write),
-    ("aws.transfer-family", told::transfer_family),
     ("aws.x-ray", x_ray::write),
     ("job", told::job),
 ];

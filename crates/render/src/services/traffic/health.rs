@@ -63,6 +63,10 @@ pub fn rhythm(part: &Part) -> Map {
 
 fn endpoint(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Target {
     let lead = leads::of(sheet, part, site);
+    // It answers those that it lets in, and checkers are none of them.
+    if matches!(lead, Lead::Addresses(_)) {
+        return custom(sheet, part, site);
+    }
     let front = leads::front(sheet, part, site);
     // A network load balancer carries anything: without a path, that it takes a connection is all that can be asked.
     let connects = front.is_some_and(|front| front.kind.name == "aws.nlb") && part.text("check.path").is_none();
