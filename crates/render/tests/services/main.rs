@@ -9,6 +9,7 @@ mod edge;
 mod fences;
 mod guard;
 mod held;
+mod observe;
 mod operate;
 mod ready;
 mod regions;

@@ -187,6 +187,7 @@ pub const NAMES_ANOTHER: &[(&str, &str)] = &[
     ("AWS::SecretsManager::Secret", "ReplicaRegions.*.Region"),
     ("AWS::SecurityHub::FindingAggregator", "Regions.*"),
     ("AWS::StepFunctions::StateMachine", "Definition.States.Hand over.Parameters.Entries.*.Detail.to"),
+    ("AWS::Synthetics::Canary", "RunConfig.EnvironmentVariables.ASKS"),
 ];
 
 /// Calls that AWS lets nobody narrow to a resource (Service Authorization Reference), and lists of what there is.
@@ -196,6 +197,7 @@ pub const NO_RESOURCE: &[&str] = &[
     "cloudwatch:DescribeAlarmHistory",
     "cloudwatch:DescribeAlarms",
     "cloudwatch:GetMetricStatistics",
+    "cloudwatch:PutMetricData",
     "ec2:DescribeInstances",
     "ec2:DescribeManagedPrefixLists",
     "ec2:DescribeNetworkAcls",
@@ -227,6 +229,7 @@ pub const NO_RESOURCE: &[&str] = &[
     "rds:DescribeGlobalClusters",
     "route53-recovery-control-config:DescribeCluster",
     "route53-recovery-control-config:DescribeControlPanel",
+    "s3:ListAllMyBuckets",
     "tag:GetResources",
     "xray:GetSamplingRules",
     "xray:GetSamplingTargets",
