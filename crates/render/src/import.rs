@@ -39,7 +39,16 @@ pub fn arc_plan(text: &str) -> Result<Vec<Runbook>, ImportError> {
 /// Keys with a small first letter, as the API has them; a template writes them large. Names of regions and alarms stay.
 fn lower(node: &Node) -> Node {
     match node {
-        Node::Map(entries) => Node::Map(entries.iter().map(|(key, value)| (small(key), lower(value))).collect()),
+        Node::Map(entries) => {
+            let each = entries.iter().map(|(key, value)| match (small(key), value) {
+                // These keys are names.
+                (key, Node::Map(named)) if key == "associatedAlarms" => {
+                    (key, Node::Map(named.iter().map(|(name, of)| (name.clone(), lower(of))).collect()))
+                }
+                (key, value) => (key, lower(value)),
+            });
+            Node::Map(each.collect())
+        }
         Node::List(items) => Node::List(items.iter().map(lower).collect()),
         other => other.clone(),
     }

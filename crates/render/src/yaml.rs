@@ -152,8 +152,8 @@ impl Writer {
                 self.0.push('\n');
                 self.items(indent + 2, items);
             }
-            Value::Text(text) if text.contains('\n') => self.literal(indent + 2, "", text),
-            Value::Concat(_) if concatenated(value).contains('\n') => {
+            Value::Text(text) if of_lines(text) => self.literal(indent + 2, "", text),
+            Value::Concat(_) if of_lines(&concatenated(value)) => {
                 self.literal(indent + 2, "!Sub ", &concatenated(value))
             }
             Value::If(condition, then, otherwise) => {
@@ -305,9 +305,22 @@ fn scalar(text: &str) -> String {
     }
 }
 
+/// What YAML 1.1 takes for the end of a line, or for nothing at all.
+const BREAKS: [char; 4] = ['\u{85}', '\u{2028}', '\u{2029}', '\u{feff}'];
+
+/// Whether it has several lines, which can stand as they are.
+fn of_lines(text: &str) -> bool {
+    let changed = |c: char| c != '\n' && c.is_control() || BREAKS.contains(&c);
+    text.contains('\n') && !text.chars().any(changed)
+}
+
 /// In double quotes, as JSON and YAML both read it.
 fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
+    let mut out = serde_json::Value::from(text).to_string();
+    for end in BREAKS {
+        out = out.replace(end, &format!("\\u{:04x}", u32::from(end)));
+    }
+    out
 }
 
 #[cfg(test)]
@@ -344,6 +357,17 @@ mod tests {
         for text in ["arn:aws:s3", "t3.micro", "a b, c", "/ready"] {
             assert_eq!(scalar(text), text);
         }
+    }
+
+    /// A literal block makes one line break of another, and YAML 1.1 has more of them than JSON.
+    #[test]
+    fn what_a_block_would_change_is_quoted() {
+        let written = |text: &str| document(&map! { "A" => text });
+        assert_eq!(written("one\r\ntwo"), "A: \"one\\r\\ntwo\"\n");
+        assert_eq!(written("one\n\ttwo"), "A: \"one\\n\\ttwo\"\n");
+        assert_eq!(written("a\u{2028}b\nc"), "A: \"a\\u2028b\\nc\"\n");
+        assert_eq!(written("a\u{85}b"), "A: \"a\\u0085b\"\n");
+        assert_eq!(written("one\ntwo"), "A: |-\n  one\n  two\n");
     }
 
     #[test]

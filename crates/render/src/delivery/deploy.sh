@@ -202,8 +202,10 @@ unready() {
     CREATE_COMPLETE | UPDATE_COMPLETE | UPDATE_ROLLBACK_COMPLETE | IMPORT_COMPLETE) ;;
     *) printf 'the stack is %s\n' "${now:-not there}" ;;
   esac
+  # What the region is worth as a whole. An alarm that only wants somebody to look (a certificate, a cost, another region that
+  # does not answer) keeps nobody from mending this one.
   alarms=$(aws cloudwatch describe-alarms --region "$region" --state-value ALARM --alarm-name-prefix "$workload-" \
-    --query 'MetricAlarms[].AlarmName' --output text)
+    --alarm-types CompositeAlarm --query 'CompositeAlarms[].AlarmName' --output text)
   for each in ${alarms/None/}; do printf 'the alarm %s is raised\n' "$each"; done
   if [ "$(of "$name" .ready.targets)" = true ]; then
     for arn in $(tagged "$region" targetgroup); do

@@ -16,7 +16,7 @@ pub mod apart;
 mod watch;
 
 /// The kinds that stand in a network.
-const INSIDE: [&str; 16] = [
+const INSIDE: [&str; 17] = [
     "aws.alb",
     "aws.nlb",
     "aws.asg",
@@ -33,6 +33,7 @@ const INSIDE: [&str; 16] = [
     "aws.vpc",
     "aws.vpc-peering",
     "aws.transit-gateway",
+    "aws.transfer-family",
 ];
 
 /// Pieces that a network is cut into, and the bits for hosts in each: 16 subnets of 4,096 addresses.

@@ -138,6 +138,9 @@ fn a_region_with_a_raised_alarm_or_a_sick_target_takes_no_users() {
     deployment.does(&["eu-west-1", "--version", "one"]);
     let alarmed = deployment.with("ALARMS", "shop-errors");
     assert!(alarmed.refuses(&["check", "eu-west-1"]).contains("the alarm shop-errors is raised"));
+    let calls = fs::read_to_string(alarmed.path("world/calls")).unwrap();
+    let asked = calls.lines().find(|call| call.starts_with("cloudwatch describe-alarms")).unwrap();
+    assert!(asked.contains("--alarm-types CompositeAlarm"), "what only wants to be looked at keeps nobody: {asked}");
     let sick = Deployment { environment: vec![("UNHEALTHY", "1".to_owned())], ..alarmed };
     assert!(sick.refuses(&["check", "eu-west-1"]).contains("are not healthy"));
 }

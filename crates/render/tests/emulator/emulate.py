@@ -1,9 +1,11 @@
-"""Renders examples, deploys them with their own deploy.sh into an emulator of AWS, and reads back what stands there.
+"""Renders examples, deploys them with their own deploy.sh into an emulator of AWS, and reads back what stands there;
+then swaps the roles of the regions and deploys again.
 
 usage: emulate.py ANTIPODE ROOT SCRATCH [--pin] [EXAMPLE...]
 
 Exit status 1 when what is found differs from what the templates say and expected.json does not say so, and also when
-expected.json says so and it does not differ: then the emulator has changed, and the pin is to be looked at.
+expected.json says so and it does not differ: then the emulator has changed, and the pin is to be looked at. Likewise when
+the second deployment takes away, makes anew or changes what stands.
 """
 import concurrent.futures
 import io
@@ -257,6 +259,10 @@ def main():
     antipode, root, scratch, *names = sys.argv[1:]
     pin = "--pin" in names
     names = [name for name in names if name != "--pin"] or examples
+    unknown = [name for name in names if not (pathlib.Path(root) / "examples" / name / "antipode.yaml").exists()]
+    if unknown:
+        os.rmdir(scratch)
+        sys.exit(f"error: there is no example `{unknown[0]}`\nhint: those that deploy are {', '.join(examples)}")
     path = here / "expected.json"
     pins = json.loads(path.read_text()) if path.exists() else {"why": {}}
     os.environ["AWS_MAX_ATTEMPTS"] = "1"  # What the emulator does not know, it does not know the second time either.

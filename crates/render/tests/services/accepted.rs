@@ -254,3 +254,30 @@ fn a_member_of_a_global_datastore_keeps_its_class() {
     let Some(Value::If(_, class, _)) = group.properties.get("CacheNodeType") else { panic!() };
     assert_eq!(at_first(&rendering, "us-east-1", Some(class)), "cache.m6g.large");
 }
+
+#[test]
+fn a_bucket_has_a_name_that_is_taken_once() {
+    for (id, wanted) in
+        [("Shop_Images-{site}", "cannot name a bucket"), ("shop-images", "two regions"), ("shop-{site}", "")]
+    {
+        let found = problems(&format!("  b: {{ kind: aws.s3, id: \"{id}\" }}\n"));
+        let says: String = found.iter().map(|(path, says)| format!("{path}: {says}")).collect();
+        assert!(says.contains(wanted) && says.is_empty() == wanted.is_empty(), "{id}: {says}");
+    }
+}
+
+/// A workload that is adopted gets the roles that are missing; roles that are adopted are there.
+#[test]
+fn roles_that_are_adopted_are_not_made_once_more() {
+    let roles = |managed: &str, workload: &str| {
+        let text = two_regions(&format!("  roles: {{ kind: aws.iam{managed} }}\n"));
+        let text = text.replace("artifact: v1", &format!("artifact: v1\n{workload}"));
+        let rendering = specs::rendering("test", &text);
+        let roles = of_kind(&rendering, "global", "AWS::IAM::Role");
+        let recovery = roles.iter().any(|role| role.id == "RolesRecovery");
+        (recovery, rendering.notes.iter().any(|note| note.instead.contains("get-role")))
+    };
+    assert_eq!(roles("", ""), (true, false));
+    assert_eq!(roles("", "aws: { manage: adopt, role: mine }"), (true, true));
+    assert_eq!(roles(", managed: adopt", ""), (false, false));
+}

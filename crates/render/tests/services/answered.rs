@@ -103,7 +103,7 @@ fn a_check_of_an_alarm_reads_the_alarm_of_its_own_region() {
         &[
             ("LatencyAlarmCheck", "HealthCheckConfig.AlarmIdentifier.Name", "{LatencyCheckAlarm}"),
             ("LatencyAlarmCheck", "HealthCheckConfig.AlarmIdentifier.Region", "eu-west-1"),
-            ("LatencyAlarmCheck", "HealthCheckConfig.InsufficientDataHealthStatus", "LastKnownStatus"),
+            ("LatencyAlarmCheck", "HealthCheckConfig.InsufficientDataHealthStatus", "Unhealthy"),
             ("LatencyCheckAlarm", "MetricName", "HealthyHostCount"),
             ("LatencyCheckAlarm", "Namespace", "AWS/ApplicationELB"),
             ("LatencyCheckAlarm", "Statistic", "Maximum"),

@@ -1,5 +1,6 @@
 //! What holds a recovery: databases that can be promoted, keys and roles that are there, records that nobody changes.
 
+use antipode_render::resource::Keep;
 use antipode_render::value::{Pseudo, Value};
 
 use crate::{at, at_first, find, resource, says, spec, words};
@@ -242,4 +243,110 @@ fn rules_stand_before_the_load_balancer_and_count_requests() {
         let rules = words::all(resource(&rendering, region, "RulesRules"), "Rules").join("");
         assert!(rules.contains("Limit=2000") && rules.contains("AggregateKeyType=IP"), "{rules}");
     }
+}
+
+/// Roles that recover and deploy are found where they were, whatever became of their stack.
+#[test]
+fn roles_that_are_needed_in_an_emergency_stay() {
+    let rendering = spec("guard");
+    for id in ["RolesRecovery", "RolesBreakGlass", "RolesBoundary"] {
+        assert_eq!(resource(&rendering, "global", id).keep, Keep::Retain, "{id}");
+    }
+    says(
+        &rendering,
+        "global",
+        &[
+            (
+                "RolesBreakGlass",
+                "AssumeRolePolicyDocument.Statement.*.Condition.StringEquals.aws:PrincipalTag/antipode:break-glass",
+                "keep",
+            ),
+            ("RolesRecovery", "RoleName", "keep-recovery"),
+            ("RolesBoundary", "ManagedPolicyName", "keep-boundary"),
+        ],
+    );
+}
+
+/// Nobody connects to a database in the clear.
+#[test]
+fn every_engine_asks_for_tls() {
+    let (plain, clusters) = (spec("rds"), spec("aurora"));
+    for (rendering, region, id, key) in [
+        (&plain, "eu-west-1", "DbParameters", "rds.force_ssl"),
+        (&clusters, "us-west-2", "CasesParameters", "rds.force_ssl"),
+        (&clusters, "us-west-2", "StockParameters", "require_secure_transport"),
+    ] {
+        let Value::Map(parameters) = at(resource(rendering, region, id), "Parameters") else { panic!("{id}") };
+        let on = parameters.get(key).map(words::word);
+        assert!(matches!(on.as_deref(), Some("1" | "ON")), "{id}: {parameters:?}");
+    }
+}
+
+/// The cluster of a region is called what its metrics and its commands call it.
+#[test]
+fn clusters_and_their_whole_have_names_that_are_known_beforehand() {
+    says(
+        &spec("aurora"),
+        "us-west-2",
+        &[
+            ("OrdersCluster", "DBClusterIdentifier", "cases-orders-us-west-2"),
+            ("OrdersCluster", "GlobalClusterIdentifier", "cases-orders"),
+            ("OrdersGlobalDatabase", "GlobalClusterIdentifier", "cases-orders"),
+            ("OrdersInstance1", "DBInstanceIdentifier", "cases-orders-us-west-2-1"),
+            (
+                "OrdersCluster",
+                "MasterUserPassword",
+                "{{resolve:secretsmanager:cases/orders/master:SecretString:password}}",
+            ),
+        ],
+    );
+}
+
+/// What only the first of several may say is said under its condition, and what follows says the rest.
+#[test]
+fn what_is_said_once_or_when_others_stand_is_said_under_a_condition() {
+    for (name, region, id, key, condition) in [
+        ("storage", "us-west-2", "SharedGroup", "AtRestEncryptionEnabled", "SharedBeganHere"),
+        ("storage", "us-west-2", "SharedGroup", "TransitEncryptionEnabled", "SharedBeganHere"),
+        ("storage", "us-west-2", "SharedGroup", "GlobalReplicationGroupId", "SharedBeganHere"),
+        ("storage", "us-west-2", "PagesFileSystem", "ReplicationConfiguration", "PagesIsCopied"),
+        ("rds", "eu-west-1", "BooksInstance", "SourceRegion", "BooksFollows"),
+        ("aurora", "us-west-2", "OrdersCluster", "GlobalClusterIdentifier", "OrdersBeganHere"),
+        ("s3", "eu-west-1", "EvidenceBucket", "ReplicationConfiguration", "EvidenceOtherRegionsStand"),
+    ] {
+        let rendering = spec(name);
+        let value = at(resource(&rendering, region, id), key);
+        assert!(matches!(value, Value::If(test, ..) if test.name == condition), "{id} {key}: {value:?}");
+    }
+    let storage = spec("storage");
+    assert!(resource(&storage, "us-west-2", "HourlyIntoFromUsEast1").condition.is_some());
+}
+
+/// Files are mounted over TLS through a mount target, by whoever is in the network, and by nobody else.
+#[test]
+fn files_are_mounted_through_the_network_and_over_tls() {
+    let rendering = spec("storage");
+    let policy =
+        words::all(resource(&rendering, "us-west-2", "PagesFileSystem"), "FileSystemPolicy.Statement").join("");
+    for said in
+        ["elasticfilesystem:AccessedViaMountTarget=true", "aws:SecureTransport=false", "ClientMount", "ClientWrite"]
+    {
+        assert!(policy.contains(said), "{said}: {policy}");
+    }
+}
+
+/// A key of logs encrypts logs of this account, a key of data what services keep for it.
+#[test]
+fn keys_are_used_by_the_services_that_need_them() {
+    let rendering = spec("keys");
+    let policy = words::all(resource(&rendering, "us-west-2", "DataKeyKey"), "KeyPolicy.Statement").join("");
+    for service in ["backup", "cloudtrail", "cloudwatch", "delivery.logs", "events", "s3", "sns", "logs.us-west-2"] {
+        assert!(policy.contains(&format!("{service}.amazonaws.com")), "{service}: {policy}");
+    }
+    for action in ["Action=kms:*", "kms:Decrypt", "kms:GenerateDataKey*", "kms:DeleteAlias"] {
+        assert!(policy.contains(action), "{action}: {policy}");
+    }
+    let logs = spec("alarms");
+    let policy = words::all(resource(&logs, "us-west-2", "LogKey"), "KeyPolicy.Statement").join("");
+    assert!(policy.contains("kms:EncryptionContext:aws:logs:arn=arn:"), "{policy}");
 }

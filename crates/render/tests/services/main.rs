@@ -9,6 +9,7 @@ mod edge;
 mod fences;
 mod guard;
 mod held;
+mod observe;
 mod operate;
 mod ready;
 mod regions;
@@ -19,6 +20,7 @@ mod signal;
 mod specs;
 mod stack_sets;
 mod stored;
+mod transfer;
 #[path = "../checkers/words.rs"]
 mod words;
 

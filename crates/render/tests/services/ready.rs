@@ -124,3 +124,49 @@ fn a_machine_works_when_it_cannot_ask_where() {
         ],
     );
 }
+
+/// An experiment touches what bears the workload's mark, and is run by the service for this account only.
+#[test]
+fn an_experiment_stops_marked_instances_only_and_starts_them_again() {
+    let rendering = spec("storefront");
+    let role = resource(&rendering, "us-east-1", "ZoneLossExperimentRole");
+    let may = words::all(role, "Policies.*.PolicyDocument.Statement").join("");
+    assert!(may.contains("ec2:StopInstances") && may.contains("aws:ResourceTag/antipode:workload=storefront"), "{may}");
+    says(
+        &rendering,
+        "us-east-1",
+        &[
+            (
+                "ZoneLossExperimentRole",
+                "AssumeRolePolicyDocument.Statement.*.Condition.StringEquals.aws:SourceAccount",
+                "{AWS::AccountId}",
+            ),
+            ("ZoneLossExperiment", "Actions.stop.Parameters.startInstancesAfterDuration", "PT10M"),
+            ("ZoneLossExperiment", "Actions.disconnect.Parameters.duration", "PT10M"),
+            ("ZoneLossExperiment", "Targets.instances.ResourceTags.antipode:workload", "storefront"),
+            ("ZoneLossExperiment", "RoleArn", "{ZoneLossExperimentRole.Arn}"),
+        ],
+    );
+}
+
+/// While a group is renewed, what looks after its instances stands still, and what runs tasks is not taken away.
+#[test]
+fn a_group_that_is_renewed_keeps_what_it_runs() {
+    let rendering = spec("alarms");
+    let policy = &resource(&rendering, "us-west-2", "WebGroup").policies;
+    let policy = words::word(policy.get("UpdatePolicy").unwrap());
+    for process in ["HealthCheck", "ReplaceUnhealthy", "AlarmNotification", "ScheduledActions", "PauseTime=PT300S"] {
+        assert!(policy.contains(process), "{process}: {policy}");
+    }
+    says(
+        &spec("compute"),
+        "eu-west-1",
+        &[
+            ("BatchGroup", "NewInstancesProtectedFromScaleIn", "true"),
+            ("BatchCapacity", "AutoScalingGroupProvider.ManagedDraining", "ENABLED"),
+            ("BatchCapacity", "AutoScalingGroupProvider.ManagedTerminationProtection", "ENABLED"),
+            ("BatchCapacity", "AutoScalingGroupProvider.AutoScalingGroupArn", "{BatchGroup.AutoScalingGroupARN}"),
+            ("ShopService", "Cluster", "{ShopCluster}"),
+        ],
+    );
+}

@@ -43,6 +43,14 @@ fn every_block_of_a_plan_becomes_a_step_with_its_command() {
     assert!(!page.contains("web-a"), "the group of the region that is left does not grow");
 }
 
+/// In a template the keys of a plan begin with a capital, and alarms are keys too.
+#[test]
+fn an_alarm_is_called_as_it_is() {
+    let template = PLAN.replace("associatedAlarms", "AssociatedAlarms").replace("shop-errors", "ShopErrors");
+    let runbooks = arc_plan(&template).unwrap();
+    assert!(runbooks[0].gaps.iter().any(|(what, _)| what.contains("`ShopErrors`")), "{:?}", runbooks[0].gaps);
+}
+
 #[test]
 fn what_cannot_be_carried_over_is_listed() {
     let runbooks = arc_plan(PLAN).unwrap();

@@ -2,6 +2,8 @@
 
 mod failover;
 mod limits;
+mod metrics;
+mod observability;
 mod order;
 mod safe;
 mod same;

@@ -13,7 +13,8 @@ use crate::value::{ACCOUNT, Map, PARTITION, Value};
 use crate::{cat, list, map};
 
 /// What every cluster needs before anything runs on it; the second has to find a node.
-const ADDONS: [&str; 4] = ["vpc-cni", "coredns", "kube-proxy", "eks-pod-identity-agent"];
+const ADDONS: [&str; 5] =
+    ["vpc-cni", "coredns", "kube-proxy", "eks-pod-identity-agent", "amazon-cloudwatch-observability"];
 const LOGGED: [&str; 5] = ["api", "audit", "authenticator", "controllerManager", "scheduler"];
 
 pub fn write(sheet: &mut Sheet<'_>, part: &Part) {
@@ -156,6 +157,7 @@ fn nodes(sheet: &mut Sheet<'_>, part: &Part, site: &Site, cluster: &Target) -> T
         "AmazonEC2ContainerRegistryPullOnly",
         "AmazonEKS_CNI_Policy",
         "AmazonSSMManagedInstanceCore",
+        "CloudWatchAgentServerPolicy",
     ];
     let role =
         role::service_role(sheet, part, site, (Group::Compute, "node"), "ec2.amazonaws.com", &managed, Vec::new());
@@ -204,7 +206,11 @@ fn addons(sheet: &mut Sheet<'_>, part: &Part, site: &Site, (cluster, nodes): (&T
         let properties = map! { "AddonName" => name, "ClusterName" => cluster.get(), "ResolveConflicts" => "OVERWRITE", "Tags" => sheet.tags(Some(part)) };
         let asked = sheet.asked(part);
         let addon = Resource::new(Group::Compute, "AWS::EKS::Addon", id(part, name), asked, properties);
-        let addon = if name == "coredns" { addon.after(nodes.clone()) } else { addon };
+        let addon = if ["coredns", "amazon-cloudwatch-observability"].contains(&name) {
+            addon.after(nodes.clone())
+        } else {
+            addon
+        };
         sheet.add(&regional(site), addon);
     }
 }

@@ -34,6 +34,16 @@ pub fn name(sheet: &Sheet<'_>, part: &Part, site: &Site) -> String {
     physical(part, site).unwrap_or_else(|| sheet.named([part.id.as_str()], 64))
 }
 
+/// Seconds that a call may take.
+pub fn timeout(part: &Part) -> u64 {
+    part.duration("usage.duration").map_or(TIMEOUT, |time| (time.as_secs() * 3).max(TIMEOUT)).min(900)
+}
+
+/// How many calls at once are kept for it, if any are.
+pub fn reserved(part: &Part, site: &Site) -> Option<u64> {
+    part.at(&site.id).count("maximum").or(part.count("peak"))
+}
+
 /// The ARN of its alias, wherever it is asked for.
 pub fn arn(sheet: &Sheet<'_>, part: &Part, site: &Site) -> Value {
     let name = name(sheet, part, site);
@@ -70,9 +80,8 @@ fn function(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Target {
     };
     let runtime = state(sheet, "runtime", "What runs the code, as Lambda names it.", "provided.al2023");
     let handler = state(sheet, "handler", "Where the code begins.", "bootstrap");
-    let most = part.at(&site.id).count("maximum").or(part.count("peak"));
+    let most = reserved(part, site);
     let memory = part.size("usage.memory").map_or(512, |bytes| bytes.div_ceil(1 << 20)).clamp(128, 10_240);
-    let timeout = part.duration("usage.duration").map_or(TIMEOUT, |time| (time.as_secs() * 3).max(TIMEOUT)).min(900);
     let properties = map! {
         "FunctionName" => named,
         "Code" => map! { "S3Bucket" => bucket, "S3Key" => key },
@@ -80,7 +89,7 @@ fn function(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Target {
         "Handler" => handler,
         "Role" => role.att("Arn"),
         "MemorySize" => memory,
-        "Timeout" => timeout,
+        "Timeout" => timeout(part),
     };
     let properties = properties
         .with_some("ReservedConcurrentExecutions", most)

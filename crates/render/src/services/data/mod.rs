@@ -11,6 +11,7 @@ pub mod fence;
 pub mod lifecycle;
 pub mod rds;
 pub mod s3;
+pub mod transfer;
 
 pub use crate::services::id;
 use model::Part;
@@ -31,6 +32,7 @@ pub const KINDS: &[(&str, Write)] = &[
     ("aws.elasticache", elasticache::write),
     ("aws.rds", rds::write),
     ("aws.s3", s3::write),
+    ("aws.transfer-family", transfer::write),
 ];
 
 /// A time of the spec in days, rounded up.

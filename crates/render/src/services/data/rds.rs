@@ -124,7 +124,7 @@ fn properties(sheet: &mut Sheet<'_>, part: &Part, site: &Site, state: &State, pa
     let own = |value: Value| Value::either(state.follows.clone(), NO_VALUE, value);
     let source =
         cat!["arn:", PARTITION, ":rds:", state.source_region.clone(), ":", ACCOUNT, ":db:", state.source.clone()];
-    let storage = gibibytes(part, "size").unwrap_or(LEAST_STORAGE).max(LEAST_STORAGE);
+    let storage = storage(part);
     let class = part.at(&site.id).text("usage.class").unwrap_or(smallest(engine.name));
     let about = format!("The class of the instances of {} in this region.", part.id);
     let class = sheet.setting(&root, &id(part, "class"), &about, class);
@@ -175,6 +175,11 @@ fn smallest(engine: &str) -> &'static str {
         "sqlserver-ee" => "db.m5.xlarge",
         _ => "db.t4g.medium",
     }
+}
+
+/// Gibibytes that it begins with.
+pub fn storage(part: &Part) -> u64 {
+    gibibytes(part, "size").unwrap_or(LEAST_STORAGE).max(LEAST_STORAGE)
 }
 
 fn license(engine: &str) -> &'static str {

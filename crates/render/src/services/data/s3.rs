@@ -26,6 +26,7 @@ pub fn write(sheet: &mut Sheet<'_>, part: &Part) {
     if !sheet.renders(part) {
         return;
     }
+    names(sheet, part);
     for site in sheet.sites(part) {
         one(sheet, part, site);
     }
@@ -39,6 +40,31 @@ pub fn write(sheet: &mut Sheet<'_>, part: &Part) {
                 "aws s3control create-job (S3 Batch Replication) for the bucket of {first}, once, after the second deployment"
             ),
         );
+    }
+}
+
+/// Names that the spec gives: one bucket of all accounts and regions has each (Amazon S3 User Guide, "Bucket naming rules").
+fn names(sheet: &mut Sheet<'_>, part: &Part) {
+    let path = format!("components.{}.id", part.id);
+    let given = sheet.sites(part).into_iter().filter_map(|site| crate::services::physical(part, site));
+    let mut given: Vec<String> = given.collect();
+    let ends = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    let fits = |name: &String| {
+        let letters = name.chars().all(|c| ends(c) || c == '-' || c == '.');
+        (3..=63).contains(&name.len())
+            && letters
+            && name.starts_with(ends)
+            && name.ends_with(ends)
+            && !name.contains("..")
+    };
+    if let Some(name) = given.iter().find(|name| !fits(name)) {
+        let hint = "use 3 to 63 lower-case letters, digits, hyphens and dots, with a letter or digit at both ends";
+        sheet.problem(&path, format!("`{name}` cannot name a bucket"), hint);
+    }
+    given.sort();
+    if let Some(pair) = given.windows(2).find(|pair| pair[0] == pair[1]) {
+        let says = format!("`{}` would name the buckets of two regions", pair[0]);
+        sheet.problem(&path, says, "put `{site}` into it, or say a name for each region");
     }
 }
 

@@ -22,8 +22,11 @@ const HOMES: [&str; 2] = ["us-east-1", "us-west-2"];
 /// Whose calls go to a cluster over five regions, whichever answers.
 const ANYWHERE: &str = "route53-recovery-cluster";
 
-/// Rendered for adopted workloads too: it changes nothing that exists.
+/// Rendered for adopted workloads too: it changes nothing that exists. What is itself said to be adopted is not.
 pub fn write(sheet: &mut Sheet<'_>, part: &Part) {
+    if matches!(part.word("managed"), Some("adopt" | "external")) {
+        return;
+    }
     let asked = sheet.asked(part);
     let boundary = boundary(sheet);
     let properties = map! {
@@ -42,6 +45,13 @@ pub fn write(sheet: &mut Sheet<'_>, part: &Part) {
 
     let name = sheet.design.aws.as_ref().and_then(|aws| aws.role.clone());
     let name = name.unwrap_or_else(|| sheet.named(["recovery"], 60));
+    if !sheet.renders(part) {
+        let how = format!(
+            "aws iam get-role --role-name {name}: where it is there already, say `managed: adopt` for {}",
+            part.id
+        );
+        sheet.note(part, "its roles are made although the workload is adopted: an account has one role of a name", how);
+    }
     let inline = map! { "PolicyName" => "recovery", "PolicyDocument" => role::policy(recovery(sheet)) };
     let controller =
         map! { "StringEquals" => map! { "aws:PrincipalTag/antipode:controller" => &sheet.design.workload } };

@@ -2,7 +2,7 @@
 
 pub mod iam;
 pub mod kms;
-mod records;
+pub mod records;
 pub mod secrets;
 pub mod shield;
 pub mod waf;

@@ -20,7 +20,7 @@ pub fn bucket(sheet: &mut Sheet<'_>, part: &Part, site: &Site, service: &str, fr
     let root = regional(site);
     let id = |what: &str| names::logical([part.id.as_str(), what]);
     let asked = sheet.asked(part);
-    let name = cat![sheet.named([part.id.as_str()], 30), "-", ACCOUNT, "-", aws_region(site)];
+    let name = name(sheet, part, site);
     let encrypted = map! { "SSEAlgorithm" => "aws:kms", "KMSMasterKeyID" => kms::key(sheet, part, site) };
     let encrypted = map! { "ServerSideEncryptionByDefault" => encrypted, "BucketKeyEnabled" => true };
     // AWS Config delivers into no bucket that locks by default (AWS Config Developer Guide, "Managing the delivery channel").
@@ -37,6 +37,8 @@ pub fn bucket(sheet: &mut Sheet<'_>, part: &Part, site: &Site, service: &str, fr
         },
         "OwnershipControls" => map! { "Rules" => list![map! { "ObjectOwnership" => "BucketOwnerEnforced" }] },
         "LifecycleConfiguration" => map! { "Rules" => list![expires] },
+        // That nothing arrives any more is told of.
+        "NotificationConfiguration" => map! { "EventBridgeConfiguration" => map! { "EventBridgeEnabled" => true } },
         "Tags" => sheet.tags(Some(part)),
     };
     let lock = map! { "ObjectLockEnabled" => "Enabled", "Rule" => map! { "DefaultRetention" => retention } };
@@ -49,6 +51,11 @@ pub fn bucket(sheet: &mut Sheet<'_>, part: &Part, site: &Site, service: &str, fr
     let properties = map! { "Bucket" => bucket.get(), "PolicyDocument" => policy };
     let policy = Resource::new(Group::Security, "AWS::S3::BucketPolicy", id("records policy"), asked, properties);
     (name, sheet.add(&root, policy))
+}
+
+/// The name of the bucket, known before it is there.
+pub fn name(sheet: &Sheet<'_>, part: &Part, site: &Site) -> Value {
+    cat![sheet.named([part.id.as_str()], 30), "-", ACCOUNT, "-", aws_region(site)]
 }
 
 fn policy(service: &str, name: Value, from: Option<Value>) -> Map {

@@ -179,7 +179,7 @@ fn rules(sheet: &Sheet<'_>, part: &Part, site: &Site) -> Value {
 
 /// Milliseconds from the arrival of an event until a target is called, above which the bus is not well, five minutes long
 /// (EventBridge User Guide, "Creating an Amazon EventBridge global endpoint": what AWS's own template takes).
-const SLOW: u64 = 30_000;
+pub const SLOW: u64 = 30_000;
 
 fn check(sheet: &mut Sheet<'_>, part: &Part, site: &Site, stand: &Condition) -> Target {
     let (root, asked) = (regional(site), sheet.asked(part));

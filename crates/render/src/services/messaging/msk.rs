@@ -69,7 +69,7 @@ fn cluster(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> (Target, Target) 
     let log = logs::group(sheet, Some(part), site, (Group::Data, "logs"), None);
     let key = kms::key(sheet, part, site);
     let properties = map! {
-        "ClusterName" => named(sheet, part, site, 64),
+        "ClusterName" => name(sheet, part, site),
         "KafkaVersion" => "3.8.x",
         "NumberOfBrokerNodes" => brokers,
         "BrokerNodeGroupInfo" => nodes,
@@ -94,6 +94,11 @@ fn cluster(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> (Target, Target) 
     let policy = Resource::new(Group::Data, "AWS::MSK::ClusterPolicy", id(part, "policy"), asked, policy);
     sheet.add(&root, policy.only_if(stand));
     (cluster, firewall)
+}
+
+/// The name of the cluster of a region, which its metrics have.
+pub fn name(sheet: &Sheet<'_>, part: &Part, site: &Site) -> String {
+    named(sheet, part, site, 64)
 }
 
 /// What the replicator that brings the topics of `other` is called.

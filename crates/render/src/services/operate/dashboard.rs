@@ -8,7 +8,7 @@ use model::design::Site;
 use model::{Part, SiteId};
 use serde_json::{Value as Json, json};
 
-use super::alarms;
+use super::{alarms, canary};
 use crate::resource::Resource;
 use crate::root::Group;
 use crate::sheet::{Sheet, aws_region, regional};
@@ -28,10 +28,20 @@ struct Chart {
     title: &'static str,
     /// Namespace and dimensions, as a search wants them.
     of: &'static str,
-    metric: &'static str,
+    shows: Shows,
     statistic: &'static str,
     /// How a component is found in the values of the dimensions.
     found: Found,
+}
+
+/// What one line is.
+#[derive(Clone, Copy)]
+enum Shows {
+    Each(&'static str),
+    /// The first, in percent of the second: all components of a region together.
+    Percent(&'static [&'static str], &'static str),
+    /// By how much the first is more than the second: likewise.
+    Missing(&'static str, &'static str),
 }
 
 #[derive(Clone, Copy)]
@@ -42,50 +52,80 @@ enum Found {
     Logical(&'static str),
     /// Not at all: every one of the account is shown.
     Any,
+    /// By these words.
+    By(&'static str),
+    /// Not at all, and in one region only: where a service that is of no region reports.
+    In(&'static str),
 }
 
 macro_rules! charts {
-    ($($area:literal $kinds:tt $title:literal $of:literal $metric:literal $statistic:literal $found:expr;)*) => {
-        &[$(Chart { area: $area, kinds: &$kinds, title: $title, of: $of, metric: $metric, statistic: $statistic, found: $found }),*]
+    ($($area:literal $kinds:tt $title:literal $of:literal $shows:expr, $statistic:literal $found:expr;)*) => {
+        &[$(Chart { area: $area, kinds: &$kinds, title: $title, of: $of, shows: $shows, statistic: $statistic, found: $found }),*]
     };
 }
 
 const AREAS: [&str; 8] = ["traffic", "data", "compute", "queue", "routing", "security", "cost", "recovery"];
 
+use Found::{Any, By, In, Logical, Named};
+use Shows::{Each, Missing, Percent};
+
 #[rustfmt::skip]
 const CHARTS: &[Chart] = charts! {
-    "traffic" ["aws.alb"] "requests" "AWS/ApplicationELB,LoadBalancer" "RequestCount" "Sum" Found::Any;
-    "traffic" ["aws.alb"] "errors of targets" "AWS/ApplicationELB,LoadBalancer" "HTTPCode_Target_5XX_Count" "Sum" Found::Any;
-    "traffic" ["aws.alb"] "latency, p99" "AWS/ApplicationELB,LoadBalancer" "TargetResponseTime" "p99" Found::Any;
-    "traffic" ["aws.nlb"] "connections" "AWS/NetworkELB,LoadBalancer" "NewFlowCount" "Sum" Found::Any;
-    "traffic" ["aws.api-gateway"] "requests" "AWS/ApiGateway,ApiName" "Count" "Sum" Found::Any;
-    "traffic" ["aws.api-gateway"] "errors" "AWS/ApiGateway,ApiName" "5XXError" "Sum" Found::Any;
-    "data" ["aws.rds"] "how far replicas are behind, seconds" "AWS/RDS,DBInstanceIdentifier" "ReplicaLag" "Maximum" Found::Named;
-    "data" ["aws.rds"] "connections" "AWS/RDS,DBInstanceIdentifier" "DatabaseConnections" "Maximum" Found::Named;
-    "data" ["aws.aurora-global"] "how far copies are behind, ms" "AWS/RDS,DBClusterIdentifier" "AuroraGlobalDBReplicationLag" "Maximum" Found::Named;
-    "data" ["aws.aurora", "aws.aurora-global"] "connections" "AWS/RDS,DBClusterIdentifier" "DatabaseConnections" "Maximum" Found::Named;
-    "data" ["aws.dynamodb-global"] "how long a write takes to the other regions, ms" "AWS/DynamoDB,ReceivingRegion,TableName" "ReplicationLatency" "Maximum" Found::Named;
-    "data" ["aws.dynamodb-global", "aws.dynamodb"] "writes that were refused for their rate" "AWS/DynamoDB,TableName" "WriteThrottleEvents" "Sum" Found::Named;
-    "data" ["aws.s3"] "how far copies are behind, seconds" "AWS/S3,DestinationBucket,RuleId,SourceBucket" "ReplicationLatency" "Maximum" Found::Named;
-    "data" ["aws.s3"] "objects that were not copied" "AWS/S3,DestinationBucket,RuleId,SourceBucket" "OperationsFailedReplication" "Sum" Found::Named;
-    "data" ["aws.efs"] "since the last synchronisation, seconds" "AWS/EFS,DestinationFileSystemId,FileSystemId" "TimeSinceLastSync" "Maximum" Found::Any;
-    "data" ["aws.elasticache"] "how far copies are behind, seconds" "AWS/ElastiCache,CacheClusterId" "GlobalDatastoreReplicationLag" "Maximum" Found::Named;
-    "compute" ["aws.asg"] "instances in service" "AWS/AutoScaling,AutoScalingGroupName" "GroupInServiceInstances" "Minimum" Found::Logical("group");
-    "compute" ["aws.asg"] "processors, percent" "AWS/EC2,AutoScalingGroupName" "CPUUtilization" "Average" Found::Logical("group");
-    "compute" ["aws.ec2"] "failed status checks" "AWS/EC2,InstanceId" "StatusCheckFailed" "Maximum" Found::Any;
-    "compute" ["aws.ecs", "aws.fargate"] "processors, percent" "AWS/ECS,ClusterName,ServiceName" "CPUUtilization" "Average" Found::Named;
-    "compute" ["aws.ecs", "aws.fargate"] "tasks that run" "ECS/ContainerInsights,ClusterName,ServiceName" "RunningTaskCount" "Minimum" Found::Named;
-    "compute" ["aws.eks"] "nodes" "ContainerInsights,ClusterName" "cluster_node_count" "Minimum" Found::Named;
-    "compute" ["aws.lambda"] "errors" "AWS/Lambda,FunctionName" "Errors" "Sum" Found::Named;
-    "compute" ["aws.lambda"] "at the same time" "AWS/Lambda,FunctionName" "ConcurrentExecutions" "Maximum" Found::Named;
-    "queue" ["aws.sqs"] "age of the oldest message, seconds" "AWS/SQS,QueueName" "ApproximateAgeOfOldestMessage" "Maximum" Found::Named;
-    "queue" ["aws.sqs"] "messages that wait" "AWS/SQS,QueueName" "ApproximateNumberOfMessagesVisible" "Maximum" Found::Named;
-    "queue" ["aws.kinesis"] "age of what consumers read, ms" "AWS/Kinesis,StreamName" "GetRecords.IteratorAgeMilliseconds" "Maximum" Found::Named;
-    "queue" ["aws.msk"] "offsets that consumers are behind" "AWS/Kafka,Cluster Name,Consumer Group,Topic" "SumOffsetLag" "Maximum" Found::Named;
-    "queue" ["aws.eventbridge"] "events that reached nobody" "AWS/Events,EventBusName,RuleName" "FailedInvocations" "Sum" Found::Named;
-    "cost" ["aws.vpc", "aws.asg", "aws.ecs", "aws.fargate", "aws.eks"] "out of the network, bytes" "AWS/NATGateway,NatGatewayId" "BytesOutToDestination" "Sum" Found::Any;
-    "cost" ["aws.transit-gateway"] "to other networks, bytes" "AWS/TransitGateway,TransitGateway" "BytesOut" "Sum" Found::Any;
-    "cost" ["aws.aurora-global"] "to other regions, bytes" "AWS/RDS,DBClusterIdentifier" "AuroraGlobalDBDataTransferBytes" "Sum" Found::Named;
+    "traffic" ["aws.alb"] "requests" "AWS/ApplicationELB,LoadBalancer" Each("RequestCount"), "Sum" Any;
+    "traffic" ["aws.alb"] "failed requests, percent" "AWS/ApplicationELB,LoadBalancer" Percent(&["HTTPCode_Target_5XX_Count", "HTTPCode_ELB_5XX_Count"], "RequestCount"), "Sum" Any;
+    "traffic" ["aws.alb"] "latency, p99, seconds" "AWS/ApplicationELB,LoadBalancer" Each("TargetResponseTime"), "p99" Any;
+    "traffic" ["aws.alb"] "healthy targets, zone by zone" "AWS/ApplicationELB,AvailabilityZone,LoadBalancer,TargetGroup" Each("HealthyHostCount"), "Minimum" Any;
+    "traffic" ["aws.nlb"] "connections" "AWS/NetworkELB,LoadBalancer" Each("NewFlowCount"), "Sum" Any;
+    "traffic" ["aws.nlb"] "connections that were reset, percent" "AWS/NetworkELB,LoadBalancer" Percent(&["TCP_ELB_Reset_Count", "TCP_Target_Reset_Count"], "NewFlowCount"), "Sum" Any;
+    "traffic" ["aws.nlb"] "healthy targets of connections, zone by zone" "AWS/NetworkELB,AvailabilityZone,LoadBalancer,TargetGroup" Each("HealthyHostCount"), "Minimum" Any;
+    "traffic" ["aws.api-gateway"] "requests to entrances" "AWS/ApiGateway,ApiId" Each("Count"), "Sum" Any;
+    "traffic" ["aws.api-gateway"] "failed requests to entrances, percent" "AWS/ApiGateway,ApiId" Percent(&["5xx"], "Count"), "Sum" Any;
+    "traffic" ["aws.api-gateway"] "latency of entrances, p99, ms" "AWS/ApiGateway,ApiId" Each("Latency"), "p99" Any;
+    "traffic" ["aws.cloudfront"] "requests at the edge" "AWS/CloudFront,DistributionId,Region" Each("Requests"), "Sum" In("us-east-1");
+    "traffic" ["aws.cloudfront"] "failed requests at the edge, percent" "AWS/CloudFront,DistributionId,Region" Each("5xxErrorRate"), "Average" In("us-east-1");
+    "traffic" ["aws.global-accelerator"] "connections to accelerators" "AWS/GlobalAccelerator,Accelerator" Each("NewFlowCount"), "Sum" In("us-west-2");
+    "data" ["aws.rds"] "how far replicas are behind, seconds" "AWS/RDS,DBInstanceIdentifier" Each("ReplicaLag"), "Maximum" Named;
+    "data" ["aws.rds"] "connections" "AWS/RDS,DBInstanceIdentifier" Each("DatabaseConnections"), "Maximum" Named;
+    "data" ["aws.rds"] "disk that is left, bytes" "AWS/RDS,DBInstanceIdentifier" Each("FreeStorageSpace"), "Minimum" Named;
+    "data" ["aws.aurora-global"] "how far copies are behind, ms" "AWS/RDS,DBClusterIdentifier" Each("AuroraGlobalDBReplicationLag"), "Maximum" Named;
+    "data" ["aws.aurora", "aws.aurora-global"] "connections to clusters" "AWS/RDS,DBClusterIdentifier" Each("DatabaseConnections"), "Maximum" Named;
+    "data" ["aws.dynamodb-global"] "how long a write takes to the other regions, ms" "AWS/DynamoDB,ReceivingRegion,TableName" Each("ReplicationLatency"), "Maximum" Named;
+    "data" ["aws.dynamodb-global", "aws.dynamodb"] "conflicts: conditions that did not hold" "AWS/DynamoDB,TableName" Each("ConditionalCheckFailedRequests"), "Sum" Named;
+    "data" ["aws.dynamodb-global", "aws.dynamodb"] "conflicts: transactions that met" "AWS/DynamoDB,TableName" Each("TransactionConflict"), "Sum" Named;
+    "data" ["aws.dynamodb-global", "aws.dynamodb"] "writes that were refused for their rate" "AWS/DynamoDB,TableName" Each("WriteThrottleEvents"), "Sum" Named;
+    "data" ["aws.dynamodb-global", "aws.dynamodb"] "errors of the service" "AWS/DynamoDB,Operation,TableName" Each("SystemErrors"), "Sum" Named;
+    "data" ["aws.s3"] "how far buckets are behind, seconds" "AWS/S3,DestinationBucket,RuleId,SourceBucket" Each("ReplicationLatency"), "Maximum" Named;
+    "data" ["aws.s3"] "bytes that are not copied yet" "AWS/S3,DestinationBucket,RuleId,SourceBucket" Each("BytesPendingReplication"), "Maximum" Named;
+    "data" ["aws.s3"] "objects that were not copied" "AWS/S3,DestinationBucket,RuleId,SourceBucket" Each("OperationsFailedReplication"), "Sum" Named;
+    "data" ["aws.efs"] "since the last synchronisation, seconds" "AWS/EFS,DestinationFileSystemId,FileSystemId" Each("TimeSinceLastSync"), "Maximum" Any;
+    "data" ["aws.elasticache"] "how far caches are behind, seconds" "AWS/ElastiCache,CacheClusterId" Each("GlobalDatastoreReplicationLag"), "Maximum" Named;
+    "data" ["aws.msk"] "how far topics are behind, ms" "AWS/Kafka,ReplicatorName" Each("ReplicationLatency"), "Maximum" Named;
+    "data" ["aws.drs"] "how far servers are behind, seconds" "AWS/DRS,SourceServerID" Each("LagDuration"), "Maximum" Any;
+    "compute" ["aws.asg"] "instances in service" "AWS/AutoScaling,AutoScalingGroupName" Each("GroupInServiceInstances"), "Minimum" Logical("group");
+    "compute" ["aws.asg"] "instances that are wanted and not there yet" "AWS/AutoScaling,AutoScalingGroupName" Missing("GroupDesiredCapacity", "GroupInServiceInstances"), "Maximum" Logical("group");
+    "compute" ["aws.asg"] "processors, percent" "AWS/EC2,AutoScalingGroupName" Each("CPUUtilization"), "Average" Logical("group");
+    "compute" ["aws.ec2"] "failed status checks" "AWS/EC2,InstanceId" Each("StatusCheckFailed"), "Maximum" Any;
+    "compute" ["aws.ecs", "aws.fargate"] "processors of tasks, percent" "AWS/ECS,ClusterName,ServiceName" Each("CPUUtilization"), "Average" Named;
+    "compute" ["aws.ecs", "aws.fargate"] "tasks that run" "ECS/ContainerInsights,ClusterName,ServiceName" Each("RunningTaskCount"), "Minimum" Named;
+    "compute" ["aws.ecs", "aws.fargate"] "tasks that are wanted and not there yet" "ECS/ContainerInsights,ClusterName,ServiceName" Missing("DesiredTaskCount", "RunningTaskCount"), "Maximum" Named;
+    "compute" ["aws.eks"] "nodes" "ContainerInsights,ClusterName" Each("cluster_node_count"), "Minimum" Named;
+    "compute" ["aws.eks"] "pods that find no node" "AWS/EKS,ClusterName" Each("scheduler_pending_pods_UNSCHEDULABLE"), "Maximum" Named;
+    "compute" ["aws.lambda"] "failed calls, percent" "AWS/Lambda,FunctionName" Percent(&["Errors"], "Invocations"), "Sum" Named;
+    "compute" ["aws.lambda"] "refused calls" "AWS/Lambda,FunctionName" Each("Throttles"), "Sum" Named;
+    "compute" ["aws.lambda"] "calls at the same time" "AWS/Lambda,FunctionName" Each("ConcurrentExecutions"), "Maximum" Named;
+    "compute" ["aws.asg", "aws.ec2", "aws.ecs", "aws.eks", "aws.fargate"] "virtual CPUs in use, of which the account has a quota" "AWS/Usage,Class,Resource,Service,Type" Each("ResourceCount"), "Maximum" By("Resource=\"vCPU\"");
+    "queue" ["aws.sqs"] "age of the oldest message, seconds" "AWS/SQS,QueueName" Each("ApproximateAgeOfOldestMessage"), "Maximum" Named;
+    "queue" ["aws.sqs"] "messages that wait" "AWS/SQS,QueueName" Each("ApproximateNumberOfMessagesVisible"), "Maximum" Named;
+    "queue" ["aws.sqs"] "messages that came twice, and were taken once" "AWS/SQS,QueueName" Each("NumberOfDeduplicatedSentMessages"), "Sum" Named;
+    "queue" ["aws.kinesis"] "age of what consumers read, ms" "AWS/Kinesis,StreamName" Each("GetRecords.IteratorAgeMilliseconds"), "Maximum" Named;
+    "queue" ["aws.msk"] "offsets that consumers are behind" "AWS/Kafka,Cluster Name,Consumer Group,Topic" Each("SumOffsetLag"), "Maximum" Named;
+    "queue" ["aws.eventbridge"] "events that reached nobody" "AWS/Events,EventBusName,RuleName" Each("FailedInvocations"), "Sum" Named;
+    "queue" ["aws.sns"] "messages that reached nobody" "AWS/SNS,TopicName" Each("NumberOfNotificationsFailed"), "Sum" Named;
+    "queue" ["aws.step-functions"] "failed executions" "AWS/States,StateMachineArn" Each("ExecutionsFailed"), "Sum" Named;
+    "routing" ["aws.route53"] "questions of resolvers, by zone" "AWS/Route53,HostedZoneId" Each("DNSQueries"), "Sum" In("us-east-1");
+    "cost" ["aws.vpc", "aws.asg", "aws.ecs", "aws.fargate", "aws.eks"] "out of the network, bytes" "AWS/NATGateway,NatGatewayId" Each("BytesOutToDestination"), "Sum" Any;
+    "cost" ["aws.transit-gateway"] "to other networks and regions, bytes" "AWS/TransitGateway,TransitGateway,TransitGatewayAttachment" Each("BytesOut"), "Sum" Any;
+    "cost" ["aws.aurora-global"] "to other regions, bytes" "AWS/RDS,DBClusterIdentifier" Each("AuroraGlobalDBDataTransferBytes"), "Sum" Named;
 };
 
 pub fn render(sheet: &mut Sheet<'_>) {
@@ -151,9 +191,16 @@ fn widgets(sheet: &Sheet<'_>, sites: &[&Site]) -> Vec<Json> {
             CHARTS.iter().filter(|chart| chart.area == area).filter_map(|chart| shown(sheet, sites, chart)).collect();
         match area {
             "routing" => of_area.extend(routing(sheet)),
-            "security" => of_area.extend(counted(sheet, sites, "findings", &["threat", "finding"])),
+            "security" => {
+                of_area.extend(counted(sheet, sites, "findings", &["threat", "finding"]));
+                of_area.extend(counted(sheet, sites, "what was switched off", &["guard"]));
+                of_area.extend(delivered(sheet, sites));
+            }
+            "cost" => of_area.push(bill()),
             "recovery" => {
                 of_area.push(objectives(sheet));
+                of_area.extend(restores(sheet, sites));
+                of_area.extend(counted(sheet, sites, "promotions", &["promotion"]));
                 of_area.extend(counted(sheet, sites, "what went wrong", &["runbook step", "workflow", "backup"]));
                 of_area.extend(counted(sheet, sites, "trouble that AWS reports", &["trouble of a service"]));
             }
@@ -173,6 +220,11 @@ fn shown(sheet: &Sheet<'_>, sites: &[&Site], chart: &Chart) -> Option<Json> {
     if parts.is_empty() {
         return None;
     }
+    if let In(region) = chart.found {
+        let search = searched(chart.of, names_of(chart.shows)[0], "", chart.statistic);
+        let of = json!([{ "expression": search, "id": "m0", "region": region }]);
+        return Some(picture(chart.title, &[of]));
+    }
     let mut lines = Vec::new();
     for site in sites {
         let here = parts.iter().filter(|part| part.sites.is_empty() || part.is_in(&site.id));
@@ -182,19 +234,27 @@ fn shown(sheet: &Sheet<'_>, sites: &[&Site], chart: &Chart) -> Option<Json> {
         };
         terms.dedup();
         for term in terms {
-            let search = format!("{{{}}} MetricName=\"{}\" {term}", chart.of, chart.metric);
-            lines.push(line(lines.len(), site, search.trim_end(), chart.statistic));
+            lines.push(line(lines.len(), site, chart, &term));
         }
     }
     Some(picture(chart.title, &lines))
 }
 
+fn names_of(shows: Shows) -> Vec<&'static str> {
+    match shows {
+        Each(metric) => vec![metric],
+        Percent(some, all) => some.iter().copied().chain([all]).collect(),
+        Missing(wanted, there) => vec![wanted, there],
+    }
+}
+
 fn term(sheet: &Sheet<'_>, part: &Part, site: &Site, found: Found) -> String {
     match (found, crate::services::physical(part, site)) {
-        (Found::Any, None) => String::new(),
+        (By(words), _) => words.to_owned(),
         (_, Some(given)) => quoted(&given),
-        (Found::Logical(what), None) => names::logical([part.id.as_str(), what]),
-        (Found::Named, None) => quoted(&sheet.named([part.id.as_str()], 50)),
+        (Any | In(_), None) => String::new(),
+        (Logical(what), None) => names::logical([part.id.as_str(), what]),
+        (Named, None) => quoted(&sheet.named([part.id.as_str()], 50)),
     }
 }
 
@@ -203,10 +263,28 @@ fn quoted(name: &str) -> String {
     name.chars().map(|letter| if letter.is_ascii_alphanumeric() { letter } else { ' ' }).collect()
 }
 
-fn line(number: usize, site: &Site, search: &str, statistic: &str) -> Json {
-    let id = format!("m{number}");
-    let expression = format!("SEARCH('{search}', '{statistic}', 60)");
-    json!([{ "expression": expression, "id": id, "region": aws_region(site), "label": format!("{} ${{LABEL}}", site.id) }])
+fn searched(of: &str, metric: &str, term: &str, statistic: &str) -> String {
+    let search = format!("{{{of}}} MetricName=\"{metric}\" {term}");
+    format!("SEARCH('{}', '{statistic}', 60)", search.trim_end())
+}
+
+/// All that a line shows; one that is of several metrics adds each up over the components that it finds.
+fn line(number: usize, site: &Site, chart: &Chart, term: &str) -> Json {
+    let search = |metric: &str| searched(chart.of, metric, term, chart.statistic);
+    let sum = |metric: &&str| format!("SUM({})", search(metric));
+    let expression = match chart.shows {
+        Each(metric) => search(metric),
+        Percent(some, all) => {
+            let some: Vec<String> = some.iter().map(sum).collect();
+            format!("100 * ({}) / {}", some.join(" + "), sum(&all))
+        }
+        Missing(wanted, there) => format!("{} - {}", sum(&wanted), sum(&there)),
+    };
+    let label = match chart.shows {
+        Each(_) => format!("{} ${{LABEL}}", site.id),
+        Percent(..) | Missing(..) => format!("{} {}", site.id, term).trim_end().to_owned(),
+    };
+    json!([{ "expression": expression, "id": format!("m{number}"), "region": aws_region(site), "label": label }])
 }
 
 fn picture(title: &str, lines: &[Json]) -> Json {
@@ -218,6 +296,39 @@ fn picture(title: &str, lines: &[Json]) -> Json {
 
 /// Health checks report in us-east-1, wherever they stand.
 fn routing(sheet: &Sheet<'_>) -> Vec<Json> {
+    let mut shown = checked(sheet);
+    shown.extend(asked(sheet));
+    let mut says = "| record | policy | TTL | what moves it |\n|---|---|---|---|\n".to_owned();
+    let records = sheet.design.of_kind("aws.route53").filter_map(|part| Some((part.text("record")?, part)));
+    for (record, part) in records {
+        let ttl = part.duration("ttl").map_or("an alias has none".to_owned(), |ttl| format!("{} s", ttl.as_secs()));
+        let [policy, shift] = ["policy", "shift"].map(|key| part.word(key).unwrap_or("not said"));
+        says.push_str(&format!("| {record} | {policy} | {ttl} | {shift} |\n"));
+    }
+    if sheet.design.of_kind("aws.route53").next().is_some() {
+        shown.push(text(&says, WIDTH, HEIGHT));
+    }
+    shown
+}
+
+/// What canaries find, from each region of each.
+fn asked(sheet: &Sheet<'_>) -> Option<Json> {
+    let mut lines = Vec::new();
+    for part in sheet.design.of_kind("aws.route53") {
+        let name = canary::name(sheet, part);
+        for site in sheet.sites(part).into_iter().filter(|site| canary::stands(sheet, part, site)) {
+            for (step, _) in canary::steps(sheet, part) {
+                let of = json!({
+                    "stat": "Average", "region": aws_region(site), "label": format!("{} asks {step}", site.id),
+                });
+                lines.push(json!(["CloudWatchSynthetics", "SuccessPercent", "CanaryName", name, "StepName", step, of]));
+            }
+        }
+    }
+    (!lines.is_empty()).then(|| picture("what canaries find, percent", &lines))
+}
+
+fn checked(sheet: &Sheet<'_>) -> Vec<Json> {
     let routed = ["aws.route53", "aws.route53-health-check", "aws.arc-routing-control"];
     if !sheet.design.components.iter().any(|part| routed.contains(&part.kind.name.as_str())) {
         return Vec::new();
@@ -239,10 +350,46 @@ fn counted(sheet: &Sheet<'_>, sites: &[&Site], title: &str, rules: &[&str]) -> O
     for site in sites {
         for (what, _) in known.iter().filter(|(what, _)| rules.contains(what)) {
             let of = json!({ "stat": "Sum", "region": aws_region(site), "label": format!("{} {what}", site.id) });
-            lines.push(json!(["AWS/Events", "MatchedEvents", "RuleName", alarms::events::name(sheet, what), of]));
+            lines.push(json!(["AWS/Events", "TriggeredRules", "RuleName", alarms::events::name(sheet, what), of]));
         }
     }
     (!lines.is_empty()).then(|| picture(title, &lines))
+}
+
+/// What trails deliver: a line for each, where it is.
+fn delivered(sheet: &Sheet<'_>, sites: &[&Site]) -> Option<Json> {
+    let mut lines = Vec::new();
+    for trail in sheet.design.of_kind("aws.cloudtrail") {
+        for site in sites {
+            let of = json!({ "stat": "Sum", "region": aws_region(site), "label": format!("{} {}", site.id, trail.id) });
+            let rule = alarms::events::name(sheet, &format!("{} delivers", trail.id));
+            lines.push(json!(["AWS/Events", "TriggeredRules", "RuleName", rule, of]));
+        }
+    }
+    (!lines.is_empty()).then(|| picture("what trails deliver", &lines))
+}
+
+/// Jobs that restored, and that could not: of whatever AWS Backup was asked to.
+fn restores(sheet: &Sheet<'_>, sites: &[&Site]) -> Option<Json> {
+    let rules = alarms::events::rules(sheet);
+    rules.iter().find(|(what, _)| *what == "backup")?;
+    let mut lines = Vec::new();
+    for site in sites {
+        for metric in ["NumberOfRestoreJobsCompleted", "NumberOfRestoreJobsFailed"] {
+            let id = format!("m{}", lines.len());
+            let search = format!("SEARCH('Namespace=\"AWS/Backup\" MetricName=\"{metric}\"', 'Sum', 300)");
+            let label = format!("{} ${{LABEL}}", site.id);
+            lines.push(json!([{ "expression": search, "id": id, "region": aws_region(site), "label": label }]));
+        }
+    }
+    Some(picture("restores", &lines))
+}
+
+/// What AWS expects the month to cost so far, by service: of all regions together, known in us-east-1 a few times a day, and
+/// only where the account has billing alerts on.
+fn bill() -> Json {
+    let search = "SEARCH('{AWS/Billing,Currency,ServiceName} MetricName=\"EstimatedCharges\"', 'Maximum', 21600)";
+    picture("this month, by service, USD", &[json!([{ "expression": search, "id": "m0", "region": "us-east-1" }])])
 }
 
 /// What was promised, and what the last drill measured.
@@ -254,11 +401,12 @@ fn objectives(sheet: &Sheet<'_>) -> Json {
     let tested = practice.date("failover.tested").map_or("never".to_owned(), |date| date.to_string());
     let sites: Vec<&str> = design.regions().map(|site| &site.id).map(SiteId::as_str).collect();
     let says = format!(
-        "| | promised | measured |\n|---|---|---|\n| RTO | {} | {} |\n| RPO | {} | {} |\n\nlast drill: {tested}\n\nregions: {}",
+        "| | promised | measured |\n|---|---|---|\n| RTO | {} | {} |\n| RPO | {} | {} |\n\nlast drill: {tested}\n\nversion: {}\n\nregions: {}",
         seconds(design.objectives.rto),
         seconds(practice.duration("failover.rto_measured")),
         seconds(design.objectives.rpo),
         seconds(practice.duration("failover.rpo_measured")),
+        design.artifact.as_deref().unwrap_or("not said"),
         sites.join(", "),
     );
     text(&says, WIDTH, HEIGHT)

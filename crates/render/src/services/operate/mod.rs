@@ -1,6 +1,7 @@
 //! What operates the workload: alarms, dashboards, switch plans, experiments, stack sets.
 
 mod alarms;
+mod canary;
 mod dashboard;
 mod drs;
 mod fis;
@@ -27,7 +28,6 @@ pub const KINDS: &[(&str, Write)] = &[
     ("aws.scheduler", scheduler::write),
     ("aws.stacksets", stack_sets::write),
     ("aws.step-functions", step_functions::write),
-    ("aws.transfer-family", told::transfer_family),
     ("aws.x-ray", x_ray::write),
     ("job", told::job),
 ];
@@ -38,6 +38,7 @@ fn around(_: &mut Sheet<'_>, _: &Part) {}
 /// What stands around everything else, rendered or adopted.
 pub fn render(sheet: &mut Sheet<'_>) {
     if sheet.design.components.iter().any(on_aws) {
+        canary::render(sheet);
         alarms::render(sheet);
         dashboard::render(sheet);
         region_switch::render(sheet);

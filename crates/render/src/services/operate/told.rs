@@ -15,14 +15,6 @@ pub fn codepipeline(sheet: &mut Sheet<'_>, part: &Part) {
     );
 }
 
-pub fn transfer_family(sheet: &mut Sheet<'_>, part: &Part) {
-    sheet.note(
-        part,
-        "partners know the host key and the addresses of a server, and no resource type takes a host key: it is not rendered",
-        "create the server of each region with the same key, aws transfer import-host-key --server-id ID --host-key-body file://KEY, and fixed addresses that partners let in beforehand; move its name with the runbook's shift",
-    );
-}
-
 pub fn job(sheet: &mut Sheet<'_>, part: &Part) {
     sheet.note(
         part,

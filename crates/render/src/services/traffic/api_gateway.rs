@@ -166,3 +166,13 @@ pub fn id_of(sheet: &Sheet<'_>, part: &Part, site: &Site) -> Value {
         false => "*".into(),
     }
 }
+
+/// The number of its API, which its metrics have.
+pub fn api_id(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Value {
+    let root = regional(site);
+    if sheet.renders(part) {
+        return sheet.target(&root, id(part, "api")).get();
+    }
+    let how = format!("aws apigatewayv2 get-apis --region {} --query 'Items[].[Name,ApiId]'", sheet.region(&root));
+    sheet.ask(&root, &id(part, "api id"), &format!("The HTTP API {} of this region.", part.id), how)
+}

@@ -272,3 +272,13 @@ pub fn domain(sheet: &mut Sheet<'_>, part: &Part) -> Value {
     let how = "aws cloudfront list-distributions --query 'DistributionList.Items[].DomainName'";
     sheet.ask(&Root::Edge, &id(part, "domain"), &format!("The name of {}.", part.id), how)
 }
+
+/// What its metrics are called by; `None` where there is none.
+pub fn distribution_id(sheet: &mut Sheet<'_>, part: &Part) -> Option<Value> {
+    let name = id(part, "distribution");
+    if sheet.renders(part) {
+        return sheet.has(&Root::Edge, &name).then(|| sheet.target(&Root::Edge, name).get());
+    }
+    let how = "aws cloudfront list-distributions --query 'DistributionList.Items[].[Id,DomainName]'";
+    Some(sheet.ask(&Root::Edge, &id(part, "id"), &format!("The distribution {}.", part.id), how))
+}

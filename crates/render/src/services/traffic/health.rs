@@ -63,6 +63,10 @@ pub fn rhythm(part: &Part) -> Map {
 
 fn endpoint(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Target {
     let lead = leads::of(sheet, part, site);
+    // It answers those that it lets in, and checkers are none of them.
+    if matches!(lead, Lead::Addresses(_)) {
+        return custom(sheet, part, site);
+    }
     let front = leads::front(sheet, part, site);
     // A network load balancer carries anything: without a path, that it takes a connection is all that can be asked.
     let connects = front.is_some_and(|front| front.kind.name == "aws.nlb") && part.text("check.path").is_none();
@@ -126,7 +130,9 @@ fn alarm(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Target {
         "MetricName" => "HealthyHostCount",
         "Dimensions" => list![dimension("LoadBalancer", balancer), dimension("TargetGroup", group)],
     };
-    of_metric(sheet, part, site, metric, "no target of the load balancer is healthy")
+    // No value means that no target is registered: nothing stands there that could answer.
+    let silent = "Unhealthy";
+    of_metric(sheet, part, site, metric, ("no target of the load balancer is healthy", silent))
 }
 
 /// What a program of your own says: 1 when it is well, 0 when it is not.
@@ -141,11 +147,15 @@ fn custom(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Target {
     }
     let dimension = map! { "Name" => "Check", "Value" => part.id.as_str() };
     let metric = map! { "Namespace" => workload, "MetricName" => "Healthy", "Dimensions" => list![dimension] };
-    of_metric(sheet, part, site, metric, "its own program says that it is not well")
+    // No value is not a failure: whoever measures may be what is away.
+    let silent = "LastKnownStatus";
+    of_metric(sheet, part, site, metric, ("its own program says that it is not well", silent))
 }
 
-/// An alarm when a metric is below one, and the check of that alarm.
-fn of_metric(sheet: &mut Sheet<'_>, part: &Part, site: &Site, metric: Map, about: &str) -> Target {
+/// An alarm when a metric is below one, and the check of that alarm, which takes silence for `silent`. Of one metric by itself,
+/// in whole minutes, with every evaluation bad: Route 53 takes no other alarms (Route 53 Developer Guide, "Monitoring a
+/// CloudWatch alarm"). It tells nobody: what the check makes of it is told of, in us-east-1.
+fn of_metric(sheet: &mut Sheet<'_>, part: &Part, site: &Site, metric: Map, (about, silent): (&str, &str)) -> Target {
     let root = regional(site);
     let id = names::logical([part.id.as_str(), "check alarm"]);
     let mut properties = metric;
@@ -167,11 +177,10 @@ fn of_metric(sheet: &mut Sheet<'_>, part: &Part, site: &Site, metric: Map, about
         true => sheet.target(&root, id),
         false => sheet.add(&root, Resource::new(Group::Traffic, "AWS::CloudWatch::Alarm", id, asked, properties)),
     };
-    // No data is not a failure: whoever measures may be what is away.
     let config = map! {
         "Type" => "CLOUDWATCH_METRIC",
         "AlarmIdentifier" => map! { "Name" => alarm.get(), "Region" => sheet.region(&root) },
-        "InsufficientDataHealthStatus" => "LastKnownStatus",
+        "InsufficientDataHealthStatus" => silent,
     };
     check(sheet, part, site, "alarm check", config)
 }

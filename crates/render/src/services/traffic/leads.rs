@@ -8,6 +8,7 @@ use crate::names;
 use crate::resource::Given;
 use crate::root::Root;
 use crate::services::compute::ec2;
+use crate::services::data::transfer;
 use crate::services::is_at;
 use crate::sheet::{Sheet, parameter, regional};
 use crate::value::{Map, Value};
@@ -20,12 +21,15 @@ pub enum Lead {
     Name(Value),
     /// An address that stays.
     Address(Value),
+    /// Several, of which clients take any.
+    Addresses(Vec<Value>),
 }
 
 impl Lead {
     pub fn name(&self) -> Value {
         match self {
             Self::Alias { name, .. } | Self::Name(name) | Self::Address(name) => name.clone(),
+            Self::Addresses(all) => all.first().cloned().unwrap_or_else(|| "".into()),
         }
     }
     /// What a record says: an alias, or a name and how long it may be remembered.
@@ -40,6 +44,9 @@ impl Lead {
             }
             Self::Address(address) => {
                 map! { "Type" => "A", "ResourceRecords" => list![address.clone()], "TTL" => ttl.to_string() }
+            }
+            Self::Addresses(all) => {
+                map! { "Type" => "A", "ResourceRecords" => all.clone(), "TTL" => ttl.to_string() }
             }
         }
     }
@@ -87,7 +94,7 @@ pub fn sites<'d>(sheet: &Sheet<'d>, part: &Part) -> Vec<&'d Site> {
 fn leads(part: &Part) -> bool {
     matches!(
         part.kind.name.as_str(),
-        "aws.alb" | "aws.nlb" | "aws.api-gateway" | "aws.cloudfront" | "aws.global-accelerator"
+        "aws.alb" | "aws.nlb" | "aws.api-gateway" | "aws.cloudfront" | "aws.global-accelerator" | "aws.transfer-family"
     )
 }
 
@@ -103,6 +110,7 @@ fn at(sheet: &mut Sheet<'_>, front: &Part, site: &Site) -> Lead {
             Some((name, zone)) => Lead::Alias { name, zone },
             None => named(sheet, front, site),
         },
+        "aws.transfer-family" => Lead::Addresses(transfer::addresses(sheet, front, site)),
         "aws.ec2" => Lead::Address(ec2::address(sheet, front, site)),
         _ => named(sheet, front, site),
     }

@@ -134,6 +134,15 @@ pub fn hosted_zone(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Value {
     }
 }
 
+/// What its metrics are called by: `net/NAME/ID`.
+pub fn full_name(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Value {
+    match sheet.renders(part) {
+        true => sheet.target(&regional(site), id(part, "load balancer")).att("LoadBalancerFullName"),
+        // What follows `loadbalancer/` in it.
+        false => ask(sheet, part, site, "full name", "LoadBalancerArn"),
+    }
+}
+
 fn ask(sheet: &mut Sheet<'_>, part: &Part, site: &Site, what: &str, attribute: &str) -> Value {
     let root = regional(site);
     let name = physical(part, site).unwrap_or_else(|| part.id.to_string());

@@ -354,6 +354,10 @@ fn either(here: &Condition, lead: Lead, otherwise: Lead) -> Lead {
         (Lead::Alias { name, zone }, Lead::Alias { name: other, zone: elsewhere }) => {
             Lead::Alias { name: choose(name, other), zone: choose(zone, elsewhere) }
         }
+        // As many as both have: the last ones of one that has more lead nowhere.
+        (Lead::Addresses(all), Lead::Addresses(others)) => {
+            Lead::Addresses(all.into_iter().zip(others).map(|(one, other)| choose(one, other)).collect())
+        }
         (Lead::Address(address), Lead::Address(other)) => Lead::Address(choose(address, other)),
         (lead, otherwise) => Lead::Name(choose(lead.name(), otherwise.name())),
     }

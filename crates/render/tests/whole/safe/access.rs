@@ -43,7 +43,33 @@ fn granted<'r>(place: &Place<'r>) -> Vec<&'r Map> {
         _ => Vec::new(),
     };
     let all = documents.into_iter().flat_map(|document| statements(Some(document)));
-    all.filter(|statement| one(statement, "Effect") == "Allow").collect()
+    all.filter(|statement| one(statement, "Effect") != "Deny").collect()
+}
+
+/// Who assumes a role: a service, somebody of this account who bears the workload's mark or a second factor, or GitHub for one
+/// environment of one repository.
+pub fn trusted(place: &Place<'_>) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for statement in statements(place.resource.properties.get("AssumeRolePolicyDocument")) {
+        let [effect, who, action, only] = ["Effect", "Principal", "Action", "Condition"].map(|key| one(statement, key));
+        let known = match who.split_once('=') {
+            Some(("Service", service)) => service.trim_end().ends_with(".amazonaws.com") && action == "sts:AssumeRole",
+            Some(("AWS", who)) if who.contains(":root") => {
+                only.contains("aws:PrincipalTag/antipode:") || only.contains("aws:MultiFactorAuthPresent=true")
+            }
+            // Stack sets: one role of ours assumes another.
+            Some(("AWS", who)) => who.starts_with('{') && who.contains("AdministrationRole"),
+            Some(("Federated", _)) => {
+                let one = only.contains(":sub=repo:{Repository}:environment:") && only.contains("StringEquals=");
+                one && only.contains(":aud=sts.amazonaws.com") && action == "sts:AssumeRoleWithWebIdentity"
+            }
+            _ => false,
+        };
+        if effect != "Allow" || !known {
+            wrong.push(format!("{effect} {action} for {who}: {only}"));
+        }
+    }
+    wrong
 }
 
 /// No `*`, but for calls that know no resource, within named regions, or with an excuse that the template gives.
@@ -51,12 +77,18 @@ pub fn named(place: &Place<'_>) -> Vec<String> {
     let excused = place.resource.metadata.get("checkov").is_some();
     let mut wrong = Vec::new();
     for statement in granted(place) {
+        let any_role =
+            each(statement, "Resource").iter().any(|resource| resource == "*" || resource.ends_with(":role/*"));
+        let hands_on = any_role && one(statement, "Action").contains("iam:PassRole");
+        if hands_on && !one(statement, "Condition").contains("iam:PassedToService=") {
+            wrong.push("hands any role to any service".to_owned());
+        }
         let (actions, resources) = (each(statement, "Action"), each(statement, "Resource"));
         let anywhere = resources.iter().any(|resource| resource == "*");
         let known = actions.iter().all(|action| NO_RESOURCE.contains(&action.as_str()));
         let bounded =
             ["aws:RequestedRegion", "aws:ResourceTag"].iter().any(|key| one(statement, "Condition").contains(key));
-        if resources.is_empty() || (anywhere && !known && !bounded && !excused) {
+        if one(statement, "Effect") != "Allow" || resources.is_empty() || (anywhere && !known && !bounded && !excused) {
             wrong.push(format!("{actions:?} of everything"));
         }
         if actions.iter().any(|action| action.ends_with(":*") || action == "*") && !excused {

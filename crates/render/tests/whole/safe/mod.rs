@@ -27,6 +27,7 @@ const RULES: &[(&str, Rule)] = &[
     ("what can be encrypted is", data::encrypted),
     ("what matters is said", data::said),
     ("a bucket is closed", access::closed),
+    ("a role is assumed by who should", access::trusted),
     ("who may do what names it", access::named),
     ("a role works in its own region", access::at_home),
     ("a service comes in on behalf of this account", access::ours),

@@ -21,7 +21,14 @@ const SPOILED: &[Spoiled] = &[
     ("a bucket is closed", "s3", "AWS::S3::BucketPolicy", |resource| {
         set(resource, "PolicyDocument", map! { "Statement" => list![] });
     }),
+    ("a role is assumed by who should", "s3", "AWS::IAM::Role", |resource| trusts(resource, "AWS", "*")),
+    ("a role is assumed by who should", "s3", "AWS::IAM::Role", |resource| {
+        trusts(resource, "Federated", "arn:aws:iam::1:oidc-provider/token.actions.githubusercontent.com");
+    }),
     ("who may do what names it", "s3", "AWS::IAM::Role", |resource| may(resource, "s3:GetObject", "*")),
+    ("who may do what names it", "s3", "AWS::IAM::Role", |resource| {
+        may(resource, "iam:PassRole", "arn:aws:iam::1:role/*");
+    }),
     ("who may do what names it", "s3", "AWS::IAM::Role", |resource| may(resource, "s3:*", "arn:aws:s3:::a/*")),
     ("a role works in its own region", "s3", "AWS::IAM::Role", |resource| {
         may(resource, "sqs:SendMessage", "arn:aws:sqs:eu-north-1:1:a");
@@ -57,6 +64,11 @@ fn may(resource: &mut Resource, action: &str, on: &str) {
     let statement = map! { "Effect" => "Allow", "Action" => list![action], "Resource" => list![on] };
     let document = map! { "Statement" => list![statement] };
     set(resource, "Policies", list![map! { "PolicyDocument" => document }]);
+}
+
+fn trusts(resource: &mut Resource, kind: &str, who: &str) {
+    let statement = map! { "Effect" => "Allow", "Principal" => map! { kind => who }, "Action" => "sts:AssumeRole" };
+    set(resource, "AssumeRolePolicyDocument", map! { "Statement" => list![statement] });
 }
 
 fn spec(name: &str) -> Rendering {

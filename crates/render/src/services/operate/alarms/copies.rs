@@ -15,6 +15,8 @@ use crate::sheet::{Sheet, aws_region, regional};
 use crate::value::Value;
 use crate::{cat, names};
 
+/// Seconds (Amazon RDS User Guide, "Monitoring replication lag" of PostgreSQL: `archive_timeout` is five minutes there).
+const IDLE: u64 = 300;
 /// When neither the spec nor the kind says how far behind is too far.
 const TOO_FAR: Duration = Duration::from_secs(60);
 
@@ -23,6 +25,10 @@ pub fn of(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Vec<Alarm> {
         return Vec::new();
     }
     match part.kind.name.as_str() {
+        // What waits for every region before it says yes is behind nowhere, and reports no latency (Amazon DynamoDB Developer
+        // Guide, "Multi-Region strong consistency").
+        "aws.dynamodb-global" if part.word("replication") == Some("synchronous") => Vec::new(),
+        "aws.drs" => servers(sheet, part, site),
         "aws.rds" => replica(sheet, part, site),
         "aws.aurora-global" => cluster(sheet, part, site),
         "aws.dynamodb-global" => table(sheet, part, site),
@@ -62,10 +68,14 @@ enum Unit {
     Milliseconds,
 }
 
-/// A replica that reports nothing is broken; what follows nobody has nothing to report. Which one it is, is state.
+/// A replica that reports nothing is broken; what follows nobody has nothing to report. Which one it is, is state. One that
+/// does not copy any more says −1 (Amazon RDS User Guide, "Monitoring read replication"), which is as bad as can be.
 fn replica(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Vec<Alarm> {
     let name = rds::identifier(sheet, part, site);
-    let look = Look::One(Metric::new("AWS/RDS", "ReplicaLag", "Maximum", vec![("DBInstanceIdentifier", name)]));
+    let metric = Metric::new("AWS/RDS", "ReplicaLag", "Maximum", vec![("DBInstanceIdentifier", name)]);
+    let limit = too_far(sheet, part).as_secs().max(1);
+    let look = Look::Formula(vec![("lag", metric)], format!("IF(lag < 0, {}, lag)", limit + 1));
+    idle(sheet, part, limit);
     let missing = match sheet.renders(part) {
         true => {
             let source = Value::Parameter(regional(site), names::logical([part.id.as_str(), "source region"]));
@@ -75,6 +85,18 @@ fn replica(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Vec<Alarm> {
         false => Missing::Unknown,
     };
     vec![lag(sheet, part, site, look, Unit::Seconds).missing(missing)]
+}
+
+/// An idle PostgreSQL writes a segment of its log every five minutes, and its replicas say that they are so far behind.
+fn idle(sheet: &mut Sheet<'_>, part: &Part, limit: u64) {
+    let says =
+        format!("a replica of an idle PostgreSQL says that it is up to {IDLE} s behind, and {limit} s wake people");
+    let postgres = part.word("engine").is_none_or(|engine| engine == "postgres");
+    if !postgres || limit >= IDLE || sheet.notes.iter().any(|note| note.component == part.id && note.says == says) {
+        return;
+    }
+    let how = "where nothing may be written for minutes, let a job write a row each ten seconds, or say a `lag_alarm` of more than 5m";
+    sheet.note(part, says, how);
 }
 
 /// Only a cluster that follows reports it, and which one does is the service's own state.
@@ -150,17 +172,29 @@ fn cache(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Vec<Alarm> {
     vec![lag(sheet, part, site, look, Unit::Seconds)]
 }
 
-/// What the replicator of this region brings is late.
+/// What the replicator of this region brings is late, or does not come: one that failed has no latency. It reports in the
+/// region of the cluster that it writes to (MSK Developer Guide, "Monitor replication").
 fn topics(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Vec<Alarm> {
     let mut alarms = Vec::new();
     for other in sheet.peers(part, site) {
         let name = msk::replicator_name(sheet, part, other);
-        let schema = "SELECT MAX(ReplicationLatency) FROM \"AWS/Kafka\"";
-        let look = Look::Question(format!("{schema} WHERE \"Replicator Name\" = '{name}'").into());
-        let alarm = lag(sheet, part, site, look, Unit::Milliseconds);
+        let metric =
+            |metric| Metric::new("AWS/Kafka", metric, "Maximum", vec![("ReplicatorName", name.as_str().into())]);
+        let alarm = lag(sheet, part, site, Look::One(metric("ReplicationLatency")), Unit::Milliseconds);
         alarms.push(told_apart(sheet, alarm, part, site, &format!("lag from {}", other.id)));
+        let what = format!("failed copies from {}", other.id);
+        let detection = detection::of(sheet, part, "errors");
+        let look = Look::One(metric("ReplicatorFailure"));
+        let says = format!("Topics of {} are not copied from {} to {}.", part.id, other.id, site.id);
+        alarms.push(Alarm::new(sheet, part, Some(site), &what, detection, look).tells(Tells::Unready, says));
     }
     alarms
+}
+
+/// Of whichever servers are copied to this region: who they are is known when their agents are installed.
+fn servers(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Vec<Alarm> {
+    let look = Look::Question("SELECT MAX(LagDuration) FROM \"AWS/DRS\"".into());
+    vec![lag(sheet, part, site, look, Unit::Seconds)]
 }
 
 /// The same alarm, for one of several copies.

@@ -1,6 +1,7 @@
 //! What is an event and not a metric: a step of a runbook that ran out of time, somebody who changed the routing, a service
 //! of AWS that has trouble, a finding. Rules of each region tell its topic.
 
+use model::Part;
 use model::design::Site;
 
 use super::topic;
@@ -19,7 +20,7 @@ struct Rule {
     pattern: fn(&str) -> Map,
 }
 
-const RULES: [Rule; 8] = [
+const RULES: [Rule; 15] = [
     Rule {
         what: "runbook step",
         says: "A step of a runbook failed, or ran out of time.",
@@ -66,6 +67,56 @@ const RULES: [Rule; 8] = [
         kinds: &["aws.drs"],
         pattern: stalled,
     },
+    Rule {
+        what: "copy by the clock",
+        says: "A copy that a clock starts failed.",
+        kinds: &["aws.datasync"],
+        pattern: copied,
+    },
+    Rule {
+        what: "database",
+        says: "A database failed, failed over, stopped copying or runs out of space.",
+        kinds: DATABASES,
+        pattern: database,
+    },
+    Rule {
+        what: "promotion",
+        says: "A copy of a database was made the writer, or taken out of its group.",
+        kinds: DATABASES,
+        pattern: promotion,
+    },
+    Rule {
+        what: "launch",
+        says: "Instances could not be started: no capacity, no image, or a quota.",
+        kinds: &["aws.asg", "aws.ec2", "aws.ecs", "aws.eks"],
+        pattern: launch,
+    },
+    Rule {
+        what: "placement",
+        says: "Tasks could not be placed, or a version of a service did not start.",
+        kinds: &["aws.ecs", "aws.fargate"],
+        pattern: placement,
+    },
+    Rule {
+        what: "zone",
+        says: "AWS moves traffic away from a zone, or could not practise it.",
+        kinds: &["aws.arc-zonal-shift"],
+        pattern: zone,
+    },
+    Rule {
+        what: "guard",
+        says: "A key, a trail, a detector, a vault or a copy that a recovery counts on was switched off.",
+        kinds: &[
+            "aws.backup",
+            "aws.cloudtrail",
+            "aws.config",
+            "aws.guardduty",
+            "aws.kms",
+            "aws.s3",
+            "aws.security-hub",
+        ],
+        pattern: guard,
+    },
     Rule { what: "threat", says: "GuardDuty found something severe.", kinds: &["aws.guardduty"], pattern: threat },
     Rule {
         what: "finding",
@@ -74,6 +125,8 @@ const RULES: [Rule; 8] = [
         pattern: finding,
     },
 ];
+
+const DATABASES: &[&str] = &["aws.rds", "aws.aurora", "aws.aurora-global"];
 
 /// The rules that a design has in each region: what they are about, and what they are called.
 pub fn rules(sheet: &Sheet<'_>) -> Vec<(&'static str, &'static str)> {
@@ -97,9 +150,48 @@ pub fn render(sheet: &mut Sheet<'_>, site: &Site) {
     }
 }
 
+/// Counts events, and tells nobody: what is called so in the metrics is returned.
+pub fn count(sheet: &mut Sheet<'_>, root: &Root, part: &Part, what: &str, says: &str, pattern: Map) -> String {
+    let name = name(sheet, what);
+    let properties = map! { "Name" => name.as_str(), "Description" => says, "EventPattern" => pattern };
+    let (id, asked) = (names::logical([what, "rule"]), sheet.asked(part));
+    sheet.add(root, Resource::new(Group::Observability, "AWS::Events::Rule", id, asked, properties));
+    name
+}
+
+/// Who moved traffic by hand, told where the call is made: the trail of ARC's controls, below, has more of it.
+fn moved(sheet: &mut Sheet<'_>) {
+    let has = |kind: &str| sheet.design.of_kind(kind).next().is_some();
+    let (records, cached, accelerated) = (has("aws.route53"), has("aws.cloudfront"), has("aws.global-accelerator"));
+    let says = "A record, a health check or a distribution was changed, and not by a deployment.";
+    let calls = list!["ChangeResourceRecordSets", "DeleteHealthCheck", "UpdateDistribution", "UpdateHealthCheck"];
+    let services = list!["cloudfront.amazonaws.com", "route53.amazonaws.com"];
+    let detail = |services: Value, calls: Value| {
+        let detail = map! { "eventSource" => services, "eventName" => calls, "sourceIPAddress" => by_hand() };
+        map! { "detail-type" => list!["AWS API Call via CloudTrail"], "detail" => detail }
+    };
+    if records || cached {
+        write(sheet, &Root::Edge, "route", says, detail(services, calls));
+    }
+    if accelerated {
+        let pattern = detail(
+            list!["globalaccelerator.amazonaws.com"],
+            list!["DeleteEndpointGroup", "UpdateAccelerator", "UpdateEndpointGroup"],
+        );
+        write(
+            sheet,
+            &Root::Accelerator,
+            "dial",
+            "A dial of an accelerator was turned, and not by a deployment.",
+            pattern,
+        );
+    }
+}
+
 /// Who turned a switch, or changed what it is bound to: told where ARC is configured, which has one of the five endpoints
 /// too. What the switch leads to is watched as well, by the metric of its health check.
 pub fn routing(sheet: &mut Sheet<'_>) {
+    moved(sheet);
     if sheet.design.of_kind("aws.arc-routing-control").next().is_none() {
         return;
     }
@@ -177,8 +269,109 @@ fn backup(_: &str) -> Map {
     map! {
         "source" => list!["aws.backup"],
         "detail-type" => list!["Backup Job State Change", "Copy Job State Change", "Restore Job State Change"],
-        "detail" => map! { "state" => list!["FAILED", "ABORTED", "EXPIRED"] },
+        // Jobs of backups and of copies have a state, those of restores a status (AWS Backup Developer Guide, "Monitoring
+        // AWS Backup events using Amazon EventBridge").
+        "detail" => map! { "$or" => list![
+            map! { "state" => list!["FAILED", "ABORTED", "EXPIRED"] }, map! { "status" => list!["FAILED", "ABORTED"] },
+        ] },
     }
+}
+
+fn copied(_: &str) -> Map {
+    map! {
+        "source" => list!["aws.datasync"],
+        "detail-type" => list!["DataSync Task Execution State Change"],
+        "detail" => map! { "State" => list!["ERROR"] },
+    }
+}
+
+fn database(_: &str) -> Map {
+    let categories = list!["failover", "failure", "global-failover", "low storage", "read replica"];
+    map! {
+        "source" => list!["aws.rds"],
+        "detail-type" => list!["RDS DB Instance Event", "RDS DB Cluster Event"],
+        "detail" => map! { "EventCategories" => categories },
+    }
+}
+
+/// Calls that a trail sees.
+fn called(service: &str, calls: Value) -> Map {
+    map! {
+        "detail-type" => list!["AWS API Call via CloudTrail"],
+        "detail" => map! { "eventSource" => list![service], "eventName" => calls },
+    }
+}
+
+fn promotion(_: &str) -> Map {
+    called(
+        "rds.amazonaws.com",
+        list![
+            "FailoverGlobalCluster",
+            "PromoteReadReplica",
+            "PromoteReadReplicaDBCluster",
+            "RemoveFromGlobalCluster",
+            "SwitchoverGlobalCluster",
+        ],
+    )
+}
+
+fn launch(_: &str) -> Map {
+    map! { "source" => list!["aws.autoscaling"], "detail-type" => list!["EC2 Instance Launch Unsuccessful"] }
+}
+
+fn placement(_: &str) -> Map {
+    let failed = list!["SERVICE_DEPLOYMENT_FAILED", "SERVICE_TASK_PLACEMENT_FAILURE", "SERVICE_TASK_START_IMPAIRED"];
+    map! {
+        "source" => list!["aws.ecs"],
+        "detail-type" => list!["ECS Service Action", "ECS Deployment State Change"],
+        "detail" => map! { "eventName" => failed },
+    }
+}
+
+fn zone(_: &str) -> Map {
+    map! {
+        "source" => list!["aws.arc-zonal-shift"],
+        "detail-type" => list!["Autoshift In Progress", "Autoshift Completed", "Practice Run Failed", "Practice Run Interrupted"],
+    }
+}
+
+/// What takes away, one by one, what a recovery is sure of. That a stack does so is a deployment, and seen there.
+fn guard(_: &str) -> Map {
+    let services = list![
+        "backup.amazonaws.com",
+        "cloudtrail.amazonaws.com",
+        "config.amazonaws.com",
+        "guardduty.amazonaws.com",
+        "kms.amazonaws.com",
+        "s3.amazonaws.com",
+        "securityhub.amazonaws.com",
+    ];
+    let calls = list![
+        "DeleteBackupPlan",
+        "DeleteBackupVault",
+        "DeleteBackupVaultLockConfiguration",
+        "DeleteBucketReplication",
+        "DeleteDetector",
+        "DeleteRecoveryPoint",
+        "DeleteTrail",
+        "DisableKey",
+        "DisableSecurityHub",
+        "PutEventSelectors",
+        "ScheduleKeyDeletion",
+        "StopConfigurationRecorder",
+        "StopLogging",
+        "UpdateDetector",
+        "UpdateTrail",
+    ];
+    map! {
+        "detail-type" => list!["AWS API Call via CloudTrail"],
+        "detail" => map! { "eventSource" => services, "eventName" => calls, "sourceIPAddress" => by_hand() },
+    }
+}
+
+/// A call that CloudFormation makes comes from its name.
+fn by_hand() -> Value {
+    list![map! { "anything-but" => "cloudformation.amazonaws.com" }]
 }
 
 fn stalled(_: &str) -> Map {

@@ -5,13 +5,20 @@
 //! stack (`copies`), or with the health checkers, whose metrics are in us-east-1 (`routing`).
 
 mod alarm;
+mod canaries;
+mod certificates;
 mod copies;
 mod detection;
+mod edge;
 pub mod events;
+mod functions;
 mod queues;
+mod quotas;
 mod ready;
+mod records;
 mod routing;
 mod serving;
+mod stores;
 mod topic;
 mod transfer;
 
@@ -40,6 +47,19 @@ struct Said {
     unready: Vec<Target>,
 }
 
+impl Said {
+    fn write(&mut self, sheet: &mut Sheet<'_>, site: &Site, alarm: Alarm) {
+        let tells = alarm.tells;
+        let target = alarm.write(sheet, &regional(site));
+        if matches!(tells, Tells::Impaired | Tells::Both) {
+            self.impaired.push(target.clone());
+        }
+        if matches!(tells, Tells::Unready | Tells::Both) {
+            self.unready.push(target);
+        }
+    }
+}
+
 pub fn render(sheet: &mut Sheet<'_>) {
     let sites: Vec<&Site> = sheet.design.regions().collect();
     for site in sites {
@@ -47,30 +67,33 @@ pub fn render(sheet: &mut Sheet<'_>) {
         let parts = &sheet.design.components;
         for part in parts.iter().filter(|part| super::on_aws(part) && (part.sites.is_empty() || part.is_in(&site.id))) {
             for alarm in asked_for(sheet, part, site) {
-                let tells = alarm.tells;
-                let target = alarm.write(sheet, &regional(site));
-                match tells {
-                    Tells::Impaired => said.impaired.push(target),
-                    Tells::Unready => said.unready.push(target),
-                    Tells::Only => {}
-                }
+                said.write(sheet, site, alarm);
             }
         }
         events::render(sheet, site);
         transfer::network(sheet, site);
+        for alarm in quotas::of(sheet, site) {
+            said.write(sheet, site, alarm);
+        }
         composite(sheet, site, IMPAIRED, "This region fails the users that it has.", &said.impaired);
         composite(sheet, site, UNREADY, "This region could not take over from another one.", &said.unready);
     }
     events::routing(sheet);
     routing::render(sheet);
+    edge::render(sheet);
 }
 
 fn asked_for(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Vec<Alarm> {
     let mut alarms = serving::of(sheet, part, site);
+    alarms.extend(functions::of(sheet, part, site));
     alarms.extend(ready::of(sheet, part, site));
+    alarms.extend(stores::of(sheet, part, site));
     alarms.extend(copies::of(sheet, part, site));
     alarms.extend(queues::of(sheet, part, site));
     alarms.extend(transfer::of(sheet, part, site));
+    alarms.extend(canaries::of(sheet, part, site));
+    alarms.extend(certificates::of(sheet, part, site));
+    alarms.extend(records::of(sheet, part, site));
     alarms
 }
 
@@ -79,6 +102,7 @@ fn asked_for(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Vec<Alarm> {
 enum Tells {
     Impaired,
     Unready,
+    Both,
     /// Somebody should look, and no more.
     Only,
 }

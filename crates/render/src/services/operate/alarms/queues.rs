@@ -57,6 +57,14 @@ fn bus(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Vec<Alarm> {
         "SELECT SUM(FailedInvocations) FROM SCHEMA(\"AWS/Events\", EventBusName, RuleName) WHERE EventBusName = '{name}'"
     );
     let says = format!("Events of {} in {} reached nobody.", part.id, site.id);
-    let alarm = Alarm::new(sheet, part, Some(site), "failed events", detection, Look::Question(question.into()));
-    vec![alarm.tells(Tells::Impaired, says)]
+    let failed = Alarm::new(sheet, part, Some(site), "failed events", detection, Look::Question(question.into()));
+    // Of all buses of the region: half a minute is what AWS takes for trouble (EventBridge User Guide, "Monitoring Amazon
+    // EventBridge"). Where nothing is sent nothing is late.
+    let look = Look::One(Metric::new("AWS/Events", "IngestionToInvocationStartLatency", "Average", Vec::new()));
+    let slow = detection::of(sheet, part, "latency");
+    let late = format!("Events in {} reach their targets half a minute late, or later.", site.id);
+    let late = Alarm::new(sheet, part, Some(site), "late events", slow, look)
+        .above(eventbridge::SLOW)
+        .tells(Tells::Impaired, late);
+    vec![failed.tells(Tells::Impaired, says), late]
 }

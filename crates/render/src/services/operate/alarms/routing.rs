@@ -28,7 +28,11 @@ pub fn render(sheet: &mut Sheet<'_>) {
         let what =
             check.target.id.strip_prefix(&names::logical([part.id.as_str()])).unwrap_or(&check.target.id).to_owned();
         let mut alarm = match check.kind.as_str() {
-            "RECOVERY_CONTROL" => turned(sheet, part, metric, &what),
+            "RECOVERY_CONTROL" => turned(sheet, part, metric, &what, "A routing control was turned: traffic moves."),
+            RAISED => {
+                let says = format!("{} says that it takes over, or takes that back: traffic moves.", site.id);
+                turned(sheet, part, metric, &what, &says)
+            }
             _ => unhealthy(sheet, part, metric, &what, site.id.as_str()),
         };
         alarm.id = names::logical([alarm.id.as_str(), site.id.as_str()]);
@@ -37,8 +41,11 @@ pub fn render(sheet: &mut Sheet<'_>) {
     }
 }
 
-/// Those that say something by themselves: what counts others says no more than they do, a signal is off as a rule, and what is
-/// not always there cannot be named from elsewhere.
+/// A check of the object by which a standby says that it takes over.
+const RAISED: &str = "signal";
+
+/// Those that say something by themselves: what counts others says no more than they do, and what is not always there cannot
+/// be named from elsewhere.
 fn checks(sheet: &Sheet<'_>) -> Vec<Check> {
     let mut checks = Vec::new();
     for (root, stack) in &sheet.stacks {
@@ -46,12 +53,15 @@ fn checks(sheet: &Sheet<'_>) -> Vec<Check> {
             let Some(Value::Map(config)) = resource.properties.get("HealthCheckConfig") else { continue };
             let Some(Value::Text(kind)) = config.get("Type") else { continue };
             let raised = config.get("ResourcePath") == Some(&Value::Text(format!("/{}", signal::OBJECT)));
-            if kind == "CALCULATED" || raised || resource.condition.is_some() {
+            // What another region's stack sees of a signal is what the region's own sees.
+            let inverted = config.get("Inverted") == Some(&Value::Bool(true));
+            if kind == "CALCULATED" || (raised && inverted) || resource.condition.is_some() {
                 continue;
             }
+            let kind = if raised { RAISED } else { kind };
             let Some(part) = resource.asked.path.strip_prefix("components.") else { continue };
             let target = Target { root: root.clone(), id: resource.id.clone() };
-            checks.push(Check { target, kind: kind.clone(), part: ComponentId::new(part) });
+            checks.push(Check { target, kind: kind.to_owned(), part: ComponentId::new(part) });
         }
     }
     checks
@@ -65,9 +75,8 @@ fn unhealthy(sheet: &mut Sheet<'_>, part: &Part, metric: Metric, what: &str, sit
 }
 
 /// Not whether it is on, which is as people want it, but that it changed.
-fn turned(sheet: &mut Sheet<'_>, part: &Part, metric: Metric, what: &str) -> Alarm {
+fn turned(sheet: &mut Sheet<'_>, part: &Part, metric: Metric, what: &str, says: &str) -> Alarm {
     let look = Look::Formula(vec![("state", metric)], "ABS(DIFF(state))".to_owned());
     let at_once = detection::Detection { period: 60, evaluations: 1 };
-    let says = "A routing control was turned: traffic moves.";
     Alarm::new(sheet, part, None, what, at_once, look).tells(Tells::Only, says)
 }

@@ -9,6 +9,7 @@ use super::{Tells, detection::Detection};
 use crate::names;
 use crate::root::Root;
 use crate::services::data::aurora;
+use crate::services::id;
 use crate::sheet::{Sheet, regional};
 
 /// How unusual, in standard deviations: three are left by one value in four hundred, and here three of them in a row.
@@ -18,16 +19,27 @@ const SLOWLY: Detection = Detection { period: 300, evaluations: 3 };
 
 /// What a component sends to other regions by itself.
 pub fn of(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Vec<Alarm> {
-    if part.kind.name != "aws.aurora-global" || sheet.peers(part, site).is_empty() {
-        return Vec::new();
-    }
-    let dimensions = vec![("DBClusterIdentifier", aurora::identifier(sheet, part, site).into())];
-    let metric = Metric::new("AWS/RDS", "AuroraGlobalDBDataTransferBytes", "Sum", dimensions);
+    let metric = match part.kind.name.as_str() {
+        "aws.aurora-global" if !sheet.peers(part, site).is_empty() => cluster(sheet, part, site),
+        "aws.transit-gateway" if sheet.renders(part) => hub(sheet, part, site),
+        _ => return Vec::new(),
+    };
     let says = format!("{} sends more from {} to other regions than it ever does.", part.id, site.id);
-    vec![
-        Alarm::new(sheet, part, Some(site), "transfer", SLOWLY, Look::Unusual(metric, DEVIATIONS))
-            .tells(Tells::Only, says),
-    ]
+    let look = Look::Unusual(metric, DEVIATIONS);
+    vec![Alarm::new(sheet, part, Some(site), "transfer", SLOWLY, look).tells(Tells::Only, says)]
+}
+
+/// What the network of the region hands to its hub, which leads to the other regions and nowhere else.
+fn hub(sheet: &Sheet<'_>, part: &Part, site: &Site) -> Metric {
+    let [gateway, attachment] =
+        ["gateway", "attachment"].map(|what| sheet.target(&regional(site), id(part, what)).get());
+    let dimensions = vec![("TransitGateway", gateway), ("TransitGatewayAttachment", attachment)];
+    Metric::new("AWS/TransitGateway", "BytesIn", "Sum", dimensions)
+}
+
+fn cluster(sheet: &Sheet<'_>, part: &Part, site: &Site) -> Metric {
+    let dimensions = vec![("DBClusterIdentifier", aurora::identifier(sheet, part, site).into())];
+    Metric::new("AWS/RDS", "AuroraGlobalDBDataTransferBytes", "Sum", dimensions)
 }
 
 /// What leaves the network of a region, zone by zone.
