@@ -78,7 +78,7 @@ impl<'f> Folder<'f> {
         for file in self.files {
             match self.read(&file.path)? {
                 None => drift.missing.push(file.path.clone()),
-                Some(text) if text != wanted(file, &text).as_bytes() => drift.different.push(file.path.clone()),
+                Some(text) if text != self.wanted(file, &text)?.as_bytes() => drift.different.push(file.path.clone()),
                 Some(_) => {}
             }
         }
@@ -94,6 +94,12 @@ impl<'f> Folder<'f> {
         let old = self.list()?;
         let surplus: Vec<&String> =
             old.files.keys().filter(|path| !self.files.iter().any(|file| file.path == **path)).collect();
+        // Before anything is written: what others fill in has to be understood.
+        for file in self.files.iter().filter(|file| file.once) {
+            if let Some(now) = self.read(&file.path)? {
+                self.wanted(file, &now)?;
+            }
+        }
         if !overwrite {
             self.refuse_edited(&old, &surplus)?;
         }
@@ -105,9 +111,9 @@ impl<'f> Folder<'f> {
                 list.files.insert(file.path.clone(), digest(file.text.as_bytes()));
             }
             match before {
-                Some(text) if text == wanted(file, &text).as_bytes() => written.unchanged += 1,
+                Some(text) if text == self.wanted(file, &text)?.as_bytes() => written.unchanged += 1,
                 Some(text) => {
-                    new_file::write(&self.place(&file.path)?, &wanted(file, &text), true)?;
+                    new_file::write(&self.place(&file.path)?, &*self.wanted(file, &text)?, true)?;
                     written.changed.push(file.path.clone());
                 }
                 None => {
@@ -156,12 +162,32 @@ impl<'f> Folder<'f> {
         ))
     }
 
+    /// What a file shall be that is `now`. Of what others fill in, all stays that is there.
+    fn wanted<'w>(&self, file: &'w File, now: &[u8]) -> Result<Cow<'w, str>, Failure> {
+        if !file.once {
+            return Ok(Cow::Borrowed(&file.text));
+        }
+        let merged = render::parameters::merged(&String::from_utf8_lossy(now), &file.text);
+        merged.map(Cow::Owned).ok_or_else(|| {
+            let at = self.at.join(&file.path);
+            let says = format!("{} cannot be understood: it has to be a list of parameters, as JSON", at.display());
+            let hint = "mend that file, or move it away and render again: it is begun anew with what is asked for";
+            Failure::new(Code::RenderEdited, says).hint(hint)
+        })
+    }
+
     fn list(&self) -> Result<List, Failure> {
         let Some(bytes) = self.read(LIST)? else { return Ok(List::default()) };
-        serde_json::from_slice(&bytes).map_err(|error| {
-            Failure::new(Code::RenderEdited, format!("{} cannot be understood: {error}", self.at.join(LIST).display()))
+        let refused = |says: String| {
+            Failure::new(Code::RenderEdited, format!("{} {says}", self.at.join(LIST).display()))
                 .hint("nothing was written; restore that file from version control, or remove it and use --overwrite")
-        })
+        };
+        let list: List =
+            serde_json::from_slice(&bytes).map_err(|error| refused(format!("cannot be understood: {error}")))?;
+        match list.files.keys().find(|path| !is_ours(path)) {
+            Some(path) => Err(refused(format!("names a file that is never written: {path}"))),
+            None => Ok(list),
+        }
     }
 
     fn read(&self, path: &str) -> Result<Option<Vec<u8>>, Failure> {
@@ -180,16 +206,12 @@ impl<'f> Folder<'f> {
     }
 }
 
-/// What a file shall be that is `now`. Of what others fill in, all stays that is there.
-fn wanted<'w>(file: &'w File, now: &'w [u8]) -> Cow<'w, str> {
-    if !file.once {
-        return Cow::Borrowed(&file.text);
-    }
-    let now = String::from_utf8_lossy(now);
-    match render::parameters::merged(&now, &file.text) {
-        Some(merged) => Cow::Owned(merged),
-        None => now,
-    }
+/// Whether a rendering may have written it: within the folder, or the workflow at the root of the repository that it is in.
+/// What the list names and nobody asks for is removed, and a list may come from anywhere.
+fn is_ours(path: &str) -> bool {
+    let within = path.trim_start_matches("../");
+    let plain = Path::new(within).components().all(|part| matches!(part, std::path::Component::Normal(_)));
+    plain && !within.is_empty() && (within == path || within.starts_with(".github/workflows/"))
 }
 
 fn failed(path: &Path, what: &str, error: &std::io::Error) -> Failure {

@@ -104,6 +104,42 @@ fn what_somebody_filled_in_is_kept() {
     assert!(now.contains("AnotherArn") && now.contains("arn:mine") && now.contains("CertificateArn"), "{now}");
 }
 
+/// Such a file was left as it was, without a word, and what was asked for since was never put into it.
+#[test]
+fn what_somebody_filled_in_and_nobody_can_read_is_refused() {
+    let folder = folder();
+    let here = folder.path();
+    assert_eq!(status(here, &["render"]), 0);
+    let broken = read(here, OWN).replace("\"ParameterValue\": \"\"", "\"ParameterValue\": arn:mine");
+    fs::write(here.join(OWN), &broken).unwrap();
+    for args in [&["render"] as &[&str], &["render", "--check"], &["render", "--overwrite"]] {
+        let refused = run(here, args);
+        let says = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert_eq!(refused.status.code(), Some(4), "{says}");
+        assert!(says.contains("us-east-1.own.json") && says.contains("hint: "), "{says}");
+        assert_eq!(read(here, OWN), broken);
+    }
+}
+
+/// What the list names and nobody asks for is removed: a list that was tampered with removes nothing of others.
+#[test]
+fn a_list_that_names_what_is_never_written_removes_nothing() {
+    let folder = folder();
+    let here = folder.path();
+    assert_eq!(status(here, &["render"]), 0);
+    let list = read(here, "infrastructure/.antipode-render.json");
+    let theirs = here.join("theirs.txt");
+    let absolute = theirs.display().to_string();
+    for path in ["../theirs.txt", "cloudformation/../../theirs.txt", absolute.as_str()] {
+        fs::write(&theirs, "mine").unwrap();
+        let tampered = list.replacen("\"files\": {", &format!("\"files\": {{ \"{path}\": \"0\","), 1);
+        assert_ne!(tampered, list);
+        fs::write(here.join("infrastructure/.antipode-render.json"), &tampered).unwrap();
+        assert_eq!(status(here, &["render", "--overwrite"]), 4, "{path}");
+        assert_eq!(read(here, "theirs.txt"), "mine", "{path}");
+    }
+}
+
 #[test]
 fn what_aws_does_not_have_is_said_with_its_line() {
     let folder = folder();
@@ -127,19 +163,18 @@ fn what_may_not_be_there_is_handed_on_only_when_it_is() {
     assert!(outputs.contains("Value: !If\n      - DbStands\n      - !Ref DbInstance\n      - \"\"\n"), "{outputs}");
 }
 
-/// What the example of seed 001 gives stands beside its spec, to be read, and to see in a review what a change of the
-/// renderer changes.
+/// What the examples give stands beside their specs, to be read, and to see in a review what a change of the renderer
+/// changes.
 #[test]
-fn the_example_is_rendered_as_it_stands() {
-    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/xyz-webserver");
-    if std::env::var("ANTIPODE_PAGES").is_ok_and(|mode| mode == "write") {
-        assert_eq!(status(&example, &["render", "--overwrite"]), 0);
+fn the_examples_are_rendered_as_they_stand() {
+    for name in ["xyz-webserver", "storefront", "regulated-cases", "ha-webapp"] {
+        let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples").join(name);
+        if std::env::var("ANTIPODE_PAGES").is_ok_and(|mode| mode == "write") {
+            assert_eq!(status(&example, &["render", "--overwrite"]), 0, "{name}");
+        }
+        let check = run(&example, &["render", "--check"]);
+        let said = String::from_utf8_lossy(&check.stdout).into_owned();
+        let hint = "run the test with ANTIPODE_PAGES=write, and look at what changes";
+        assert_eq!(check.status.code(), Some(0), "{name}: {said}\n{hint}");
     }
-    let check = run(&example, &["render", "--check"]);
-    let said = String::from_utf8_lossy(&check.stdout).into_owned();
-    assert_eq!(
-        check.status.code(),
-        Some(0),
-        "{said}\nrun the test with ANTIPODE_PAGES=write, and look at what changes"
-    );
 }

@@ -124,10 +124,22 @@ joins() {
   jq 'map({(.): "stand"}) | add // {}' <<<"$keys"
 }
 
+# What only the first deployment of stack $1 is told (how many tasks or nodes to begin with), emptied, as JSON of what is
+# set: how many there are since is decided while they run.
+begun() {
+  local name=$1 keys now
+  keys=$(of "$name" '[.state[] | select(endswith("AtFirst"))]')
+  [ "$(jq length <<<"${keys:-[]}")" != 0 ] || { printf '{}'; return; }
+  now=$(aws cloudformation describe-stacks --stack-name "$(of "$name" .stack)" --region "$(of "$name" .region)" \
+    --query 'Stacks[0].Parameters' --output json 2>/dev/null) || { printf '{}'; return; }
+  jq --argjson now "${now:-null}" \
+    '[.[] as $key | select(any(($now // [])[]; .ParameterKey == $key and .ParameterValue != "")) | {($key): ""}] | add // {}' <<<"$keys"
+}
+
 deploy() { # stack, version, JSON of what is set
   local name=$1 version=$2 set=$3 region stack bucket now before args
   known "$name"
-  set=$(jq --argjson set "$set" '. + $set' <<<"$(joins "$name")")
+  set=$(jq --argjson begun "$(begun "$name")" --argjson set "$set" '. + $begun + $set' <<<"$(joins "$name")")
   region=$(of "$name" .region)
   stack=$(of "$name" .stack)
   bucket=$(bucket "$name")
@@ -190,8 +202,10 @@ unready() {
     CREATE_COMPLETE | UPDATE_COMPLETE | UPDATE_ROLLBACK_COMPLETE | IMPORT_COMPLETE) ;;
     *) printf 'the stack is %s\n' "${now:-not there}" ;;
   esac
+  # What the region is worth as a whole. An alarm that only wants somebody to look (a certificate, a cost, another region that
+  # does not answer) keeps nobody from mending this one.
   alarms=$(aws cloudwatch describe-alarms --region "$region" --state-value ALARM --alarm-name-prefix "$workload-" \
-    --query 'MetricAlarms[].AlarmName' --output text)
+    --alarm-types CompositeAlarm --query 'CompositeAlarms[].AlarmName' --output text)
   for each in ${alarms/None/}; do printf 'the alarm %s is raised\n' "$each"; done
   if [ "$(of "$name" .ready.targets)" = true ]; then
     for arn in $(tagged "$region" targetgroup); do
