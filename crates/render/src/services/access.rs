@@ -19,11 +19,13 @@ pub fn needed(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Vec<Value> {
     let mut may = secrets::readable(sheet, part, site);
     let needs: Vec<&Part> =
         part.needs.iter().filter_map(|id| sheet.part(id)).filter(|need| is_at(need, site)).collect();
+    let mut keys: Vec<Value> = Vec::new();
     for need in needs {
         may.extend(to_use(sheet, need, site));
-        may.extend(key(sheet, need, site).map(|key| {
-            role::allow(&["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey"], vec![key])
-        }));
+        keys.extend(key(sheet, need, site).filter(|key| !keys.contains(key)));
+    }
+    if !keys.is_empty() {
+        may.push(role::allow(&["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey"], keys));
     }
     may
 }

@@ -42,3 +42,12 @@ fn the_script_is_sound() {
     let parsed = Command::new("bash").arg("-n").arg(&script).status().unwrap();
     assert!(parsed.success());
 }
+
+/// The checker can find something.
+#[test]
+fn a_script_that_splits_a_name_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = folder.path().join("deploy.sh");
+    fs::write(&script, "#!/usr/bin/env bash\nname=$1\nrm -r $name\n").unwrap();
+    assert_ne!(complaints("pureshellcheck", &script), "");
+}

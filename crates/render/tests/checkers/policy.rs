@@ -36,3 +36,19 @@ fn nothing_is_unsafe_without_a_reason() {
     let failed = failed(folder.path());
     assert!(failed.is_empty(), "{}", failed.join("\n"));
 }
+
+/// The check above can fail.
+#[test]
+fn an_unsafe_template_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    specs::write(folder.path(), "unsafe", &specs::rendering("storefront", specs::STOREFRONT));
+    let security = folder.path().join("us-east-1/unsafe-us-east-1-security.yaml");
+    let text = std::fs::read_to_string(&security).unwrap();
+    let spoiled = text.replace("EnableKeyRotation: true", "EnableKeyRotation: false");
+    assert_ne!(spoiled, text);
+    std::fs::remove_dir_all(folder.path()).unwrap();
+    std::fs::create_dir(folder.path()).unwrap();
+    std::fs::write(folder.path().join("security.yaml"), spoiled).unwrap();
+    let failed = failed(folder.path());
+    assert!(failed.iter().any(|check| check.contains("CKV_AWS_7")), "{failed:?}");
+}

@@ -130,6 +130,7 @@ fn roles_may_use_what_their_components_need_and_nothing_else() {
         ] {
             assert!(may.contains(wanted), "{kind}: no {wanted} in {may}");
         }
+        assert_eq!(may.matches("kms:Decrypt").count(), 1, "each key once: {may}");
         assert!(!may.contains("test-other") && !may.contains("Text(\"*\")"), "{kind}: {may}");
     }
 }

@@ -170,3 +170,86 @@ fn a_group_that_is_renewed_keeps_what_it_runs() {
         ],
     );
 }
+
+/// An alarm reads the metric of the thing that it is named for, in its own region, and knows which way is bad.
+#[test]
+fn an_alarm_reads_the_metric_of_its_own_region() {
+    let rendering = spec("alarms");
+    let metric = |key: &str| format!("Metrics.*.MetricStat.Metric.{key}");
+    for (alarm, name, value, statistic, worse) in [
+        ("DbLagAlarm", "ReplicaLag", "watched-db-g{DbGeneration}", "Maximum", "GreaterThanThreshold"),
+        ("AllLagAlarm", "AuroraGlobalDBReplicationLag", "watched-all-us-west-2", "Maximum", "GreaterThanThreshold"),
+        ("WebCapacityAlarm", "GroupInServiceInstances", "{WebGroup}", "Minimum", "LessThanThreshold"),
+    ] {
+        says(
+            &rendering,
+            "us-west-2",
+            &[
+                (alarm, "MetricName", name),
+                (alarm, "Dimensions.*.Value", value),
+                (alarm, "Statistic", statistic),
+                (alarm, "ComparisonOperator", worse),
+                (alarm, "Period", "60"),
+            ],
+        );
+    }
+    // No instance that reports is an instance that is missing.
+    says(&rendering, "us-west-2", &[("WebCapacityAlarm", "TreatMissingData", "breaching")]);
+    let balancer = "{LbLoadBalancerLoadBalancerFullName}";
+    let read = words::all(resource(&rendering, "us-west-2", "LbErrorsAlarm"), &metric("Dimensions")).join(" ");
+    assert_eq!(read.matches(balancer).count(), 3, "{read}");
+    let rule = |id| words::all(resource(&rendering, "us-west-2", id), "AlarmRule").join("");
+    assert!(rule("RegionImpaired").contains("ALARM(\"{LbErrorsAlarm}\")"), "{}", rule("RegionImpaired"));
+    assert!(rule("RegionNotReady").contains("ALARM(\"{DbLagAlarm}\")"), "{}", rule("RegionNotReady"));
+}
+
+/// A plan names what it promotes, scales and turns, in each region, and turns one region on and the other off.
+#[test]
+fn a_plan_acts_on_what_stands_in_the_region_that_it_leads_to() {
+    let rendering = spec("alarms");
+    let plan = resource(&rendering, "edge", "SwitchPlan");
+    let steps = words::all(plan, "Workflows.*.Steps.*.ExecutionBlockConfiguration").join("\n");
+    for region in ["us-east-1", "us-west-2"] {
+        for arn in
+            [format!(":rds:{region}:{{AWS::AccountId}}:db:watched-db-g"), format!(":cluster:watched-all-{region}")]
+        {
+            assert!(steps.contains(&arn), "{arn}: {steps}");
+        }
+    }
+    for said in [
+        "GlobalClusterIdentifier=watched-all",
+        "Behavior=switchoverOnly",
+        "Ungraceful=failover",
+        "TargetPercent=100",
+        "{UsWest2WebGroupAutoScalingGroupARN}",
+        "{UsWest2ApiService}",
+        "ApprovalRole={SwitchApprover.Arn}",
+    ] {
+        assert!(steps.contains(said), "{said}: {steps}");
+    }
+    let turned = "Workflows.*.Steps.*.ExecutionBlockConfiguration.ArcRoutingControlConfig.RegionAndRoutingControls";
+    let states = |region: &str| {
+        let each = words::all(plan, &format!("{turned}.{region}.*.State"));
+        each.into_iter().filter(|state| !state.is_empty()).collect::<Vec<_>>()
+    };
+    assert!(states("us-west-2").chunks(2).all(|pair| pair == ["Off", "On"]), "{:?}", states("us-west-2"));
+    assert!(states("us-east-1").chunks(2).all(|pair| pair == ["On", "Off"]), "{:?}", states("us-east-1"));
+    says(
+        &rendering,
+        "edge",
+        &[
+            ("SwitchPlan", "RecoveryApproach", "activePassive"),
+            ("SwitchPlan", "PrimaryRegion", "{SwitchFirstRegion}"),
+            ("SwitchPlan", "RecoveryTimeObjectiveMinutes", "15"),
+            ("SwitchPlan", "ExecutionRole", "{SwitchRole.Arn}"),
+            ("SwitchPlan", "Regions.*", "us-east-1 us-west-2"),
+            ("SwitchPlan", "Workflows.*.WorkflowTargetRegion", "us-east-1 us-west-2"),
+            ("SwitchPlan", "Workflows.*.WorkflowTargetAction", "activate activate"),
+            (
+                "SwitchPlan",
+                "AssociatedAlarms.us-west-2-impaired.ResourceIdentifier",
+                "arn:{AWS::Partition}:cloudwatch:us-west-2:{AWS::AccountId}:alarm:watched-us-west-2-region-impaired",
+            ),
+        ],
+    );
+}

@@ -94,3 +94,53 @@ fn what_is_not_there_afterwards_is_found() {
     let after = render(&without, "antipode.yaml").unwrap();
     assert!(what_differs(&before, &after).iter().any(|what| what.contains("WebGroup")));
 }
+
+/// What recoveries change, by the end of the parameter's name, and what it may be before any recovery.
+const STATE: &[(&str, &[&str])] = &[
+    ("OtherRegions", &["awaited"]),
+    ("Generation", &["1"]),
+    ("Failover", &["PRIMARY", "SECONDARY"]),
+    ("Copies", &["ENABLED", "DISABLED", "yes", "no"]),
+    ("Protection", &["ENABLED", "DISABLED"]),
+    ("Began", &["here", "elsewhere"]),
+    ("ScheduleState", &["ENABLED", "DISABLED"]),
+    ("Here", &["yes", "no"]),
+    ("CopiedTo", &[""]),
+    ("Datastore", &[""]),
+    ("Host", &[""]),
+];
+
+/// Parameters that deployments would set, or that begin as what they cannot be.
+fn not_state(rendering: &Rendering) -> Vec<String> {
+    let masters = rendering.stacks.iter().map(antipode_render::Linked::master);
+    let parameters = masters.flat_map(|master| &master.parameters);
+    let wrong = parameters.filter(|parameter| {
+        let known = STATE.iter().find(|(end, _)| parameter.name.ends_with(end));
+        known.is_some_and(|(_, values)| match &parameter.value {
+            Given::AtFirst(value) => !values.contains(&value.as_str()),
+            // What stands for all regions is handed what a region has now.
+            Given::Output(..) => false,
+            _ => true,
+        })
+    });
+    wrong.map(|parameter| format!("{}: {:?}", parameter.name, parameter.value)).collect()
+}
+
+#[test]
+fn what_a_recovery_changes_is_set_by_no_deployment() {
+    let (mut wrong, mut never): (Vec<String>, Vec<&str>) = (Vec::new(), STATE.iter().map(|(end, _)| *end).collect());
+    for (name, text) in specs::all() {
+        let mut rendering = specs::rendering(&name, &text);
+        wrong.extend(not_state(&rendering).into_iter().map(|what| format!("{name}: {what}")));
+        // Seen red: given by the spec, each is found.
+        for stack in &mut rendering.stacks {
+            for parameter in &mut stack.templates.last_mut().unwrap().parameters {
+                parameter.value = Given::Spec("1".to_owned());
+            }
+        }
+        let found = not_state(&rendering);
+        never.retain(|end| !found.iter().any(|what| what.contains(&format!("{end}:"))));
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(never.is_empty(), "no spec has {never:?}");
+}
