@@ -113,7 +113,7 @@ impl<'f> Folder<'f> {
             match before {
                 Some(text) if text == self.wanted(file, &text)?.as_bytes() => written.unchanged += 1,
                 Some(text) => {
-                    new_file::write(&self.place(&file.path)?, &*self.wanted(file, &text)?, true)?;
+                    new_file::write(&self.place(&file.path)?, &self.wanted(file, &text)?, true)?;
                     written.changed.push(file.path.clone());
                 }
                 None => {
