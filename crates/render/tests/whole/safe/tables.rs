@@ -12,6 +12,7 @@ pub const HOLDS: &[(&str, Keep)] = &[
     ("AWS::ElastiCache::GlobalReplicationGroup", Keep::Retain),
     ("AWS::ElastiCache::ReplicationGroup", Keep::Snapshot),
     ("AWS::Events::Archive", Keep::Retain),
+    ("AWS::Events::EventBus", Keep::Retain),
     ("AWS::KMS::Key", Keep::Retain),
     ("AWS::KMS::ReplicaKey", Keep::Retain),
     ("AWS::Kinesis::Stream", Keep::Retain),
