@@ -20,6 +20,7 @@ from moto.cloudformation.exceptions import UnformattedGetAttTemplateException
 from moto.cloudformation.models import Stack
 from moto.core.common_models import CloudFormationModel
 from moto.ec2.models import EC2Backend
+from moto.ecs.models import EC2ContainerServiceBackend
 from moto.events.models import EventBus
 from moto.rds.models import RDSBackend, rds_backends
 from moto.server import DomainDispatcherApplication, create_backend_app
@@ -129,6 +130,12 @@ class Named(CloudFormationModel):
         return self.arn if name.endswith("Arn") else self.physical_resource_id
 
 
+def counted(self, cluster_str, service_name, desired_count=None, **named):
+    """How many tasks: a parameter is a text, which AWS takes for a number."""
+    count = None if desired_count is None else int(desired_count)
+    return serve_tasks(self, cluster_str, service_name, count, **named)
+
+
 def begun(self, global_cluster_identifier, source_db_cluster_identifier, engine, *given, **named):
     """A global database of a cluster that is there: moto looks for it in us-east-1 only."""
     if source_db_cluster_identifier is None:
@@ -152,6 +159,8 @@ parsing.resource_class_from_type = known
 follow = RDSBackend.create_db_instance_read_replica
 RDSBackend.create_db_instance_read_replica = followed
 EventBus.physical_resource_id = property(lambda self: self.name)  # `!Ref` of a bus: moto hands on its own object.
+serve_tasks = EC2ContainerServiceBackend.create_service
+EC2ContainerServiceBackend.create_service = counted
 begin = RDSBackend.create_global_cluster
 RDSBackend.create_global_cluster = begun
 create_volume = EC2Backend.create_volume
