@@ -185,19 +185,11 @@ fn pieces(actions: &[String], resources: Value, condition: Option<Map>) -> Vec<V
     pieces.into_iter().map(|(_, actions)| vec![statement(actions).into()]).collect()
 }
 
-/// The role of the workflow: it moves stacks of this workload in one region, and does nothing itself.
-fn deployment(sheet: &mut Sheet<'_>, root: &Root, provider: &Value, repository: &Value, execution: &Target) {
+/// What somebody may who deploys a stack and nothing else: its change sets, its templates, and to let CloudFormation make
+/// what is in it.
+fn moves(sheet: &Sheet<'_>, root: &Root, execution: Value) -> Vec<Value> {
     let region = sheet.region(root);
     let workload = sheet.named([], 40);
-    let trusted = map! {
-        "Effect" => "Allow",
-        "Principal" => map! { "Federated" => provider.clone() },
-        "Action" => "sts:AssumeRoleWithWebIdentity",
-        "Condition" => map! { "StringEquals" => map! {
-            format!("{GITHUB}:aud") => "sts.amazonaws.com",
-            format!("{GITHUB}:sub") => cat!["repo:", repository.clone(), ":environment:", root.name()],
-        } },
-    };
     let store = format!("arn:aws:s3:::{}-", super::bucket(sheet));
     let store = |end: &str| cat![store.as_str(), ACCOUNT, "-", region, end];
     let stacks = |region: &str| list![ours(&format!("cloudformation:{region}"), &format!("stack/{workload}-*/*"))];
@@ -211,7 +203,7 @@ fn deployment(sheet: &mut Sheet<'_>, root: &Root, provider: &Value, repository: 
         "cloudformation:DescribeStackEvents",
         "cloudformation:GetTemplate",
     ];
-    let pass = allow("iam:PassRole".into(), list![execution.att("Arn")])
+    let pass = allow("iam:PassRole".into(), list![execution])
         .with("Condition", map! { "StringEquals" => map! { "iam:PassedToService" => "cloudformation.amazonaws.com" } });
     let look = allow(
         list![
@@ -223,15 +215,37 @@ fn deployment(sheet: &mut Sheet<'_>, root: &Root, provider: &Value, repository: 
         list!["*"],
     )
     .with("Condition", region_is(&[region.to_owned()]));
-    let statements = list![
-        allow(change, stacks(region)),
+    vec![
+        allow(change, stacks(region)).into(),
         // What another stack hands on may stand in another region.
-        allow(list!["cloudformation:DescribeStacks"], stacks("*")),
-        allow(list!["s3:GetObject", "s3:PutObject"], list![store("/*")]),
-        allow(list!["s3:ListBucket"], list![store("")]),
-        pass,
-        look,
-    ];
+        allow(list!["cloudformation:DescribeStacks"], stacks("*")).into(),
+        allow(list!["s3:GetObject", "s3:PutObject"], list![store("/*")]).into(),
+        allow(list!["s3:ListBucket"], list![store("")]).into(),
+        pass.into(),
+        look.into(),
+    ]
+}
+
+/// The same for a role that stands in the stack itself, which knows the other role by its name.
+pub fn may_deploy(sheet: &Sheet<'_>, root: &Root) -> Vec<Value> {
+    let execution = ours("iam:", &format!("role/{}", executor(sheet, root)));
+    // The stack of the bucket of templates is one of the workload's too.
+    moves(sheet, root, execution)
+}
+
+/// The role of the workflow: it moves stacks of this workload in one region, and does nothing itself.
+fn deployment(sheet: &mut Sheet<'_>, root: &Root, provider: &Value, repository: &Value, execution: &Target) {
+    let workload = sheet.named([], 40);
+    let trusted = map! {
+        "Effect" => "Allow",
+        "Principal" => map! { "Federated" => provider.clone() },
+        "Action" => "sts:AssumeRoleWithWebIdentity",
+        "Condition" => map! { "StringEquals" => map! {
+            format!("{GITHUB}:aud") => "sts.amazonaws.com",
+            format!("{GITHUB}:sub") => cat!["repo:", repository.clone(), ":environment:", root.name()],
+        } },
+    };
+    let statements = moves(sheet, root, execution.att("Arn"));
     let policy = map! { "PolicyName" => "deploy", "PolicyDocument" => map! { "Version" => "2012-10-17", "Statement" => statements } };
     let properties = map! {
         "RoleName" => deployer(sheet, root),

@@ -8,7 +8,7 @@
 //! and one by the workflow are the same. The order of the regions is about roles, and a role is known at run time: whoever
 //! deploys says which region serves now.
 
-mod access;
+pub(crate) mod access;
 mod gitops;
 mod ready;
 mod templates;

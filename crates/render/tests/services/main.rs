@@ -11,6 +11,7 @@ mod guard;
 mod held;
 mod observe;
 mod operate;
+mod pipelines;
 mod ready;
 mod regions;
 mod rendered;

@@ -2,6 +2,7 @@
 
 mod alarms;
 mod canary;
+mod code_pipeline;
 mod dashboard;
 mod drs;
 mod fis;
@@ -22,7 +23,7 @@ pub const KINDS: &[(&str, Write)] = &[
     ("aws.cloudformation", told::cloudformation),
     ("aws.cloudwatch", around),
     ("aws.cloudwatch-alarm", around),
-    ("aws.codepipeline", told::codepipeline),
+    ("aws.codepipeline", code_pipeline::write),
     ("aws.drs", drs::write),
     ("aws.organizations", told::organizations),
     ("aws.scheduler", scheduler::write),

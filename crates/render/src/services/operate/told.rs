@@ -7,14 +7,6 @@ use crate::sheet::Sheet;
 /// What the spec says of templates is what is rendered.
 pub fn cloudformation(_: &mut Sheet<'_>, _: &Part) {}
 
-pub fn codepipeline(sheet: &mut Sheet<'_>, part: &Part) {
-    sheet.note(
-        part,
-        "a pipeline stands in one region and is lost with it: the same deployment is rendered as a workflow that stands in none",
-        "use the rendered workflow, or let a stage of the pipeline of each region run deploy.sh for its own region",
-    );
-}
-
 pub fn job(sheet: &mut Sheet<'_>, part: &Part) {
     sheet.note(
         part,

@@ -163,6 +163,8 @@ pub const NAMES_ANOTHER: &[(&str, &str)] = &[
     ("AWS::CloudWatch::Alarm", "Dimensions.*.Value"),
     ("AWS::CloudWatch::Alarm", "Metrics.*.Expression"),
     ("AWS::CloudWatch::Dashboard", "DashboardBody"),
+    ("AWS::CodePipeline::Pipeline", "ArtifactStores.*"),
+    ("AWS::CodePipeline::Pipeline", "Stages.*.Actions.*"),
     ("AWS::DLM::LifecyclePolicy", "PolicyDetails.Schedules.*.CrossRegionCopyRules.*.Target"),
     ("AWS::DataSync::LocationS3", "S3BucketArn"),
     ("AWS::DataSync::Task", "Name"),
