@@ -14,7 +14,7 @@ mod ready;
 mod templates;
 mod workflow;
 
-use model::Design;
+use model::{Design, Part};
 use serde::Serialize;
 
 use crate::link::Linked;
@@ -75,6 +75,14 @@ pub struct Deployed {
     /// Seconds for which it has to be ready before the next one is deployed.
     pub bake: u64,
     pub ready: Ready,
+    /// What its containers are started from: the same bytes in every region.
+    pub images: Vec<Image>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Image {
+    pub component: String,
+    pub repository: String,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
@@ -185,7 +193,22 @@ fn deployed(sheet: &Sheet<'_>, linked: &Linked) -> Deployed {
         execution: access::executor(sheet, root),
         bake: bake(sheet.design),
         ready: ready::of(sheet, root),
+        images: images(sheet, root),
     }
+}
+
+fn images(sheet: &Sheet<'_>, root: &Root) -> Vec<Image> {
+    let Root::Region(site) = root else { return Vec::new() };
+    let Some(site) = sheet.design.site(site) else { return Vec::new() };
+    let starts = |part: &&Part| {
+        matches!(part.kind.name.as_str(), "aws.ecs" | "aws.fargate") && (part.sites.is_empty() || part.is_in(&site.id))
+    };
+    let each = sheet.design.components.iter().filter(starts).filter(|part| sheet.renders(part));
+    each.map(|part| Image {
+        component: part.id.to_string(),
+        repository: crate::services::repository_name(sheet, part, site),
+    })
+    .collect()
 }
 
 /// Who asked for a deployment: the practice, else a pipeline, else the workload itself.

@@ -43,6 +43,7 @@ pub fn render(sheet: &mut Sheet<'_>) {
     operate::render(sheet);
 }
 
+pub use compute::ecr::repository_name;
 pub use data::{database, fence};
 pub use operate::stack_sets::region as home_of_stack_sets;
 

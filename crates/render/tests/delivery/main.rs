@@ -184,6 +184,42 @@ fn what_a_deployment_was_is_kept() {
 }
 
 #[test]
+fn a_version_is_the_same_bytes_in_every_region_that_answers() {
+    let spec = SPEC.replace("components:", "components:\n  api: { kind: aws.fargate }");
+    let deployment = rendered(&spec).filled_in();
+    deployment.does(&["us-east-1", "--version", "one"]);
+    let record = |deployment: &Deployment| {
+        let objects = fs::read_dir(deployment.path("world/objects")).unwrap().map(|entry| entry.unwrap().path());
+        let record = objects.filter(|path| path.extension().is_some_and(|end| end == "json")).max().unwrap();
+        serde_json::from_str::<Value>(&fs::read_to_string(record).unwrap()).unwrap()
+    };
+    assert_eq!(record(&deployment)["images"]["api"], "sha256:one");
+    let other = deployment.with("OTHER_IMAGE", "eu-west-1");
+    let said = other.refuses(&["eu-west-1", "--version", "one"]);
+    assert!(said.contains("7 of api is sha256:other in eu-west-1, and sha256:one in us-east-1"), "{said}");
+    // A region that does not answer is waited for by nobody.
+    let alone = other.with("DOWN", "us-east-1");
+    alone.does(&["eu-west-1", "--version", "one"]);
+}
+
+#[test]
+fn a_deployment_that_was_broken_off_says_how_to_go_on() {
+    let deployment = rendered(SPEC).filled_in();
+    deployment.does(&["eu-west-1", "--version", "one"]);
+    for (state, says) in [
+        ("UPDATE_ROLLBACK_FAILED", "continue-update-rollback --stack-name shop-eu-west-1 --region eu-west-1"),
+        ("UPDATE_IN_PROGRESS", "cancel-update-stack --stack-name shop-eu-west-1 --region eu-west-1"),
+        ("ROLLBACK_COMPLETE", "delete-stack --stack-name shop-eu-west-1 --region eu-west-1"),
+    ] {
+        fs::write(deployment.path("world/shop-eu-west-1"), state).unwrap();
+        let said = deployment.refuses(&["eu-west-1", "--version", "two"]);
+        assert!(said.contains(says), "{said}");
+    }
+    fs::write(deployment.path("world/shop-eu-west-1"), "REVIEW_IN_PROGRESS").unwrap();
+    deployment.does(&["eu-west-1", "--version", "two"]);
+}
+
+#[test]
 fn every_stack_of_every_spec_is_deployed_after_what_it_needs() {
     for (name, text) in specs::all() {
         let rendering = specs::rendering(&name, &text);

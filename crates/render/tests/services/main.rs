@@ -15,6 +15,7 @@ mod pipelines;
 mod ready;
 mod regions;
 mod rendered;
+mod rollouts;
 mod signal;
 #[path = "../checkers/specs.rs"]
 #[allow(dead_code)]

@@ -1,5 +1,6 @@
 //! Groups of instances over the zones of a region, started from the region's own image and replaced when they are unhealthy.
 
+use super::rollout::{self, Rollout};
 use crate::services::id;
 use crate::services::in_each_region;
 use model::Part;
@@ -68,6 +69,8 @@ pub fn one(sheet: &mut Sheet<'_>, part: &Part, site: &Site) {
         "SuspendProcesses" => list!["HealthCheck", "ReplaceUnhealthy", "AZRebalance", "AlarmNotification", "ScheduledActions"],
     } } };
     let group = sheet.add(&root, group);
+    rollout::of_balancer(sheet, part, site);
+    one_by_one(sheet, part);
     if part.bool("autoscale") == Some(true) {
         let properties = map! {
             "AutoScalingGroupName" => group.get(),
@@ -81,6 +84,16 @@ pub fn one(sheet: &mut Sheet<'_>, part: &Part, site: &Site) {
             &root,
             Resource::new(Group::Compute, "AWS::AutoScaling::ScalingPolicy", id(part, "scaling"), asked, properties),
         );
+    }
+}
+
+/// CloudFormation knows one way to replace the instances of a group.
+fn one_by_one(sheet: &mut Sheet<'_>, part: &Part) {
+    let says = "its instances are replaced one after the other, whatever the rollout of its pipeline says";
+    let other = matches!(rollout::said(sheet, part), Some(Rollout::Canary | Rollout::BlueGreen));
+    if other && !sheet.notes.iter().any(|note| note.component == part.id && note.says == says) {
+        let how = "the check after the deployment watches the alarm of a new version for the time that `bake` says, and goes back; for a few users first, run it as containers";
+        sheet.note(part, says, how);
     }
 }
 

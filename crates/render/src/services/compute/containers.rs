@@ -7,10 +7,12 @@
 use model::Part;
 use model::design::Site;
 
+use super::rollout::{self, Rollout};
 use super::{asg, ecr};
 use crate::resource::{Condition, Given, Resource, Target};
 use crate::root::Group;
 pub use crate::services::id;
+use crate::services::traffic::colours;
 use crate::services::{access, logs, network, physical, role};
 use crate::sheet::{Sheet, aws_region, parameter, regional};
 use crate::value::{Map, REGION, Value};
@@ -56,17 +58,15 @@ pub fn service(
     let network = map! { "AwsvpcConfiguration" => map! {
         "AssignPublicIp" => "DISABLED", "SecurityGroups" => list![firewall.att("GroupId")], "Subnets" => network::private_subnets(sheet, site),
     } };
-    let deployment = map! {
-        "MinimumHealthyPercent" => 100, "MaximumPercent" => 200,
-        // A version that does not start is taken back by the region itself.
-        "DeploymentCircuitBreaker" => map! { "Enable" => true, "Rollback" => true },
-    };
+    let (how, shift) = shifted(sheet, part, site, targets.as_ref());
+    let alarm = rollout::of_balancer(sheet, part, site);
+    let deployment = rollout::of_tasks(sheet, part, how, alarm.as_ref().map(Target::get));
     let warm_up = part.duration("warm_up").map_or(120, |time| time.as_secs());
     let grace = targets.is_some().then_some(warm_up);
     let balancers = targets.map(|group| {
-        list![
-            map! { "ContainerName" => CONTAINER, "ContainerPort" => u32::from(PORT), "TargetGroupArn" => group.get() }
-        ]
+        let first =
+            map! { "ContainerName" => CONTAINER, "ContainerPort" => u32::from(PORT), "TargetGroupArn" => group.get() };
+        list![first.with_some("AdvancedConfiguration", shift)]
     });
     let named = name(sheet, part, site);
     let mut properties = map! { "Cluster" => cluster.get(), "ServiceName" => named, "TaskDefinition" => task.get() };
@@ -108,6 +108,31 @@ fn at_first(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Value {
         );
     }
     Value::when(given, count)
+}
+
+/// How a new version comes, and what ECS shifts requests with. Only an application load balancer of ours has a rule that it
+/// may change; without one, tasks are replaced part by part.
+fn shifted(sheet: &mut Sheet<'_>, part: &Part, site: &Site, targets: Option<&Target>) -> (Rollout, Option<Map>) {
+    let how = rollout::said(sheet, part).unwrap_or(Rollout::Rolling);
+    if how == Rollout::Rolling {
+        return (how, None);
+    }
+    let front = rollout::two_colours(sheet, part, site);
+    let (Some(front), Some(first)) = (front, targets) else {
+        let says = "no application load balancer of ours leads to it, and so its tasks are replaced part by part";
+        if !sheet.notes.iter().any(|note| note.component == part.id && note.says == says) {
+            sheet.note(part, says, "put it `behind` an `aws.alb` that is rendered");
+        }
+        return (Rollout::Rolling, None);
+    };
+    let (green, rule) = colours::of(sheet, (front, part), site, first);
+    let managed = ["AmazonECSInfrastructureRolePolicyForLoadBalancers"];
+    let role =
+        role::service_role(sheet, part, site, (Group::Compute, "shift"), "ecs.amazonaws.com", &managed, Vec::new());
+    let shift = map! {
+        "AlternateTargetGroupArn" => green.get(), "ProductionListenerRule" => rule.get(), "RoleArn" => role.att("Arn"),
+    };
+    (how, Some(shift))
 }
 
 fn targets(sheet: &mut Sheet<'_>, part: &Part, site: &Site, firewall: &Target) -> Option<Target> {

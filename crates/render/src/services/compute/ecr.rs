@@ -91,9 +91,13 @@ pub fn is_ours(sheet: &Sheet<'_>, puller: &Part, site: &Site) -> bool {
 
 /// Where a component's image is pulled from in a region: always that region's own registry.
 pub fn repository(sheet: &Sheet<'_>, puller: &Part, site: &Site) -> Value {
+    cat![ACCOUNT, ".dkr.ecr.", REGION, ".", SUFFIX, "/", repository_name(sheet, puller, site)]
+}
+
+/// What that repository is called.
+pub fn repository_name(sheet: &Sheet<'_>, puller: &Part, site: &Site) -> String {
     let named = puller.at(&site.id).text("image.name").map(str::to_owned);
     let adopted = sheet.design.of_kind("aws.ecr").next().filter(|part| !sheet.renders(part));
     let adopted = adopted.and_then(|part| physical(part, site));
-    let name = named.or(adopted).unwrap_or_else(|| ours(sheet, puller));
-    cat![ACCOUNT, ".dkr.ecr.", REGION, ".", SUFFIX, "/", name]
+    named.or(adopted).unwrap_or_else(|| ours(sheet, puller))
 }

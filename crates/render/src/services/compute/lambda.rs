@@ -4,18 +4,18 @@
 use model::Part;
 use model::design::Site;
 
-use super::containers;
+use super::{containers, rollout};
 use crate::resource::{Given, Keep, Resource, Target};
 use crate::root::Group;
 use crate::services::id;
 use crate::services::traffic::{alb, api_gateway};
 use crate::services::{access, is_at, logs, network, physical, role};
 use crate::sheet::{Sheet, parameter, regional};
-use crate::value::{ACCOUNT, PARTITION, REGION, Value};
+use crate::value::{ACCOUNT, Map, PARTITION, REGION, Value};
 use crate::{cat, list, map, names};
 
 /// The alias that everybody calls.
-const ALIAS: &str = "live";
+pub const ALIAS: &str = "live";
 /// Seconds that a call may take when the spec does not say how long one runs.
 const TIMEOUT: u64 = 30;
 
@@ -123,7 +123,41 @@ fn function(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Target {
     let version = sheet.add(&root, version.keep(Keep::Retain));
     let properties =
         map! { "Name" => ALIAS, "FunctionName" => function.get(), "FunctionVersion" => version.att("Version") };
-    add(sheet, part, site, ("AWS::Lambda::Alias", id(part, "alias"), properties))
+    let asked = sheet.asked(part);
+    let mut alias = Resource::new(Group::Compute, "AWS::Lambda::Alias", id(part, "alias"), asked, properties);
+    alias.policies = shifted(sheet, part, site);
+    sheet.add(&root, alias)
+}
+
+/// Calls move to a new version as the pipeline says, and back when they fail. Without a pipeline that says it, at once.
+fn shifted(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Map {
+    let Some(how) = rollout::said(sheet, part) else { return Map::new() };
+    let alarm = rollout::of_function(sheet, part, site);
+    let managed = ["service-role/AWSCodeDeployRoleForLambda"];
+    let role = role::service_role(
+        sheet,
+        part,
+        site,
+        (Group::Compute, "shift"),
+        "codedeploy.amazonaws.com",
+        &managed,
+        Vec::new(),
+    );
+    let application = map! { "ComputePlatform" => "Lambda", "Tags" => sheet.tags(Some(part)) };
+    let application = add(sheet, part, site, ("AWS::CodeDeploy::Application", id(part, "deployments"), application));
+    let events = list!["DEPLOYMENT_FAILURE", "DEPLOYMENT_STOP_ON_ALARM", "DEPLOYMENT_STOP_ON_REQUEST"];
+    let group = map! {
+        "ApplicationName" => application.get(),
+        "ServiceRoleArn" => role.att("Arn"),
+        "DeploymentConfigName" => rollout::of_calls(sheet, part, how),
+        "DeploymentStyle" => map! { "DeploymentType" => "BLUE_GREEN", "DeploymentOption" => "WITH_TRAFFIC_CONTROL" },
+        "AlarmConfiguration" => map! { "Enabled" => true, "Alarms" => list![map! { "Name" => alarm.get() }] },
+        "AutoRollbackConfiguration" => map! { "Enabled" => true, "Events" => events },
+        "Tags" => sheet.tags(Some(part)),
+    };
+    let group = add(sheet, part, site, ("AWS::CodeDeploy::DeploymentGroup", id(part, "deployment group"), group));
+    let update = map! { "ApplicationName" => application.get(), "DeploymentGroupName" => group.get() };
+    map! { "UpdatePolicy" => map! { "CodeDeployLambdaAliasUpdate" => update } }
 }
 
 /// The kinds that are reached from within the network only.

@@ -3,12 +3,13 @@
 pub mod asg;
 pub mod containers;
 pub mod ec2;
-mod ecr;
+pub mod ecr;
 mod ecs;
 pub mod eks;
 mod fargate;
 pub mod lambda;
 pub mod lambda_edge;
+pub mod rollout;
 
 use model::Part;
 use model::design::Site;

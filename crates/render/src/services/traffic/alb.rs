@@ -5,8 +5,10 @@ use crate::services::in_each_region;
 use model::Part;
 use model::design::Site;
 
+use super::colours;
 use crate::resource::{Given, Resource, Target};
 use crate::root::Group;
+use crate::services::compute::rollout;
 use crate::services::network;
 use crate::sheet::{Sheet, parameter, regional};
 use crate::value::Value;
@@ -280,6 +282,13 @@ pub fn full_name(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Value {
             " | cut -d/ -f2-",
         ),
     }
+}
+
+/// What the metrics of the second target group of its first backend are called by, where it has two.
+pub fn green_group_name(sheet: &Sheet<'_>, part: &Part, site: &Site) -> Option<Value> {
+    let first = *backends(sheet, part, site).first()?;
+    rollout::two_colours(sheet, first, site)?;
+    Some(sheet.target(&regional(site), colours::green_id(part, first)).att("TargetGroupFullName"))
 }
 
 /// What the metrics of its first target group are called by: `targetgroup/NAME/ID`.

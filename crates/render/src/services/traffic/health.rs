@@ -125,14 +125,20 @@ fn alarm(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Target {
     let Some(front) = front else { return custom(sheet, part, site) };
     let (balancer, group) = (alb::full_name(sheet, front, site), alb::first_group_name(sheet, front, site));
     let dimension = |name: &str, value: Value| Value::Map(map! { "Name" => name, "Value" => value });
-    let metric = map! {
-        "Namespace" => "AWS/ApplicationELB",
-        "MetricName" => "HealthyHostCount",
-        "Dimensions" => list![dimension("LoadBalancer", balancer), dimension("TargetGroup", group)],
+    let metric = |group: Value| {
+        map! {
+            "Namespace" => "AWS/ApplicationELB",
+            "MetricName" => "HealthyHostCount",
+            "Dimensions" => list![dimension("LoadBalancer", balancer.clone()), dimension("TargetGroup", group)],
+        }
     };
     // No value means that no target is registered: nothing stands there that could answer.
-    let silent = "Unhealthy";
-    of_metric(sheet, part, site, metric, ("no target of the load balancer is healthy", silent))
+    let told = ("no target of the load balancer is healthy", "Unhealthy");
+    let first = of_metric(sheet, part, site, ("check", metric(group)), told);
+    // Requests are in one of two groups, and after the next deployment in the other: a check knows no formula.
+    let Some(green) = alb::green_group_name(sheet, front, site) else { return first };
+    let second = of_metric(sheet, part, site, ("green", metric(green)), told);
+    every(sheet, part, site, "either group", vec![first.get(), second.get()], 1)
 }
 
 /// What a program of your own says: 1 when it is well, 0 when it is not.
@@ -149,15 +155,21 @@ fn custom(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Target {
     let metric = map! { "Namespace" => workload, "MetricName" => "Healthy", "Dimensions" => list![dimension] };
     // No value is not a failure: whoever measures may be what is away.
     let silent = "LastKnownStatus";
-    of_metric(sheet, part, site, metric, ("its own program says that it is not well", silent))
+    of_metric(sheet, part, site, ("check", metric), ("its own program says that it is not well", silent))
 }
 
 /// An alarm when a metric is below one, and the check of that alarm, which takes silence for `silent`. Of one metric by itself,
 /// in whole minutes, with every evaluation bad: Route 53 takes no other alarms (Route 53 Developer Guide, "Monitoring a
 /// CloudWatch alarm"). It tells nobody: what the check makes of it is told of, in us-east-1.
-fn of_metric(sheet: &mut Sheet<'_>, part: &Part, site: &Site, metric: Map, (about, silent): (&str, &str)) -> Target {
+fn of_metric(
+    sheet: &mut Sheet<'_>,
+    part: &Part,
+    site: &Site,
+    (which, metric): (&str, Map),
+    (about, silent): (&str, &str),
+) -> Target {
     let root = regional(site);
-    let id = names::logical([part.id.as_str(), "check alarm"]);
+    let id = names::logical([part.id.as_str(), which, "alarm"]);
     let mut properties = metric;
     let evaluations = part.count("check.failures").unwrap_or(3);
     let rest = map! {
@@ -182,7 +194,8 @@ fn of_metric(sheet: &mut Sheet<'_>, part: &Part, site: &Site, metric: Map, (abou
         "AlarmIdentifier" => map! { "Name" => alarm.get(), "Region" => sheet.region(&root) },
         "InsufficientDataHealthStatus" => silent,
     };
-    check(sheet, part, site, "alarm check", config)
+    let what = if which == "check" { "alarm check".to_owned() } else { format!("{which} check") };
+    check(sheet, part, site, &what, config)
 }
 
 /// On while the routing control of this region is.

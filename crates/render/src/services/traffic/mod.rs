@@ -5,6 +5,7 @@ pub mod alb;
 pub mod api_gateway;
 pub mod arc;
 pub mod cloudfront;
+pub mod colours;
 mod global_accelerator;
 mod health;
 pub mod leads;

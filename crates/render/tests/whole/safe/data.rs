@@ -44,7 +44,15 @@ fn is_for_all(place: &Place<'_>) -> bool {
 
 pub fn said(place: &Place<'_>) -> Vec<String> {
     let mut wrong = Vec::new();
+    let shifted = all(place.resource, "DeploymentConfiguration.Strategy")
+        .iter()
+        .any(|how| how == "CANARY" || how == "BLUE_GREEN");
     for (_, path, word) in SAID.iter().filter(|(kind, ..)| *kind == place.resource.kind) {
+        // ECS takes a circuit breaker only where tasks are replaced part by part; else an alarm takes a version back.
+        let path = match path.split_once(".DeploymentCircuitBreaker.") {
+            Some((of, what)) if shifted => &format!("{of}.Alarms.{what}"),
+            _ => *path,
+        };
         let found = all(place.resource, path);
         let right = |said: &String| if word.is_empty() { !said.is_empty() } else { said == word };
         if found.is_empty() || !found.iter().all(right) {
@@ -93,9 +101,9 @@ pub fn told(place: &Place<'_>) -> Vec<String> {
         return Vec::new();
     }
     let actions = place.resource.properties.get("AlarmActions").map(word).unwrap_or_default();
-    // One that mends something, one that ends a practice run, and one that a health check looks at.
+    // One that mends something, one that ends a practice run, and one that a health check or a deployment looks at.
     let id = &place.resource.id;
-    let looked_at = ["CheckAlarm", "LateEvents"].iter().any(|end| id.ends_with(end));
+    let looked_at = ["CheckAlarm", "GreenAlarm", "LateEvents", "NewVersionFails"].iter().any(|end| id.ends_with(end));
     if actions.contains(":automate:") || id.contains("OutcomeOf") || looked_at {
         return Vec::new();
     }

@@ -1,0 +1,74 @@
+//! How a new version comes inside a region, and what takes it back.
+
+use antipode_render::value::Value;
+
+use crate::{at, find, resource, spec};
+
+const REGIONS: [&str; 2] = ["us-east-1", "eu-west-1"];
+
+#[test]
+fn tasks_are_taken_back_by_an_alarm_of_their_own_region() {
+    let rendering = spec("rollouts");
+    for region in REGIONS {
+        for (service, strategy) in [("Api", "CANARY"), ("Admin", "BLUE_GREEN"), ("Shop", "ROLLING")] {
+            let of = resource(&rendering, region, &format!("{service}Service"));
+            assert_eq!(at(of, "DeploymentConfiguration.Strategy"), &Value::from(strategy), "{service}");
+            assert_eq!(at(of, "DeploymentConfiguration.Alarms.Rollback"), &Value::from(true), "{service}");
+            let Value::Ref(alarm) = at(of, "DeploymentConfiguration.Alarms.AlarmNames.0") else { panic!("{service}") };
+            assert_eq!((alarm.root.name(), alarm.id.as_str()), (region, &*format!("{service}NewVersionFails")));
+            resource(&rendering, region, &alarm.id);
+        }
+    }
+    // The circuit breaker is for what is replaced part by part only.
+    let breaker = |id: &str| {
+        let Value::Map(how) = at(resource(&rendering, "eu-west-1", id), "DeploymentConfiguration") else { panic!() };
+        how.get("DeploymentCircuitBreaker").is_some()
+    };
+    assert_eq!((breaker("ApiService"), breaker("AdminService"), breaker("ShopService")), (false, false, true));
+    let minutes = at(
+        resource(&rendering, "eu-west-1", "ApiService"),
+        "DeploymentConfiguration.CanaryConfiguration.CanaryBakeTimeInMinutes",
+    );
+    assert_eq!(minutes, &Value::from(15));
+}
+
+#[test]
+fn what_shifts_requests_has_two_groups_and_a_rule_and_health_sees_both() {
+    let rendering = spec("rollouts");
+    for region in REGIONS {
+        for service in ["Api", "Admin"] {
+            let of = resource(&rendering, region, &format!("{service}Service"));
+            let shift = format!("{:?}", at(of, "LoadBalancers.0.AdvancedConfiguration"));
+            let (green, rule) = (format!("LbTo{service}Green"), format!("LbRule{service}"));
+            assert!(shift.contains(&green) && shift.contains(&rule), "{shift}");
+            resource(&rendering, region, &green);
+            let rule = resource(&rendering, region, &rule);
+            assert_eq!(at(rule, "Actions.0.ForwardConfig.TargetGroups.0.Weight"), &Value::from(1));
+            let second = at(rule, "Actions.0.ForwardConfig.TargetGroups.1.TargetGroupArn");
+            assert!(format!("{second:?}").contains(&green), "{second:?}");
+        }
+        // Or else every second deployment would look like the loss of the region.
+        let either = resource(&rendering, region, "WwwEitherGroup");
+        assert_eq!(at(either, "HealthCheckConfig.HealthThreshold"), &Value::from(1));
+        assert!(
+            find(&rendering, region, "WorkerService").is_some_and(|of| of.properties.get("LoadBalancers").is_none())
+        );
+    }
+    assert!(
+        rendering.notes.iter().any(|note| note.component.as_str() == "worker" && note.says.contains("part by part"))
+    );
+}
+
+#[test]
+fn calls_of_a_function_are_shifted_and_go_back_when_they_fail() {
+    let rendering = spec("rollouts");
+    for region in REGIONS {
+        for (function, how) in [("Resize", "LambdaCanary10Percent15Minutes"), ("Mail", "LambdaAllAtOnce")] {
+            let group = resource(&rendering, region, &format!("{function}DeploymentGroup"));
+            assert_eq!(at(group, "DeploymentConfigName"), &Value::from(format!("CodeDeployDefault.{how}")));
+            assert_eq!(at(group, "AutoRollbackConfiguration.Enabled"), &Value::from(true));
+            let alias = resource(&rendering, region, &format!("{function}Alias"));
+            assert!(format!("{:?}", alias.policies).contains("CodeDeployLambdaAliasUpdate"), "{:?}", alias.policies);
+        }
+    }
+}
