@@ -136,9 +136,39 @@ begun() {
     '[.[] as $key | select(any(($now // [])[]; .ParameterKey == $key and .ParameterValue != "")) | {($key): ""}] | add // {}' <<<"$keys"
 }
 
+# What an image is, whatever it is called; empty where it is not, or nobody answers soon.
+digest() { # stack, component, version
+  local repository
+  repository=$(of "$1" ".images[] | select(.component == \"$2\") | .repository")
+  [ -n "$repository" ] || return 0
+  aws ecr describe-images --region "$(of "$1" .region)" --repository-name "$repository" --image-ids "imageTag=$3" \
+    --cli-connect-timeout 5 --cli-read-timeout 10 --query 'imageDetails[0].imageDigest' --output text 2>/dev/null | sed 's/^None$//' || true
+}
+# Refuses an image that is not what the other regions have under the same name, and prints what it is.
+same() { # stack
+  local name=$1 artifact component own each theirs found='{}'
+  artifact=$(jq -r '.artifact // ""' "$plan")
+  [ -n "$artifact" ] || { printf '{}'; return; }
+  for component in $(of "$name" '.images[].component'); do
+    own=$(digest "$name" "$component" "$artifact")
+    if [ -z "$own" ]; then
+      say "no image of $component is called $artifact in the registry of $name: push it, or wait until it is copied"
+      continue
+    fi
+    for each in $(jq -r --arg name "$name" '.stacks[] | select(.kind == "region" and .name != $name) | .name' "$plan"); do
+      theirs=$(digest "$each" "$component" "$artifact")
+      [ -z "$theirs" ] || [ "$theirs" = "$own" ] || die "$artifact of $component is $own in $name, and $theirs in $each" \
+        "push the same image to both: a version is built once"
+    done
+    found=$(jq --arg component "$component" --arg digest "$own" '. + {($component): $digest}' <<<"$found")
+  done
+  printf '%s' "$found"
+}
+
 deploy() { # stack, version, JSON of what is set
-  local name=$1 version=$2 set=$3 region stack bucket now before args
+  local name=$1 version=$2 set=$3 region stack bucket now before args images
   known "$name"
+  images=$(same "$name")
   set=$(jq --argjson begun "$(begun "$name")" --argjson set "$set" '. + $begun + $set' <<<"$(joins "$name")")
   region=$(of "$name" .region)
   stack=$(of "$name" .stack)
@@ -147,7 +177,13 @@ deploy() { # stack, version, JSON of what is set
   case $now in
     ROLLBACK_COMPLETE | ROLLBACK_FAILED)
       die "$stack was never made: it is $now" "delete it, and deploy again: aws cloudformation delete-stack --stack-name $stack --region $region" ;;
-    *_IN_PROGRESS) die "$stack is $now" "wait until it is done" ;;
+    UPDATE_ROLLBACK_FAILED)
+      die "$stack could not go back: it is $now" "aws cloudformation describe-stack-events --stack-name $stack --region $region says why; then aws cloudformation continue-update-rollback --stack-name $stack --region $region, and deploy again" ;;
+    REVIEW_IN_PROGRESS)
+      # A deployment that was broken off before it began: nothing has been made, and the next one takes its place.
+      say "$stack was begun and never made" ;;
+    *_IN_PROGRESS)
+      die "$stack is $now" "a deployment that was broken off goes on in AWS: wait until it is done, or aws cloudformation cancel-update-stack --stack-name $stack --region $region" ;;
   esac
   say "$name: $stack in $region, version $version"
   # Once for a region is enough.
@@ -180,7 +216,7 @@ deploy() { # stack, version, JSON of what is set
   # Evidence: what was deployed when, by whom, in place of what.
   jq -n --arg version "$version" --arg before "$before" --arg artifact "$(jq -r '.artifact // ""' "$plan")" \
     --arg by "$(aws sts get-caller-identity --region "$region" --query Arn --output text)" --arg at "$(date -u +%FT%TZ)" \
-    '{version: $version, before: $before, artifact: $artifact, by: $by, at: $at}' |
+    --argjson images "$images" '{version: $version, before: $before, artifact: $artifact, images: $images, by: $by, at: $at}' |
     aws s3 cp --only-show-errors --region "$region" - "s3://$bucket/deployed/$name/$(date -u +%Y%m%dT%H%M%SZ).json" >&2
 }
 
