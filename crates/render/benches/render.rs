@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use antipode_render::render;
 use model::{ComponentId, Design};
 
-/// What is copied under other names: a service with its load balancer, its data and what they need.
+/// What is copied under other names: a service with its load balancer, its data and what they need. Of tasks, functions and
+/// buckets there are 40 each: what recoveries and deployments change of them are parameters, of which a region has 200.
 const SPEC: &str = "\
 workload: large
 objectives: { rto: 15m, rpo: 1m }
@@ -18,11 +19,28 @@ components:
   lb: { kind: aws.alb, check: { path: /ready, every: 10s, failures: 3 } }
   web: { kind: aws.asg, behind: lb, peak: 4, autoscale: true, usage: { class: t3.medium } }
   api: { kind: aws.fargate, behind: lb, peak: 6, autoscale: true, usage: { vcpus: 1, memory: 2GB } }
-  carts: { kind: aws.dynamodb-global, system_of_record: true }
   images: { kind: aws.s3, system_of_record: true, replication: asynchronous, versioned: true }
-  work: { kind: aws.sqs }
   thumbnails: { kind: aws.lambda }
+  carts: { kind: aws.dynamodb-global, system_of_record: true }
+  orders: { kind: aws.dynamodb-global, system_of_record: true }
+  stock: { kind: aws.dynamodb-global, system_of_record: true }
+  users: { kind: aws.dynamodb-global, system_of_record: true }
+  work: { kind: aws.sqs }
+  mail: { kind: aws.sqs }
+  bills: { kind: aws.sqs }
+  prints: { kind: aws.sqs }
+  moves: { kind: aws.sqs }
+  retries: { kind: aws.sqs }
+  audits: { kind: aws.sqs }
+  news: { kind: aws.sns }
+  alerts: { kind: aws.sns }
+  changes: { kind: aws.sns }
+  prices: { kind: aws.sns }
   password: { kind: aws.secrets-manager, replicated: true }
+  token: { kind: aws.secrets-manager, replicated: true }
+  certificate: { kind: aws.secrets-manager, replicated: true }
+  signature: { kind: aws.secrets-manager, replicated: true }
+  passphrase: { kind: aws.secrets-manager, replicated: true }
 ";
 
 fn large(components: usize) -> Design {

@@ -16,6 +16,8 @@ pub const MOST_BYTES: usize = 51_200;
 pub const MOST_RESOURCES: usize = 500;
 /// Parameters, and outputs.
 const MOST_HANDED: usize = 200;
+/// Of what stands elsewhere, in one template; what it asks besides, such as settings in conditions, has room too.
+const MOST_ASKED: usize = MOST_HANDED - 25;
 /// Of a master, which is too large to be sent and is always read from a bucket.
 const MOST_BYTES_READ: usize = 1_000_000;
 
@@ -75,7 +77,7 @@ fn in_pieces<'s>(
     before: &BTreeMap<&str, &str>,
 ) -> Result<Vec<Chunk<'s>>, LinkError> {
     let ordered = needed_first(root, resources)?;
-    let mut pieces = Pieces { most, sizes: Vec::new(), of: BTreeMap::new() };
+    let mut pieces = Pieces { root, most, sizes: Vec::new(), asked: Vec::new(), of: BTreeMap::new() };
     for resource in &ordered {
         if let Some(piece) = before.get(resource.id.as_str()).and_then(|name| number(group, name)) {
             pieces.put(resource, piece);
@@ -118,31 +120,60 @@ fn latest<'s>(root: &Root, ordered: &[&'s Resource], of: &BTreeMap<&'s str, usiz
 }
 
 /// The pieces of a group while they are filled.
-struct Pieces<'s> {
+struct Pieces<'s, 'r> {
+    root: &'r Root,
     most: usize,
     /// Resources and bytes of each.
     sizes: Vec<(usize, usize)>,
+    /// What each asks for that is not in it: its parameters.
+    asked: Vec<BTreeSet<Asked<'s>>>,
     of: BTreeMap<&'s str, usize>,
 }
 
-impl<'s> Pieces<'s> {
+/// A setting or a resource of a root, and which attribute of it.
+type Asked<'s> = (&'s Root, &'s str, Option<&'s str>);
+
+impl<'s> Pieces<'s, '_> {
     fn put(&mut self, resource: &'s Resource, piece: usize) {
         if self.sizes.len() <= piece {
             self.sizes.resize(piece + 1, (0, 0));
+            self.asked.resize(piece + 1, BTreeSet::new());
         }
         self.sizes[piece].0 += 1;
         self.sizes[piece].1 += yaml::length(resource);
+        let asked = self.asked_by(resource, piece);
+        self.asked[piece].extend(asked);
         self.of.insert(&resource.id, piece);
     }
+
     /// The last piece that has begun, not before what is needed, or the one after it.
-    fn with_room(&self, resource: &Resource, needs: Option<usize>) -> usize {
+    fn with_room(&self, resource: &'s Resource, needs: Option<usize>) -> usize {
         let last = self.sizes.len().saturating_sub(1).max(needs.unwrap_or(0));
-        match self.sizes.get(last) {
-            Some((count, bytes)) if count + 1 >= MOST_RESOURCES || bytes + yaml::length(resource) > self.most => {
-                last + 1
+        match (self.sizes.get(last), self.asked.get(last)) {
+            (Some((count, bytes)), Some(asked)) => {
+                let more = self.asked_by(resource, last).filter(|one| !asked.contains(one)).count();
+                let full = count + 1 >= MOST_RESOURCES
+                    || bytes + yaml::length(resource) > self.most
+                    || asked.len() + more > MOST_ASKED;
+                last + usize::from(full)
             }
             _ => last,
         }
+    }
+
+    /// What a resource asks for that is not in its piece; what it names stands before it.
+    fn asked_by(&self, resource: &'s Resource, piece: usize) -> impl Iterator<Item = Asked<'s>> + use<'s> {
+        let mut asked: BTreeSet<Asked<'s>> = BTreeSet::new();
+        let here = |root: &Root, id: &str| root == self.root && self.of.get(id) == Some(&piece);
+        resource.visit(&mut |value| match value {
+            Value::Parameter(root, name) => drop(asked.insert((root, name, None))),
+            Value::Ref(to) if !here(&to.root, &to.id) => drop(asked.insert((&to.root, &to.id, None))),
+            Value::Attribute(to, which) if !here(&to.root, &to.id) => {
+                asked.insert((&to.root, &to.id, Some(which)));
+            }
+            _ => {}
+        });
+        asked.into_iter()
     }
 }
 

@@ -50,6 +50,40 @@ fn a_large_workload_is_cut_into_templates_that_fit() {
     assert!(compute > 3, "{compute} templates of compute");
 }
 
+/// So many copies of a service with its load balancer, its data and what they need.
+fn services(copies: usize) -> String {
+    let mut text = large(0);
+    for n in 0..copies {
+        write!(
+            text,
+            "  lb-{n}: {{ kind: aws.alb, check: {{ path: /ready, every: 10s, failures: 3 }} }}
+  web-{n}: {{ kind: aws.asg, behind: lb-{n}, peak: 4, autoscale: true, usage: {{ class: t3.medium }} }}
+  api-{n}: {{ kind: aws.fargate, behind: lb-{n}, peak: 6, autoscale: true, usage: {{ vcpus: 1, memory: 2GB }} }}
+  carts-{n}: {{ kind: aws.dynamodb-global, system_of_record: true }}
+  images-{n}: {{ kind: aws.s3, system_of_record: true, replication: asynchronous, versioned: true }}
+  work-{n}: {{ kind: aws.sqs }}
+  thumbnails-{n}: {{ kind: aws.lambda }}
+  password-{n}: {{ kind: aws.secrets-manager, replicated: true }}
+"
+        )
+        .unwrap();
+    }
+    text
+}
+
+/// The dashboard of six copies told every component apart in every picture, and was too large for any template; what
+/// gathers the alarms of 25 asked for more than 200, and the pieces of everything were made smaller for it, to 171 a region.
+#[test]
+fn what_gathers_many_others_fits_and_makes_no_other_piece_smaller() {
+    for (copies, most) in [(6, 30), (25, 70)] {
+        let rendering = specs::rendering("large", &services(copies));
+        let (resources, bytes, hands) = sizes(&rendering);
+        assert!(resources <= 500 && bytes <= 51_200 && hands <= 200, "{copies}: {resources}, {bytes}, {hands}");
+        let templates = rendering.files.iter().filter(|file| file.path.contains("/us-east-1/")).count();
+        assert!(templates < most, "{copies}: {templates} templates");
+    }
+}
+
 /// The template of each resource.
 fn places(rendering: &Rendering) -> BTreeMap<(String, String), String> {
     let templates =

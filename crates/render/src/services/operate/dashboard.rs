@@ -15,8 +15,11 @@ use crate::sheet::{Sheet, aws_region, regional};
 use crate::value::{ACCOUNT, Value};
 use crate::{map, names};
 
-/// Components of one kind that are told apart in a picture; more are shown as they come.
-const APART: usize = 6;
+/// Components of one kind that are told apart in a picture; more are shown as they come. Fewer where the whole would be too
+/// large for a template.
+const APART: [usize; 3] = [6, 2, 0];
+/// Of the template's 51,200: what else stands in it has room too.
+const MOST_BYTES: usize = 40_000;
 /// Of 24 columns.
 const WIDTH: u64 = 8;
 const HEIGHT: u64 = 6;
@@ -130,22 +133,27 @@ const CHARTS: &[Chart] = charts! {
 
 pub fn render(sheet: &mut Sheet<'_>) {
     let sites: Vec<&Site> = sheet.design.regions().collect();
-    let asked = sheet.design.of_kind("aws.cloudwatch").next();
-    let asked = asked.map_or_else(|| sheet.asked_by("workload"), |part| sheet.asked(part));
-    let widgets = widgets(sheet, &sites);
+    let fits = |widgets: &Vec<Json>| json!(widgets).to_string().len() < MOST_BYTES;
+    let mut tries = APART.iter().map(|apart| widgets(sheet, &sites, *apart));
+    let widgets = tries.find(fits).unwrap_or_else(|| widgets(sheet, &sites, 0));
     for site in sites {
-        let mut here = vec![state(sheet, site)];
-        here.extend(widgets.iter().cloned());
-        let body = json!({ "start": "-PT3H", "widgets": placed(here) }).to_string();
-        // Dashboards of an account are known in every region, so each has a name of its own.
-        let properties = map! {
-            "DashboardName" => sheet.named(["regions", "from", site.id.as_str()], 120),
-            "DashboardBody" => with_account(&body),
-        };
-        let board =
-            Resource::new(Group::Observability, "AWS::CloudWatch::Dashboard", "Dashboard", asked.clone(), properties);
+        let board = board(sheet, site, &widgets);
         sheet.add(&regional(site), board);
     }
+}
+
+fn board(sheet: &Sheet<'_>, site: &Site, widgets: &[Json]) -> Resource {
+    let asked = sheet.design.of_kind("aws.cloudwatch").next();
+    let asked = asked.map_or_else(|| sheet.asked_by("workload"), |part| sheet.asked(part));
+    let mut here = vec![state(sheet, site)];
+    here.extend(widgets.iter().cloned());
+    let body = json!({ "start": "-PT3H", "widgets": placed(here) }).to_string();
+    // Dashboards of an account are known in every region, so each has a name of its own.
+    let properties = map! {
+        "DashboardName" => sheet.named(["regions", "from", site.id.as_str()], 120),
+        "DashboardBody" => with_account(&body),
+    };
+    Resource::new(Group::Observability, "AWS::CloudWatch::Dashboard", "Dashboard", asked, properties)
 }
 
 /// What stands for the account's number in a body.
@@ -184,11 +192,11 @@ fn state(sheet: &Sheet<'_>, site: &Site) -> Json {
     }
 }
 
-fn widgets(sheet: &Sheet<'_>, sites: &[&Site]) -> Vec<Json> {
+fn widgets(sheet: &Sheet<'_>, sites: &[&Site], apart: usize) -> Vec<Json> {
     let mut widgets = Vec::new();
     for area in AREAS {
-        let mut of_area: Vec<Json> =
-            CHARTS.iter().filter(|chart| chart.area == area).filter_map(|chart| shown(sheet, sites, chart)).collect();
+        let charts = CHARTS.iter().filter(|chart| chart.area == area);
+        let mut of_area: Vec<Json> = charts.filter_map(|chart| shown(sheet, sites, chart, apart)).collect();
         match area {
             "routing" => of_area.extend(routing(sheet)),
             "security" => {
@@ -214,7 +222,7 @@ fn widgets(sheet: &Sheet<'_>, sites: &[&Site]) -> Vec<Json> {
     widgets
 }
 
-fn shown(sheet: &Sheet<'_>, sites: &[&Site], chart: &Chart) -> Option<Json> {
+fn shown(sheet: &Sheet<'_>, sites: &[&Site], chart: &Chart, apart: usize) -> Option<Json> {
     let parts: Vec<&Part> =
         sheet.design.components.iter().filter(|part| chart.kinds.contains(&part.kind.name.as_str())).collect();
     if parts.is_empty() {
@@ -228,7 +236,7 @@ fn shown(sheet: &Sheet<'_>, sites: &[&Site], chart: &Chart) -> Option<Json> {
     let mut lines = Vec::new();
     for site in sites {
         let here = parts.iter().filter(|part| part.sites.is_empty() || part.is_in(&site.id));
-        let mut terms: Vec<String> = match parts.len() > APART {
+        let mut terms: Vec<String> = match parts.len() > apart {
             true => vec![String::new()],
             false => here.map(|part| term(sheet, part, site, chart.found)).collect(),
         };
