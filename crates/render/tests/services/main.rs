@@ -81,8 +81,8 @@ fn at_first(rendering: &Rendering, root: &str, name: &str) -> String {
 
 /// Asserts what resources of a stack say: an id, a path, and the words that stand there.
 fn says(rendering: &Rendering, root: &str, rows: &[(&str, &str, &str)]) {
-    let said = |id, path| words::all(resource(rendering, root, id), path).join(" ");
-    let wrong = rows.iter().filter(|(id, path, words)| said(id, path) != *words);
+    let said = |id, path| words::all(resource(rendering, root, id), path).join(" ").trim().to_owned();
+    let wrong = rows.iter().filter(|(id, path, words)| said(id, path) != words.trim());
     let wrong: Vec<String> = wrong.map(|row| format!("{row:?} in {root}: {}", said(row.0, row.1))).collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

@@ -195,10 +195,12 @@ fn every_alarm_tells_the_topic_of_its_own_stack() {
                     Some(Value::List(actions)) => format!("{actions:?}"),
                     _ => String::new(),
                 };
-                // A piece of a composite has the whole to speak for it; the alarm of a check has the check.
+                // A piece of a composite has the whole to speak for it; the alarm of a check has the check, and that of a
+                // new version the deployment.
                 let piece =
                     alarm.kind == "AWS::CloudWatch::CompositeAlarm" && alarm.id.ends_with(|c: char| c.is_ascii_digit());
-                let checked = alarm.group == Group::Traffic;
+                let checked = alarm.group == Group::Traffic
+                    || ["CheckAlarm", "GreenAlarm", "NewVersionFails"].iter().any(|end| alarm.id.ends_with(end));
                 let heals = tells.contains("ec2:recover");
                 if !(tells.contains("AlarmTopic") || piece || checked || heals) {
                     silent.push(format!("{name} {} {}", stack.root, alarm.id));

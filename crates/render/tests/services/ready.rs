@@ -177,7 +177,6 @@ fn an_alarm_reads_the_metric_of_its_own_region() {
     let rendering = spec("alarms");
     let metric = |key: &str| format!("Metrics.*.MetricStat.Metric.{key}");
     for (alarm, name, value, statistic, worse) in [
-        ("DbLagAlarm", "ReplicaLag", "watched-db-g{DbGeneration}", "Maximum", "GreaterThanThreshold"),
         ("AllLagAlarm", "AuroraGlobalDBReplicationLag", "watched-all-us-west-2", "Maximum", "GreaterThanThreshold"),
         ("WebCapacityAlarm", "GroupInServiceInstances", "{WebGroup}", "Minimum", "LessThanThreshold"),
     ] {
@@ -193,6 +192,18 @@ fn an_alarm_reads_the_metric_of_its_own_region() {
             ],
         );
     }
+    // By a formula: a replica that copies no more says -1.
+    says(
+        &rendering,
+        "us-west-2",
+        &[
+            ("DbLagAlarm", &metric("MetricName"), "ReplicaLag"),
+            ("DbLagAlarm", &metric("Dimensions.*.Value"), "watched-db-g{DbGeneration}"),
+            ("DbLagAlarm", "Metrics.*.MetricStat.Stat", "Maximum"),
+            ("DbLagAlarm", "Metrics.*.MetricStat.Period", "60"),
+            ("DbLagAlarm", "ComparisonOperator", "GreaterThanThreshold"),
+        ],
+    );
     // No instance that reports is an instance that is missing.
     says(&rendering, "us-west-2", &[("WebCapacityAlarm", "TreatMissingData", "breaching")]);
     let balancer = "{LbLoadBalancerLoadBalancerFullName}";

@@ -40,6 +40,7 @@ pub const KNOWN: &[Known] = &[
     ("ContainerInsights", &["ClusterName"], &["cluster_node_count", "cluster_failed_node_count"], "https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Container-Insights-metrics-EKS.html"),
     ("AWS/EKS", &["ClusterName"], &["apiserver_request_total", "apiserver_request_total_5XX", "scheduler_pending_pods_UNSCHEDULABLE"], "https://docs.aws.amazon.com/eks/latest/userguide/cloudwatch.html"),
     ("AWS/Lambda", &["FunctionName"], &["Invocations", "Errors", "Throttles", "Duration", "ConcurrentExecutions", "AsyncEventsDropped", "DeadLetterErrors"], "https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html"),
+    ("AWS/Lambda", &["FunctionName", "Resource"], &["Invocations", "Errors"], "https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html: of an alias"),
     ("AWS/Lambda", &[], &["ClaimedAccountConcurrency"], "https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html"),
     ("AWS/States", &["StateMachineArn"], &["ExecutionsFailed", "ExecutionsTimedOut", "ExecutionThrottled"], "https://docs.aws.amazon.com/step-functions/latest/dg/procedure-cw-metrics.html"),
     ("AWS/Scheduler", &["ScheduleGroup"], &["InvocationDroppedCount"], "https://docs.aws.amazon.com/scheduler/latest/UserGuide/monitoring-cloudwatch.html"),
