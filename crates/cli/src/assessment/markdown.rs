@@ -50,8 +50,7 @@ fn strategies(out: &mut String, a: &Assessment) {
     writeln!(out, "| strategy | RTO p95 | RPO p95 | availability | USD a month | |\n|---|--:|--:|--:|--:|---|").ok();
     for row in a.numbers.rows() {
         let bold = if row.chosen { "**" } else { "" };
-        let why = row.lost_for_good.map_or(row.why.clone(), |lost| format!("{}; {lost}", row.why));
-        let why = cell(&why);
+        let why = cell(&row.why);
         writeln!(
             out,
             "| {bold}{}{bold} | {} | {} | {} | {} | {why} |",

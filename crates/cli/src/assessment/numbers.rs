@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use engine::assess::strategy::{
-    Change, Considered, EVERYTHING, Effort, Mended, Relax, StrategyAssessment, as_declared, availability_of, losses,
-    strategies, title,
+    Change, Considered, EVERYTHING, Effort, Mended, Relax, StrategyAssessment, as_declared, availability_of, few,
+    losses, strategies, title,
 };
 use engine::cost::{BreakEven, Cost, Losses, Saving, bill, price, savings};
 use engine::forecast::availability::allowed;
@@ -42,9 +42,8 @@ pub struct Row {
     pub rpo: String,
     pub availability: String,
     pub month: String,
+    /// Of the one that stays, also what the loss of its region takes along.
     pub why: String,
-    /// Of the one that stays: what the loss of its region takes along.
-    pub lost_for_good: Option<String>,
     pub even: Option<String>,
 }
 
@@ -131,6 +130,7 @@ impl Numbers {
             }
             Some(BreakEven::Always | BreakEven::Never) | None => None,
         };
+        let why = rejected.map_or("the simplest that meets every objective", |rejected| rejected.why.as_str());
         let never = || "never".to_owned();
         let median = one.forecast.as_ref().map(|forecast| forecast.rto.p50.map_or_else(never, |secs| secs.to_string()));
         Row {
@@ -141,8 +141,7 @@ impl Numbers {
             rpo: candidate.rpo.map_or_else(|| EVERYTHING.to_owned(), human),
             availability: format!("{}%", candidate.availability),
             month: usd(candidate.month, candidate.priced),
-            why: rejected.map_or("the simplest that meets every objective".to_owned(), |rejected| rejected.why.clone()),
-            lost_for_good: one.lost_for_good.clone(),
+            why: one.lost_for_good.as_ref().map_or(why.to_owned(), |lost| format!("{why}; {lost}")),
             even,
         }
     }
@@ -155,8 +154,7 @@ impl Numbers {
         let header = ["", "strategy", "RTO p95", "RPO p95", "availability", "USD a month", ""];
         let cells = |row: Row| {
             let mark = if row.chosen { "*" } else { "" };
-            let why = row.lost_for_good.map_or(row.why.clone(), |lost| format!("{}; {lost}", row.why));
-            [mark.to_owned(), row.title.to_owned(), row.p95, row.rpo, row.availability, row.month, why]
+            [mark.to_owned(), row.title.to_owned(), row.p95, row.rpo, row.availability, row.month, row.why]
         };
         out += &indented(&table::draw(header, self.rows().into_iter().map(cells)));
         if all.considered.iter().any(|one| !one.candidate.priced) {
@@ -261,15 +259,9 @@ impl Numbers {
 
 /// What a saving comes to in a month, what it asks for, and who says so.
 pub fn saving(saving: &Saving) -> String {
-    let components: Vec<&str> = saving.components.iter().take(FEW).map(|id| id.as_str()).collect();
-    let more = saving.components.len().saturating_sub(FEW);
-    let more = if more == 0 { String::new() } else { format!(" and {more} more") };
     let month = saving.month.map_or(String::new(), |month| format!(", {} USD a month", amount(month)));
-    format!("{} ({}{more}){month}; but {} [{}]", saving.says, components.join(", "), saving.but, saving.source)
+    format!("{} ({}){month}; but {} [{}]", saving.says, few(&saving.components), saving.but, saving.source)
 }
-
-/// Components named in one line.
-const FEW: usize = 4;
 
 /// What the changes of a design are for.
 pub fn lead(mended: &Mended) -> String {

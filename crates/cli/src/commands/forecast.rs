@@ -36,10 +36,13 @@ impl Forecast {
         let rates = self.figures.rates()?;
         let (history, effort) = (self.figures.history()?, self.figures.effort());
         let design = &spec.design;
-        let forecast = numbers::declared(design, spec.topology.as_ref(), &history, effort);
-        let availability = availability_of(design, forecast.as_ref());
         // Six more forecasts: only for whom they are shown to.
         let compared = self.compare.then(|| Numbers::of(design, spec.topology.as_ref(), &rates, &history, effort));
+        let forecast = match &compared {
+            Some(compared) => compared.forecast.clone(),
+            None => numbers::declared(design, spec.topology.as_ref(), &history, effort),
+        };
+        let availability = availability_of(design, forecast.as_ref());
         let mut value = json!({
             "file": path,
             "workload": design.workload,

@@ -22,7 +22,7 @@ pub fn check(view: &View<'_>, rows: &'static [Row], out: &mut Vec<Found>) {
                 Of::Practice => out.extend(of_practice(view, row, wants)),
                 Of::Objectives | Of::Losses | Of::Workload => {
                     let path = path(&wants.of, &wants.key);
-                    out.extend((!view.design.says(&path)).then(|| unsaid(row, path)));
+                    out.extend((!view.design.says(&path)).then(|| Found::of(row, path).left_unsaid()));
                 }
             }
         }
@@ -56,7 +56,7 @@ fn of_part(view: &View<'_>, row: &'static Row, wants: &Wants, part: &Part) -> Op
     let path = format!("components.{}.{}", part.id, wants.key);
     let found = match verdict(view, wants, part, Some(&part.sites)) {
         Verdict::Good => return None,
-        Verdict::Unsaid => unsaid(row, path),
+        Verdict::Unsaid => Found::of(row, path).left_unsaid(),
         Verdict::Bad(bad) => bad.told(row, path),
     };
     let probe = part.text("check.path").unwrap_or_default();
@@ -68,14 +68,9 @@ fn of_practice(view: &View<'_>, row: &'static Row, wants: &Wants) -> Option<Foun
     match verdict(view, wants, &view.design.practice, None) {
         Verdict::Good => None,
         Verdict::Unsaid if view.declares(&wants.unless) => None,
-        Verdict::Unsaid => Some(unsaid(row, path)),
+        Verdict::Unsaid => Some(Found::of(row, path).left_unsaid()),
         Verdict::Bad(bad) => Some(bad.told(row, path)),
     }
-}
-
-fn unsaid(row: &'static Row, path: String) -> Found {
-    let says = if row.says.contains("{key}") { row.says.clone() } else { "`{key}` is not answered".to_owned() };
-    Found::of(row, path).severity(row.when_unsaid()).says(says).unsaid()
 }
 
 enum Verdict {

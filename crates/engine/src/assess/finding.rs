@@ -110,9 +110,11 @@ impl Found {
         self.unsaid = true;
         self
     }
-    /// How grave it is that nobody said it.
-    pub fn when_unsaid(&self) -> Severity {
-        self.row.when_unsaid()
+    /// The same, with the words and the severity of what has no answer.
+    pub fn left_unsaid(self) -> Self {
+        let row = self.row;
+        let says = if row.says.contains("{key}") { row.says.as_str() } else { "`{key}` is not answered" };
+        self.severity(row.when_unsaid()).says(says).unsaid()
     }
     pub fn is_unsaid(&self) -> bool {
         self.unsaid

@@ -108,7 +108,8 @@ fn said_once(findings: &mut Vec<Finding>) {
         .filter(|finding| finding.id == "dns-failover-without-promotion")
         .map(|finding| finding.path.clone())
         .collect();
-    findings.retain(|finding| finding.id != "promotion-unsaid" || !cannot_move.contains(&finding.path));
+    let less = ["promotion-unsaid", "standby-not-writable"];
+    findings.retain(|finding| !less.contains(&finding.id) || !cannot_move.contains(&finding.path));
 }
 
 fn residency(view: &View<'_>) -> Vec<Residence> {

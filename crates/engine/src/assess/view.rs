@@ -9,6 +9,8 @@ use model::findings::When;
 use model::topology::Plane;
 use model::{ComponentId, Date, Design, Part, SiteId};
 
+use crate::forecast::backed_up_away;
+
 /// Everything that a rule may know. It has no clock: `today` is given.
 pub struct View<'d> {
     pub design: &'d Design,
@@ -235,8 +237,7 @@ pub fn promotion(part: &Part) -> Option<Duration> {
 
 /// A store without a copy is restored, and that is its recovery. So is one of which only a backup is known to be elsewhere.
 pub fn restored(view: &View<'_>, part: &Part) -> bool {
-    let copies = part.sites("backup.sites").unwrap_or_default();
-    let elsewhere = copies.iter().any(|site| view.design.preferred().is_some_and(|preferred| preferred.id != *site));
+    let elsewhere = view.design.preferred().is_some_and(|preferred| backed_up_away(part, &preferred.id));
     let only_backups = !part.answered("replication") && backed_up(part) && elsewhere;
     view.several_regions() && counts_as_record(part) && (unreplicated(part) || only_backups)
 }

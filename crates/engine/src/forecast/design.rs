@@ -379,18 +379,29 @@ pub fn stays(design: &Design) -> (Option<Duration>, Vec<ComponentId>) {
     let Some(home) = design.preferred() else { return (None, Vec::new()) };
     // What Antipode runs itself has its vault at the witness.
     let vault = |part: &Part| part.kind.runs && part.mentions("backup");
-    let named = |part: &Part| part.sites("backup.sites").is_some_and(|sites| sites.iter().any(|site| *site != home.id));
-    let away = |part: &&Part| vault(part) || named(part);
+    let away = |part: &&Part| vault(part) || backed_up_away(part, &home.id);
     let (kept, alone): (Vec<&Part>, Vec<&Part>) =
         design.components.iter().filter(|part| is_record(part)).partition(away);
     if !alone.is_empty() {
         return (None, alone.iter().map(|part| part.id.clone()).collect());
     }
-    let age = |part: &&Part| match part.duration("backup.archive_every").or_else(|| part.duration("backup.every")) {
-        Some(every) => every.mul_f64(0.95),
-        None => NEVER,
-    };
+    let age = |part: &&Part| between_backups(part, &home.id).map_or(NEVER, |every| every.mul_f64(0.95));
     (Some(kept.iter().map(age).max().unwrap_or_default()), Vec::new())
+}
+
+/// Whether its backups are said to be kept in another place than the region that is lost.
+pub fn backed_up_away(part: &Part, home: &SiteId) -> bool {
+    part.sites("backup.sites").is_some_and(|sites| sites.iter().any(|site| site != home))
+}
+
+/// What is at most between two moments that can be restored elsewhere, as the spec says; `None` where it does not. A log
+/// that stands in the lost region alone restores nothing; the last moment that one elsewhere restores is up to five minutes
+/// old (<https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_PIT.html>).
+pub fn between_backups(part: &Part, home: &SiteId) -> Option<Duration> {
+    const BEHIND_THE_LOG: Duration = Duration::from_secs(300);
+    let log = part.bool("backup.point_in_time") == Some(true) && backed_up_away(part, home);
+    let archived = part.duration("backup.archive_every").or(log.then_some(BEHIND_THE_LOG));
+    archived.or_else(|| part.duration("backup.every"))
 }
 
 /// How far a copy is behind: as the spec says, else as its kind is known to be.
@@ -413,9 +424,7 @@ fn behind(part: &Part, mode: &Mode, history: &History) -> Sourced {
 /// All since the last backup, which is of any age.
 fn last_backup(variant: &Variant<'_>, part: &Part) -> Sourced {
     const DAY: Duration = Duration::from_secs(86_400);
-    let log = part.duration("backup.archive_every");
-    let log = log.or_else(|| (part.bool("backup.point_in_time") == Some(true)).then_some(Duration::from_secs(300)));
-    match log.or_else(|| part.duration("backup.every")) {
+    match between_backups(part, &variant.home.id) {
         Some(every) => {
             Sourced::known(Spread::even(Duration::ZERO, every), "the spec's `backup`: the last one is of any age")
         }

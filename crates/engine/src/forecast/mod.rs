@@ -21,7 +21,10 @@ mod tests;
 mod world;
 
 pub use availability::Availability;
-pub use design::{UNNAMED, Variant, is_record, losses_of_records, model as model_of, own_losses, stays};
+pub use design::{
+    UNNAMED, Variant, backed_up_away, between_backups, is_record, losses_of_records, model as model_of, own_losses,
+    stays,
+};
 pub use dice::SplitMix;
 pub use roles::{Acts, Clients, Group, History, Loss, Model, People, Signal, Together};
 pub use spread::{Sourced, Spread};

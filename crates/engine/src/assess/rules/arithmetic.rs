@@ -11,6 +11,7 @@ use model::topology::Plane;
 use super::Rule;
 use crate::assess::finding::Found;
 use crate::assess::view::{self, View};
+use crate::forecast::between_backups;
 
 pub const RULES: &[Rule] =
     &[detection, ttl, promotion, growth, restore, together, lag, worst_lag, lag_alarm, backups, measured, promised];
@@ -145,16 +146,11 @@ fn lag_alarm(view: &View<'_>, out: &mut Vec<Found>) {
     }
 }
 
-/// What point-in-time recovery lacks at worst: the last restorable moment is up to five minutes old
-/// (<https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_PIT.html>).
-const BEHIND_THE_LOG: Duration = Duration::from_secs(300);
-
 /// What comes back from a backup loses what was written since; the log that is archived between backups counts.
 fn backups(view: &View<'_>, out: &mut Vec<Found>) {
+    let Some(home) = view.design.preferred() else { return };
     for part in view.stores().filter(|part| view::restored(view, part)) {
-        let log = (part.bool("backup.point_in_time") == Some(true)).then_some(BEHIND_THE_LOG);
-        let between = part.duration("backup.archive_every").or(log).or_else(|| part.duration("backup.every"));
-        let (Some(every), Some(rpo)) = (between, rpo(view, part)) else { continue };
+        let (Some(every), Some(rpo)) = (between_backups(part, &home.id), rpo(view, part)) else { continue };
         if every > rpo {
             let key = if part.answered("backup.archive_every") { "backup.archive_every" } else { "backup.every" };
             out.push(Found::about("backup-interval-exceeds-rpo", part, key).time("every", every).time("rpo", rpo));

@@ -18,16 +18,10 @@ fn accounts(view: &View<'_>, out: &mut Vec<Found>) {
         let found = || Found::about("accounts-not-covered", part, "all_accounts");
         match part.bool("all_accounts") {
             Some(false) => out.push(found()),
-            None if OF_ACCOUNTS.contains(&part.kind.name.as_str()) => out.push(unsaid(found())),
+            None if OF_ACCOUNTS.contains(&part.kind.name.as_str()) => out.push(found().left_unsaid()),
             _ => {}
         }
     }
-}
-
-/// As the checklist says it of a key that nobody wrote.
-fn unsaid(found: Found) -> Found {
-    let severity = found.when_unsaid();
-    found.severity(severity).says("`{key}` is not answered").unsaid()
 }
 
 fn addresses(view: &View<'_>, out: &mut Vec<Found>) {
@@ -50,7 +44,7 @@ fn old_objects(view: &View<'_>, out: &mut Vec<Found>) {
         match part.bool("existing_copied") {
             Some(true) => {}
             Some(false) => out.push(found()),
-            None => out.push(unsaid(found())),
+            None => out.push(found().left_unsaid()),
         }
     }
 }
@@ -74,7 +68,7 @@ fn images(view: &View<'_>, out: &mut Vec<Found>) {
     for part in view.with("image").filter(|part| view.several_regions() && part.mentions("image")) {
         let found = || Found::about("image-untested", part, "image.tested");
         match part.date("image.tested").map(|day| view.age(day)) {
-            None => out.push(unsaid(found())),
+            None => out.push(found().left_unsaid()),
             Some(age) if age > IMAGE_TRIED => out.push(found().with("age", days(age))),
             Some(_) => {}
         }
@@ -95,7 +89,7 @@ fn telemetry(view: &View<'_>, out: &mut Vec<Found>) {
     }
     for (id, practice, own) in TELEMETRY.iter().filter(|(_, key, _)| !view.design.practice.answered(key)) {
         let Some(first) = watching.iter().find(|part| part.answered(own)) else {
-            out.push(unsaid(Found::new(id, format!("practice.{practice}"))));
+            out.push(Found::new(id, format!("practice.{practice}")).left_unsaid());
             continue;
         };
         let there: Vec<&str> = watching.iter().filter_map(|part| part.words(own)).flatten().collect();

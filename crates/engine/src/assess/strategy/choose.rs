@@ -309,7 +309,8 @@ fn nearest<'a>(missed: &'a [(&'a Candidate, Vec<Miss>)]) -> Option<(&'a Candidat
     best.map(|(candidate, misses)| (*candidate, misses.as_slice()))
 }
 
-/// How far off in all: objectives that cannot be relaxed, those that the design can mend, and how far the others are.
+/// How far off in all: how many misses neither a relaxed objective nor a change of the design mends, and how far the others
+/// are.
 pub(super) fn off(misses: &[Miss]) -> (usize, f64) {
     let hard = misses.iter().filter(|miss| miss.excess.is_none()).count();
     // Twice one objective is as far off as four thirds of three: logarithms of the ratios add up.

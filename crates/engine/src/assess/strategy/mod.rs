@@ -103,8 +103,15 @@ pub fn strategies(design: &Design, rates: &Rates, history: &History, effort: Eff
     StrategyAssessment { declared: design.strategy, choice, verdict, slowest, mended, considered, answers }
 }
 
-/// Components named in one sentence.
-const FEW: usize = 4;
+/// As many as one sentence bears, and how many more there are: `a, b, c, d and 3 more`.
+pub fn few<T: ToString>(named: &[T]) -> String {
+    const FEW: usize = 4;
+    let first: Vec<String> = named.iter().take(FEW).map(T::to_string).collect();
+    match named.len().saturating_sub(FEW) {
+        0 => first.join(", "),
+        more => format!("{} and {more} more", first.join(", ")),
+    }
+}
 
 /// The two longest parts of a recovery at the 95th percentile.
 fn slowest(forecast: &Forecast) -> Option<String> {
@@ -222,13 +229,7 @@ fn lost_for_good(design: &Design) -> String {
             human(lost)
         ),
         (None, alone) => {
-            let named: Vec<&str> = alone.iter().take(FEW).map(|id| id.as_str()).collect();
-            let more = alone.len().saturating_sub(FEW);
-            let more = if more == 0 { String::new() } else { format!(" and {more} more") };
-            format!(
-                "not recoverable if {home} is lost for good: no copy in another region of {}{more}",
-                named.join(", ")
-            )
+            format!("not recoverable if {home} is lost for good: no copy in another region of {}", few(alone))
         }
     }
 }
@@ -338,10 +339,7 @@ fn forbidden(design: &Design, strategy: Strategy, variant: Option<&Variant<'_>>)
             "team.maturity: mature",
         );
     }
-    let open = design.components.iter().filter(|part| is_record(part)).filter(|part| {
-        let single = part.word("writers") == Some("single") || part.word("conflicts") == Some("single-writer");
-        !single && !part.answered("conflicts")
-    });
+    let open = design.components.iter().filter(|part| is_record(part) && mend::conflicts_open(part));
     let open: Vec<&str> = open.map(|part| part.id.as_str()).collect();
     if !open.is_empty() {
         let text = format!("several regions would write {}, and no conflict strategy is declared", open.join(", "));

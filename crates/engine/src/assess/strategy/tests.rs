@@ -223,6 +223,7 @@ fn changes_of_the_design_are_told_with_what_they_bring_and_none_is_idle() {
     let assessed = of(&example("xyz-webserver"));
     let mended = assessed.mended.expect("snapshots once a day and two alarms of five minutes can be bettered");
     assert!(mended.changes[0].write == "kind: aws.drs", "{mended:#?}");
+    assert_eq!(mended.samples, FEW.samples, "searched with fewer, told with as many as the strategies beside it");
     assert!(mended.changes.iter().any(|change| change.write.starts_with("check.every: 10s")), "{mended:#?}");
     let rto: Vec<_> = mended.changes.iter().map(|change| change.rto.unwrap().0).collect();
     assert!(rto.is_sorted_by(|before, after| before >= after), "{rto:?}");
@@ -261,6 +262,11 @@ fn who_stays_is_told_what_the_loss_of_the_region_takes_along() {
         Some(minutes(24 * 60 * 95 / 100)),
         "a backup every day is copied to the other region"
     );
+    let mut logged = example("xyz-webserver");
+    for part in logged.components.iter_mut().filter(|part| is_record(part)) {
+        part.values.set("backup.point_in_time", Value::Bool(true));
+    }
+    assert_eq!(stays(&logged).candidate.rpo, Some(Duration::from_secs(285)), "the log is kept in the other region too");
     let mut zone = example("storefront");
     zone.objectives.survives = Some(Survives::Zone);
     assert_eq!(stays(&zone).candidate.rpo, Some(Duration::ZERO), "the region is not asked about");

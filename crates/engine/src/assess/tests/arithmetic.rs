@@ -198,13 +198,16 @@ fn a_writer_that_waits_bounds_the_loss() {
 }
 
 #[test]
-fn a_log_between_backups_counts_as_a_backup_each_five_minutes() {
-    let with = |rpo: &str| {
+fn a_log_elsewhere_counts_as_a_backup_each_five_minutes_and_one_that_is_lost_as_none() {
+    let with = |rpo: &str, sites: &str| {
         format!(
             "objectives: {{ rto: 24h, rpo: {rpo} }}
-components: {{ db: {{ kind: database, system_of_record: true, replication: none, backup: {{ every: 1d, point_in_time: true }} }} }}"
+components: {{ db: {{ kind: database, system_of_record: true, replication: none, backup: {{ every: 1d, point_in_time: true{sites} }} }} }}"
         )
     };
-    assert!(super::ids(&with("4m")).contains("backup-interval-exceeds-rpo"));
-    assert!(!super::ids(&with("5m")).contains("backup-interval-exceeds-rpo"));
+    let fires = |rpo: &str, sites: &str| super::ids(&with(rpo, sites)).contains("backup-interval-exceeds-rpo");
+    assert!(fires("4m", ", sites: [eu-central-1]"));
+    assert!(!fires("5m", ", sites: [eu-central-1]"));
+    assert!(fires("23h", "") && fires("23h", ", sites: [eu-west-1]"), "it stands where the region is lost");
+    assert!(!fires("24h", ""));
 }

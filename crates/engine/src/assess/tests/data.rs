@@ -203,7 +203,9 @@ fn traffic_that_moves_to_a_copy_that_nobody_promotes_is_said_once() {
     };
     for (promote, stuck) in [("", true), (", promote: none", true), (", promote: runbook", false)] {
         assert_eq!(with(promote).contains("dns-failover-without-promotion"), stuck, "{promote}");
-        assert!(!with(promote).contains("promotion-unsaid"), "{promote}");
+        for less in ["promotion-unsaid", "standby-not-writable"] {
+            assert!(!with(promote).contains(less), "{less} with {promote}");
+        }
     }
 }
 
