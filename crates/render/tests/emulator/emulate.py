@@ -244,8 +244,8 @@ def judge(name, found, pins, pin):
     print(f"  not re-read: {', '.join(f'{count} {kind}' for kind, count in sorted(unread.items()))}")
     if ended[0] == 0:
         print(f"  deployed again with the roles swapped: status {ended[1]}, {len(lost)} taken away or made anew, {len(changed)} changed")
-        print("".join(f"    {line}\n" for line in [f"NOT EXPECTED: {line}" for line in lost] + changed), end="")
-        wrong += len(lost) + (ended[1] != 0)
+        print("".join(f"    NOT EXPECTED: {line}\n" for line in lost + changed), end="")
+        wrong += len(lost) + len(changed) + (ended[1] != 0)
     return wrong
 
 

@@ -6,11 +6,12 @@ import json
 import boto3
 from moto.core.common_models import CloudFormationModel
 
-# Resource type: service, operation, names of the call that differ from the template's, what `!Ref` and `!GetAtt` say: of
-# the answer, or of what was asked, or an ARN made of both. An attribute that is not named has its name in the answer too.
+# Resource type: service, operation, names of the call that differ from the template's (`-`: another call takes it, which is
+# not made), what `!Ref` and `!GetAtt` say: of the answer, or of what was asked, or an ARN made of both. An attribute that is
+# not named has its name in the answer too.
 calls = {
     "AWS::RDS::DBClusterParameterGroup": (
-        "rds", "create_db_cluster_parameter_group", {"Family": "DBParameterGroupFamily"},
+        "rds", "create_db_cluster_parameter_group", {"Family": "DBParameterGroupFamily", "Parameters": "-"},
         {"Ref": "DBClusterParameterGroup.DBClusterParameterGroupName"},
     ),
     "AWS::RDS::DBCluster": (
@@ -24,14 +25,18 @@ calls = {
     ),
     "AWS::RDS::GlobalCluster": ("rds", "create_global_cluster", {}, {"Ref": "GlobalCluster.GlobalClusterIdentifier"}),
     # moto's CloudFormation has it, and drops `MultiRegion`.
-    "AWS::KMS::Key": ("kms", "create_key", {"KeyPolicy": "Policy"}, {"Ref": "KeyMetadata.KeyId", "Arn": "KeyMetadata.Arn"}),
+    "AWS::KMS::Key": (
+        "kms", "create_key", {"KeyPolicy": "Policy", "EnableKeyRotation": "-", "PendingWindowInDays": "-"},
+        {"Ref": "KeyMetadata.KeyId", "Arn": "KeyMetadata.Arn"},
+    ),
     "AWS::KMS::ReplicaKey": (
-        "kms", "replicate_key", {"KeyPolicy": "Policy", "PrimaryKeyArn": "KeyId"},
+        "kms", "replicate_key", {"KeyPolicy": "Policy", "PrimaryKeyArn": "KeyId", "PendingWindowInDays": "-"},
         {"Ref": "ReplicaKeyMetadata.KeyId", "Arn": "ReplicaKeyMetadata.Arn"},
     ),
     "AWS::SecretsManager::Secret": ("secretsmanager", "create_secret", {"ReplicaRegions": "AddReplicaRegions"}, {"Ref": "ARN"}),
     "AWS::DynamoDB::GlobalTable": (
-        "dynamodb", "create_table", {},
+        "dynamodb", "create_table",
+        {"Replicas": "-", "TimeToLiveSpecification": "-", "MultiRegionConsistency": "-", "GlobalTableWitnesses": "-"},
         {"Ref": "TableName", "Arn": "TableDescription.TableArn", "StreamArn": "TableDescription.LatestStreamArn"},
     ),
     "AWS::CloudWatch::Alarm": (
@@ -49,12 +54,18 @@ calls = {
     ),
     "AWS::WAFv2::WebACL": ("wafv2", "create_web_acl", {}, {"Ref": "Summary.Name", "Arn": "Summary.ARN"}),
     "AWS::CloudTrail::Trail": (
-        "cloudtrail", "create_trail", {"TrailName": "Name", "KMSKeyId": "KmsKeyId"}, {"Ref": "Name", "Arn": "TrailARN"},
+        "cloudtrail", "create_trail", {"TrailName": "Name", "KMSKeyId": "KmsKeyId", "Tags": "TagsList", "IsLogging": "-"}, {"Ref": "Name", "Arn": "TrailARN"},
     ),
     # moto's CloudFormation has it, and associates nothing.
     "AWS::EC2::SubnetRouteTableAssociation": ("ec2", "associate_route_table", {}, {"Ref": "AssociationId"}),
     "AWS::GuardDuty::Detector": ("guardduty", "create_detector", {}, {"Ref": "DetectorId"}),
-    "AWS::Backup::BackupVault": ("backup", "create_backup_vault", {"BackupVaultTags": "-"}, {"Ref": "BackupVaultName"}),
+    "AWS::Backup::BackupVault": (
+        "backup", "create_backup_vault", {"BackupVaultTags": "-", "LockConfiguration": "-", "AccessPolicy": "-"},
+        {"Ref": "BackupVaultName"},
+    ),
+    "AWS::FIS::ExperimentTemplate": (
+        "fis", "create_experiment_template", {}, {"Ref": "experimentTemplate.id", "Id": "experimentTemplate.id"},
+    ),
 }
 # The name of a resource that the template does not name.
 named = {
@@ -77,7 +88,13 @@ def client(service, region):
 def shaped(shape, said):
     """A value of a template as a call takes it: numbers and truths are texts in templates, and some keys are the call's."""
     if shape.type_name == "structure":
-        return {name: shaped(shape.members[name], each) for name, each in said.items() if name in shape.members}
+        # What the call does not know is handed on as it is, so that botocore refuses it.
+        known = {name.lower(): name for name in shape.members}
+        names = {name: known.get(name.lower(), name) for name in said}
+        return {
+            names[name]: shaped(shape.members[names[name]], each) if names[name] in shape.members else each
+            for name, each in said.items()
+        }
     if shape.type_name == "list":
         return [shaped(shape.member, each) for each in said]
     if shape.type_name == "map" and isinstance(said, list):
@@ -109,11 +126,19 @@ def prepared(kind, said, region, account):
         said["SourceDBClusterIdentifier"] = f"arn:aws:rds:{region}:{account}:cluster:{said['SourceDBClusterIdentifier']}"
     if kind.startswith("AWS::KMS::"):
         said["Tags"] = [{"TagKey": tag["Key"], "TagValue": tag["Value"]} for tag in said.get("Tags", [])]
+    if kind == "AWS::KMS::ReplicaKey":
         said["ReplicaRegion"] = region
     if kind == "AWS::SecretsManager::Secret" and "GenerateSecretString" in said:
-        said["SecretString"] = json.dumps({said["GenerateSecretString"].get("GenerateStringKey", "password"): "generated"})
+        generated = said.pop("GenerateSecretString").get("GenerateStringKey", "password")
+        said["SecretString"] = json.dumps({generated: "generated"})
     if kind == "AWS::DynamoDB::GlobalTable" and "StreamSpecification" in said:
         said["StreamSpecification"] = {"StreamEnabled": True, **said["StreamSpecification"]}
+    if kind == "AWS::DynamoDB::GlobalTable" and "SSESpecification" in said:
+        enabled = said["SSESpecification"].pop("SSEEnabled")
+        said["SSESpecification"] = {"Enabled": enabled, **said["SSESpecification"]}
+    if "SourceDBInstanceIdentifier" in said:
+        # A replica has them, by a later call.
+        said = {name: each for name, each in said.items() if name not in ("BackupRetentionPeriod", "DeleteAutomatedBackups")}
     return said
 
 
@@ -128,7 +153,8 @@ class Made(CloudFormationModel):
     def create_from_cloudformation_json(cls, resource_name, cloudformation_json, account_id, region_name, **named_by):
         kind = named_by["ResourceType"]
         service, operation, renamed, attributes = calls[kind]
-        said = {renamed.get(name, name): each for name, each in cloudformation_json["Properties"].items()}
+        given = cloudformation_json["Properties"].items()
+        said = {renamed.get(name, name): each for name, each in given if renamed.get(name) != "-"}
         if kind in named:
             said.setdefault(named[kind], resource_name.lower())
         if "SourceDBInstanceIdentifier" in said:

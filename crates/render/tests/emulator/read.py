@@ -79,9 +79,11 @@ def ask(client, region, service, operation, wanted, given=None):
 
 
 def keys(client, region):
+    """moto makes keys of services, such as that of volumes, and calls them the customer's; their aliases tell."""
+    own = ask(client, region, "kms", "list_aliases", "Aliases[?starts_with(AliasName, 'alias/aws/')].TargetKeyId")
     for each in ask(client, region, "kms", "list_keys", "Keys[]"):
         key = client("kms", region).describe_key(KeyId=each["KeyId"])["KeyMetadata"]
-        if key["KeyManager"] == "CUSTOMER":
+        if key["KeyManager"] == "CUSTOMER" and each["KeyId"] not in own:
             yield key
 
 

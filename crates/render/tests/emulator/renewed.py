@@ -82,7 +82,7 @@ def update(self, template, parameters=None):
             continue
         note("removed", self, name, before[name]["Type"])
         resource = self._parsed_resources.pop(name)
-        if before[name].get("DeletionPolicy") != "Retain":
+        if before[name].get("DeletionPolicy") not in ("Retain", "RetainExceptOnCreate", "Snapshot"):
             self._delete_resource(resource, before[name])
 
 
