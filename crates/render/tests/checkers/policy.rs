@@ -20,6 +20,7 @@ fn failed(folder: &std::path::Path) -> Vec<String> {
     let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| {
         panic!("{error}: {}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
     });
+    assert_eq!(report["summary"]["parsing_errors"], 0, "{report:#}");
     let checks = report["results"]["failed_checks"].as_array().cloned().unwrap_or_default();
     let line = |check: &serde_json::Value| {
         format!("{} {} {} {}", check["file_path"], check["resource"], check["check_id"], check["check_name"])

@@ -108,6 +108,7 @@ const STATE: &[(&str, &[&str])] = &[
     ("CopiedTo", &[""]),
     ("Datastore", &[""]),
     ("Host", &[""]),
+    ("Gate", &["open"]),
 ];
 
 /// Parameters that deployments would set, or that begin as what they cannot be.

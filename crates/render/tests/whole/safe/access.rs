@@ -72,9 +72,13 @@ pub fn trusted(place: &Place<'_>) -> Vec<String> {
     wrong
 }
 
+/// What the policy tool calls a grant that is too wide.
+const POLICY: &[&str] = &["CKV_AWS_107", "CKV_AWS_108", "CKV_AWS_109", "CKV_AWS_110", "CKV_AWS_111", "CKV_AWS_63"];
+
 /// No `*`, but for calls that know no resource, within named regions, or with an excuse that the template gives.
 pub fn named(place: &Place<'_>) -> Vec<String> {
-    let excused = place.resource.metadata.get("checkov").is_some();
+    let excused =
+        place.resource.metadata.get("checkov").map(word).is_some_and(|told| POLICY.iter().any(|id| told.contains(id)));
     let mut wrong = Vec::new();
     for statement in granted(place) {
         let any_role =
@@ -103,11 +107,13 @@ pub fn at_home(place: &Place<'_>) -> Vec<String> {
     let mut wrong = Vec::new();
     for statement in granted(place).into_iter().filter(|_| !place.others.is_empty()) {
         for resource in each(statement, "Resource") {
+            let resource = resource.replace("{AWS::Partition}", "aws").replace("{AWS::Region}", place.region);
             let mut parts = resource.split(':').skip(2);
             let (service, region) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
             let global = ["", "s3", "iam", "route53", "route53-recovery-control"].contains(&service);
-            let own = region == place.region || region == "{AWS" || global;
-            if !own && !COPIES.contains(&service) {
+            let own = region == place.region || global;
+            let reaches = ELSEWHERE.iter().any(|(known, role)| *known == service && place.resource.id.contains(role));
+            if !own && !reaches {
                 wrong.push(format!("{:?} of {resource}", each(statement, "Action")));
             }
         }
@@ -115,14 +121,34 @@ pub fn at_home(place: &Place<'_>) -> Vec<String> {
     wrong
 }
 
-/// Services whose copies are made by a role of the region that they come from.
-const COPIES: &[&str] = &["kms", "events"];
+/// What reaches into another region, and the roles that do: copies are made by a role of the region that they come from, a
+/// replicator reads where it copies from, and a pipeline deploys to one region after the other.
+const ELSEWHERE: &[(&str, &str)] = &[
+    ("kms", ""),
+    ("events", ""),
+    ("kafka", "From"),
+    ("codebuild", "PipelineRole"),
+    ("cloudformation", "DeployerRole"),
+    ("ecr", "DeployerRole"),
+];
 
 /// Services that do not say on whose behalf they come.
 const ANY_ACCOUNT: &[(&str, &str)] = &[
     ("AWS::KMS::Key", "Service=events.amazonaws.com"),
     ("AWS::SNS::TopicPolicy", "Service=events.amazonaws.com"),
     ("AWS::MSK::ClusterPolicy", "Service=kafka.amazonaws.com"),
+];
+
+/// What says on whose behalf somebody comes.
+const OURS: &[&str] = &[
+    "aws:SourceAccount",
+    "aws:SourceArn",
+    "aws:SourceOwner",
+    "aws:PrincipalAccount",
+    "aws:PrincipalOrgID",
+    "kms:CallerAccount",
+    "kms:EncryptionContext",
+    "elasticfilesystem:AccessedViaMountTarget",
 ];
 
 /// What lets a service in does so on behalf of this account, and lets nobody in who is not named.
@@ -140,7 +166,9 @@ pub fn ours(place: &Place<'_>) -> Vec<String> {
         let open = who == "*" || who.contains("Service=") || who.trim_end() == "AWS=*";
         let known = ANY_ACCOUNT.contains(&(place.resource.kind, who.trim_end()));
         let known = known || (who == "*" && place.resource.id.ends_with("SignalPolicy"));
-        if one(statement, "Effect") == "Allow" && open && !known && statement.get("Condition").is_none() {
+        let only = one(statement, "Condition");
+        let bounded = OURS.iter().any(|key| only.contains(key));
+        if one(statement, "Effect") == "Allow" && open && !known && !bounded {
             wrong.push(format!("{} for {who}, of any account", one(statement, "Action")));
         }
     }

@@ -1,8 +1,8 @@
 //! Each rule, seen red: what is right is spoiled in one place, and the rule finds it there.
 
 use antipode_render::resource::{Given, Keep, Resource};
-use antipode_render::value::Value;
-use antipode_render::{Rendering, Root, list, map};
+use antipode_render::value::{ACCOUNT, PARTITION, Value};
+use antipode_render::{Rendering, Root, cat, list, map};
 use model::SiteId;
 
 use super::tables::{ENCRYPTED, HOLDS, SAID};
@@ -30,11 +30,23 @@ const SPOILED: &[Spoiled] = &[
         may(resource, "iam:PassRole", "arn:aws:iam::1:role/*");
     }),
     ("who may do what names it", "s3", "AWS::IAM::Role", |resource| may(resource, "s3:*", "arn:aws:s3:::a/*")),
+    ("who may do what names it", "s3", "AWS::IAM::Role", |resource| {
+        *resource = resource.clone().excused("CKV_AWS_18", "another matter");
+        may(resource, "s3:*", "arn:aws:s3:::a/*");
+    }),
     ("a role works in its own region", "s3", "AWS::IAM::Role", |resource| {
         may(resource, "sqs:SendMessage", "arn:aws:sqs:eu-north-1:1:a");
     }),
+    ("a role works in its own region", "s3", "AWS::IAM::Role", |resource| {
+        may(resource, "sqs:SendMessage", cat!["arn:", PARTITION, ":sqs:eu-north-1:", ACCOUNT, ":a"]);
+    }),
     ("a service comes in on behalf of this account", "s3", "AWS::KMS::Key", |resource| {
         let statement = map! { "Effect" => "Allow", "Principal" => map! { "Service" => "s3.amazonaws.com" }, "Action" => "kms:Decrypt" };
+        set(resource, "KeyPolicy", map! { "Statement" => list![statement] });
+    }),
+    ("a service comes in on behalf of this account", "s3", "AWS::KMS::Key", |resource| {
+        let only = map! { "Bool" => map! { "aws:SecureTransport" => "true" } };
+        let statement = map! { "Effect" => "Allow", "Principal" => map! { "Service" => "s3.amazonaws.com" }, "Action" => "kms:Decrypt", "Condition" => only };
         set(resource, "KeyPolicy", map! { "Statement" => list![statement] });
     }),
     ("nobody comes in from everywhere", "rds", "AWS::EC2::SecurityGroupIngress", |resource| {
@@ -60,8 +72,8 @@ fn set(resource: &mut Resource, key: &str, value: impl Into<Value>) {
     resource.properties.set(key, value);
 }
 
-fn may(resource: &mut Resource, action: &str, on: &str) {
-    let statement = map! { "Effect" => "Allow", "Action" => list![action], "Resource" => list![on] };
+fn may(resource: &mut Resource, action: &str, on: impl Into<Value>) {
+    let statement = map! { "Effect" => "Allow", "Action" => list![action], "Resource" => list![on.into()] };
     let document = map! { "Statement" => list![statement] };
     set(resource, "Policies", list![map! { "PolicyDocument" => document }]);
 }
