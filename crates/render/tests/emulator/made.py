@@ -63,6 +63,13 @@ calls = {
         "backup", "create_backup_vault", {"BackupVaultTags": "-", "LockConfiguration": "-", "AccessPolicy": "-"},
         {"Ref": "BackupVaultName"},
     ),
+    "AWS::Backup::BackupPlan": (
+        "backup", "create_backup_plan", {}, {"Ref": "BackupPlanId", "BackupPlanArn": "BackupPlanArn"},
+    ),
+    "AWS::Config::ConfigRule": ("config", "put_config_rule", {}, {"Ref": "ConfigRule.ConfigRuleName"}),
+    "AWS::Config::ConfigurationRecorder": (
+        "config", "put_configuration_recorder", {}, {"Ref": "ConfigurationRecorder.name"},
+    ),
     "AWS::FIS::ExperimentTemplate": (
         "fis", "create_experiment_template", {}, {"Ref": "experimentTemplate.id", "Id": "experimentTemplate.id"},
     ),
@@ -115,6 +122,8 @@ def shaped(shape, said):
 
 
 def path(answer, said):
+    if said in answer:
+        return answer[said]
     for name in said.split("."):
         answer = answer[name]
     return answer
@@ -124,6 +133,14 @@ def prepared(kind, said, region, account):
     """What the call says otherwise than the template."""
     if kind == "AWS::RDS::GlobalCluster" and ":" not in said.get("SourceDBClusterIdentifier", ":"):
         said["SourceDBClusterIdentifier"] = f"arn:aws:rds:{region}:{account}:cluster:{said['SourceDBClusterIdentifier']}"
+    if kind == "AWS::Backup::BackupPlan":
+        rules = [{"TargetBackupVaultName": rule["TargetBackupVault"], **rule} for rule in said["BackupPlan"]["BackupPlanRule"]]
+        rules = [{name: each for name, each in rule.items() if name != "TargetBackupVault"} for rule in rules]
+        said["BackupPlan"] = {"BackupPlanName": said["BackupPlan"]["BackupPlanName"], "Rules": rules}
+    if kind.startswith("AWS::Config::"):
+        said = {kind.split("::")[-1]: said}
+    if kind == "AWS::Config::ConfigurationRecorder":
+        said["ConfigurationRecorder"].setdefault("name", "default")
     if kind.startswith("AWS::KMS::"):
         said["Tags"] = [{"TagKey": tag["Key"], "TagValue": tag["Value"]} for tag in said.get("Tags", [])]
     if kind == "AWS::KMS::ReplicaKey":
@@ -186,4 +203,4 @@ class Made(CloudFormationModel):
         where = self.attributes.get(name, name)
         if where.startswith("arn:"):
             return where.format(**self.asked)
-        return self.asked[where] if where in self.asked else path(self.answer, where)
+        return path({**self.answer, **self.asked}, where)
