@@ -159,7 +159,23 @@ def prepared(kind, said, region, account):
     return said
 
 
-class Made(CloudFormationModel):
+class Stays:
+    """What an update leaves as it is, and says of each attribute that it has it."""
+
+    @classmethod
+    def update_from_cloudformation_json(cls, original_resource, new_resource_name, cloudformation_json, account_id, region_name):
+        return original_resource
+
+    @classmethod
+    def delete_from_cloudformation_json(cls, resource_name, cloudformation_json, account_id, region_name):
+        pass
+
+    @classmethod
+    def has_cfn_attr(cls, attr):
+        return True
+
+
+class Made(Stays, CloudFormationModel):
     __module__ = "moto.cloudformation.made"  # moto sorts its models by where they are written.
 
     def __init__(self, answer, attributes, asked):
@@ -186,18 +202,6 @@ class Made(CloudFormationModel):
         asked = shaped(shape, said)
         answer = getattr(to, operation)(**asked)
         return cls(answer, attributes, asked | {"region": region_name, "account": account_id})
-
-    @classmethod
-    def update_from_cloudformation_json(cls, original_resource, new_resource_name, cloudformation_json, account_id, region_name):
-        return original_resource
-
-    @classmethod
-    def delete_from_cloudformation_json(cls, resource_name, cloudformation_json, account_id, region_name):
-        pass
-
-    @classmethod
-    def has_cfn_attr(cls, attr):
-        return True
 
     def get_cfn_attribute(self, name):
         where = self.attributes.get(name, name)

@@ -98,7 +98,7 @@ def followed(self, asked):
     return follow(self, {"backend": self, **asked})
 
 
-class Named(CloudFormationModel):
+class Named(made.Stays, CloudFormationModel):
     """A type that moto's CloudFormation does not know: a name and nothing behind it, so that what refers to it deploys.
 
     moto says CREATE_COMPLETE of it, and has no attributes of it.
@@ -113,18 +113,6 @@ class Named(CloudFormationModel):
     def create_from_cloudformation_json(cls, resource_name, cloudformation_json, account_id, region_name, **named):
         service = named["ResourceType"].split("::")[1].lower()
         return cls(resource_name, f"arn:aws:{service}:{region_name}:{account_id}:nothing/{resource_name}")
-
-    @classmethod
-    def update_from_cloudformation_json(cls, original_resource, new_resource_name, cloudformation_json, account_id, region_name):
-        return original_resource
-
-    @classmethod
-    def delete_from_cloudformation_json(cls, resource_name, cloudformation_json, account_id, region_name):
-        pass
-
-    @classmethod
-    def has_cfn_attr(cls, attr):
-        return True
 
     def get_cfn_attribute(self, name):
         return self.arn if name.endswith("Arn") else self.physical_resource_id
