@@ -2,7 +2,7 @@
 
 use antipode_render::value::Value;
 
-use crate::{at, find, resource, spec};
+use crate::{at, find, resource, spec, text, words};
 
 const REGIONS: [&str; 2] = ["us-east-1", "eu-west-1"];
 
@@ -57,6 +57,25 @@ fn what_shifts_requests_has_two_groups_and_a_rule_and_health_sees_both() {
     assert!(
         rendering.notes.iter().any(|note| note.component.as_str() == "worker" && note.says.contains("part by part"))
     );
+}
+
+/// The group that the last deployment left has no target: it alone would say that the region is lost.
+#[test]
+fn targets_are_looked_for_in_both_groups_of_a_service_that_has_two() {
+    let rendering = spec("rollouts");
+    for region in REGIONS {
+        for service in ["Api", "Admin"] {
+            let alarm = resource(&rendering, region, &format!("{service}TargetsAlarm"));
+            assert_eq!(text(alarm, "Metrics.0.Expression"), "MAX([FILL(blue, 0), FILL(green, 0)])");
+            for (n, colour, end) in [(1, "blue", ""), (2, "green", "Green")] {
+                assert_eq!(text(alarm, &format!("Metrics.{n}.Id")), colour);
+                let group = at(alarm, &format!("Metrics.{n}.MetricStat.Metric.Dimensions.0.Value"));
+                assert_eq!(words::word(group), format!("{{LbTo{service}{end}TargetGroupFullName}}"));
+            }
+        }
+        let one = resource(&rendering, region, "ShopTargetsAlarm");
+        assert_eq!(text(one, "MetricName"), "HealthyHostCount");
+    }
 }
 
 #[test]

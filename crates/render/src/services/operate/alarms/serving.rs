@@ -10,7 +10,7 @@ use super::alarm::{Alarm, Look, Metric, Missing};
 use super::{Tells, detection};
 use crate::names;
 use crate::services::compute::asg;
-use crate::services::traffic::{alb, api_gateway, nlb};
+use crate::services::traffic::{alb, api_gateway, colours, nlb};
 use crate::sheet::{Sheet, regional};
 use crate::value::Value;
 
@@ -127,9 +127,20 @@ fn targets(sheet: &mut Sheet<'_>, part: &Part, site: &Site, namespace: &'static 
         if !wanted || !sheet.has(&root, &group) {
             continue;
         }
-        let group = sheet.target(&root, group).att("TargetGroupFullName");
-        let dimensions = vec![("TargetGroup", group), ("LoadBalancer", balancer.clone())];
-        let look = Look::One(Metric::new(namespace, "HealthyHostCount", "Maximum", dimensions));
+        let healthy = |group: String| {
+            let group = sheet.target(&root, group).att("TargetGroupFullName");
+            let dimensions = vec![("TargetGroup", group), ("LoadBalancer", balancer.clone())];
+            Metric::new(namespace, "HealthyHostCount", "Maximum", dimensions)
+        };
+        // Each deployment leaves one of two groups without targets, and without values.
+        let green = colours::green_id(part, backend);
+        let look = match sheet.has(&root, &green) {
+            true => Look::Formula(
+                vec![("blue", healthy(group)), ("green", healthy(green))],
+                "MAX([FILL(blue, 0), FILL(green, 0)])".to_owned(),
+            ),
+            false => Look::One(healthy(group)),
+        };
         let detection = detection::of(sheet, backend, "readiness");
         let says = format!("{} finds no healthy target of {} in {}.", part.id, backend.id, site.id);
         let alarm = Alarm::new(sheet, backend, Some(site), "targets", detection, look);
