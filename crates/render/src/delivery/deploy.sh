@@ -125,7 +125,8 @@ joins() {
 }
 
 # What only the first deployment of stack $1 is told (how many tasks or nodes to begin with), emptied, as JSON of what is
-# set: how many there are since is decided while they run.
+# set: how many there are since is decided while they run. A stack of before there was such a parameter, which knows the
+# fewest of that component, has begun too.
 begun() {
   local name=$1 keys now
   keys=$(of "$name" '[.state[] | select(endswith("AtFirst"))]')
@@ -133,7 +134,9 @@ begun() {
   now=$(aws cloudformation describe-stacks --stack-name "$(of "$name" .stack)" --region "$(of "$name" .region)" \
     --query 'Stacks[0].Parameters' --output json 2>/dev/null) || { printf '{}'; return; }
   jq --argjson now "${now:-null}" \
-    '[.[] as $key | select(any(($now // [])[]; .ParameterKey == $key and .ParameterValue != "")) | {($key): ""}] | add // {}' <<<"$keys"
+    '($now // [] | map({(.ParameterKey): .ParameterValue}) | add // {}) as $now
+     | [.[] as $key | select(if $now | has($key) then $now[$key] != "" else $now | has(($key | rtrimstr("AtFirst")) + "Minimum") end)
+        | {($key): ""}] | add // {}' <<<"$keys"
 }
 
 # What an image is, whatever it is called; empty where it is not, or nobody answers soon.
@@ -238,10 +241,12 @@ unready() {
     CREATE_COMPLETE | UPDATE_COMPLETE | UPDATE_ROLLBACK_COMPLETE | IMPORT_COMPLETE) ;;
     *) printf 'the stack is %s\n' "${now:-not there}" ;;
   esac
-  # What the region is worth as a whole. An alarm that only wants somebody to look (a certificate, a cost, another region that
-  # does not answer) keeps nobody from mending this one.
+  # Whether the region fails its users, and whether what was just deployed does. An alarm that only wants somebody to look (a
+  # certificate, a cost, another region that does not answer), or that the region could not take over, keeps nobody from
+  # mending this one.
   alarms=$(aws cloudwatch describe-alarms --region "$region" --state-value ALARM --alarm-name-prefix "$workload-" \
-    --alarm-types CompositeAlarm --query 'CompositeAlarms[].AlarmName' --output text)
+    --alarm-types CompositeAlarm MetricAlarm --query "[CompositeAlarms[?contains(AlarmName, '-impaired')].AlarmName,
+      MetricAlarms[?contains(AlarmName, '-new-version-fails')].AlarmName][]" --output text)
   for each in ${alarms/None/}; do printf 'the alarm %s is raised\n' "$each"; done
   if [ "$(of "$name" .ready.targets)" = true ]; then
     for arn in $(tagged "$region" targetgroup); do

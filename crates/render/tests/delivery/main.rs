@@ -136,11 +136,18 @@ fn a_region_is_deployed_while_every_other_one_is_down() {
 fn a_region_with_a_raised_alarm_or_a_sick_target_takes_no_users() {
     let deployment = rendered(SPEC).filled_in();
     deployment.does(&["eu-west-1", "--version", "one"]);
-    let alarmed = deployment.with("ALARMS", "shop-errors");
-    assert!(alarmed.refuses(&["check", "eu-west-1"]).contains("the alarm shop-errors is raised"));
-    let calls = fs::read_to_string(alarmed.path("world/calls")).unwrap();
-    let asked = calls.lines().find(|call| call.starts_with("cloudwatch describe-alarms")).unwrap();
-    assert!(asked.contains("--alarm-types CompositeAlarm"), "what only wants to be looked at keeps nobody: {asked}");
+    let mut alarmed = deployment;
+    for (alarm, named) in [
+        ("Composite:shop-eu-west-1-region-impaired", "shop-eu-west-1-region-impaired"),
+        ("Metric:shop-api-eu-west-1-new-version-fails", "shop-api-eu-west-1-new-version-fails"),
+    ] {
+        alarmed = Deployment { environment: vec![("ALARMS", alarm.to_owned())], ..alarmed };
+        assert!(alarmed.refuses(&["check", "eu-west-1"]).contains(&format!("the alarm {named} is raised")), "{named}");
+    }
+    // What only wants to be looked at keeps nobody, nor does a region that could not take over: it may have to be mended.
+    let looked = ["Metric:shop-eu-west-1-lb-errors", "Composite:shop-eu-west-1-region-not-ready"].join(" ");
+    let alarmed = Deployment { environment: vec![("ALARMS", looked)], ..alarmed };
+    alarmed.does(&["check", "eu-west-1"]);
     let sick = Deployment { environment: vec![("UNHEALTHY", "1".to_owned())], ..alarmed };
     assert!(sick.refuses(&["check", "eu-west-1"]).contains("are not healthy"));
 }
@@ -257,6 +264,20 @@ fn only_a_first_deployment_says_how_many_to_begin_with() {
     assert!(deployment.parameters("shop-us-east-1").contains(&("WorkerAtFirst".to_owned(), String::new())));
     deployment.does(&["us-east-1", "--version", "three", "--no-check", "--set", "WorkerAtFirst=4"]);
     assert!(deployment.parameters("shop-us-east-1").contains(&("WorkerAtFirst".to_owned(), "4".to_owned())));
+}
+
+/// An earlier version of the template had no such parameter, and began with the fewest.
+#[test]
+fn what_runs_since_an_earlier_template_does_not_begin_again() {
+    let spec = SPEC.replace("components:", "components:\n  worker: { kind: aws.fargate, peak: 2 }");
+    let deployment = rendered(&spec).filled_in();
+    deployment.does(&["us-east-1", "--version", "one", "--no-check"]);
+    with_defaults(&deployment, "shop-us-east-1", &["OtherMinimum"]);
+    deployment.does(&["us-east-1", "--version", "two", "--no-check"]);
+    assert!(!names(&deployment.parameters("shop-us-east-1")).contains(&"WorkerAtFirst"), "it is new in that stack");
+    with_defaults(&deployment, "shop-us-east-1", &["WorkerMinimum"]);
+    deployment.does(&["us-east-1", "--version", "three", "--no-check"]);
+    assert!(deployment.parameters("shop-us-east-1").contains(&("WorkerAtFirst".to_owned(), String::new())));
 }
 
 #[test]
