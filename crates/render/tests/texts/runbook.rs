@@ -196,3 +196,68 @@ fn going_back_is_planned_and_approved_on_its_own() {
     let page = text(&rendering, "runbooks/return-from-eu-west-1-to-us-east-1.md");
     in_order(page, &["It is planned", "1 person of: ana, budi", "Replication runs from eu-west-1 to us-east-1"]);
 }
+
+/// The pages of a recovery by one call, and of the way back.
+fn pages(spec: &str, made: &Call) -> (String, String) {
+    let recoveries = [("us-east-1", "eu-west-1"), ("eu-west-1", "us-east-1")].map(|(from, to)| Recovery {
+        from: SiteId::new(from),
+        to: SiteId::new(to),
+        calls: vec![made.clone()],
+    });
+    let told = Told { recoveries: recoveries.to_vec(), ..Told::default() };
+    let rendering = render_with(&specs::design("runbook", spec), "antipode.yaml", &told).unwrap();
+    let page = |name: &str| text(&rendering, &format!("runbooks/{name}.md")).to_owned();
+    (page("leave-us-east-1-for-eu-west-1"), page("return-from-eu-west-1-to-us-east-1"))
+}
+
+#[test]
+fn the_way_back_turns_up_the_dial_that_the_way_there_turned_down() {
+    let turn = call("ga", ActName::Shift, "globalaccelerator:UpdateEndpointGroup", None, Standing::Holds);
+    let accelerator = "  ga:  { kind: aws.global-accelerator, to: lb, shift: manual }\n  lb:";
+    let dial = |which: &str, percent: u8| {
+        format!("--endpoint-group-arn \"$GA_{which}\" --region us-west-2 --traffic-dial-percentage {percent}")
+    };
+    let (there, back) = pages(&SPEC.replace("  lb:", accelerator), &turn);
+    in_order(&there, &[&dial("TAKEN", 100), &dial("LEFT", 0)]);
+    assert!(there.contains("EndpointGroupRegion=='eu-west-1'"), "{there}");
+    in_order(&back, &["EndpointGroupRegion=='us-east-1'", &dial("TAKEN", 100)]);
+    assert!(!back.contains(&dial("LEFT", 0)), "both serve when all is well: {back}");
+    let alone = SPEC.replace("capacity: 50%", "capacity: 50%, traffic_weight: 0");
+    let (_, back) = pages(&alone.replace("  lb:", accelerator), &turn);
+    in_order(&back, &[&dial("TAKEN", 100), &dial("LEFT", 0)]);
+}
+
+#[test]
+fn the_way_back_puts_back_the_records_that_the_way_there_took_away() {
+    let change = call("www", ActName::Shift, "route53:ChangeResourceRecordSets", Some("us-east-1"), Standing::Refused);
+    let www = "policy: failover, shift: dns-record";
+    for policy in ["failover", "weighted", "latency"] {
+        let (there, back) = pages(&SPEC.replace(www, &format!("policy: {policy}, shift: dns-record")), &change);
+        in_order(
+            &there,
+            &["SetIdentifier=='us-east-1'", ">www-us-east-1.json", "Action: \"DELETE\"", "www-us-east-1.json"],
+        );
+        in_order(&back, &["Action: \"UPSERT\"", "www-us-east-1.json"]);
+        assert!(!back.contains("DELETE"), "{back}");
+    }
+    let spec = SPEC
+        .replace(www, "policy: geolocation, fallback: us-east-1, shift: dns-record")
+        .replace("zones: [a, b], p", "zones: [a, b], geo: [NA, SA], p")
+        .replace("capacity: 50%", "capacity: 50%, geo: [EU]");
+    let (there, _) = pages(&spec, &change);
+    for place in ["NA", "SA", "everybody"] {
+        assert!(there.contains(&format!("SetIdentifier=='us-east-1-{place}'")), "{there}");
+    }
+}
+
+/// `us-east-1` is in the names of other things too, and of other workloads.
+#[test]
+fn a_switch_of_ours_is_found_by_its_own_name() {
+    let turn = call("www", ActName::Shift, "route53-recovery-cluster:UpdateRoutingControlState", None, Standing::Holds);
+    let ours = SPEC.replace("shift: dns-record", "shift: routing-control");
+    let ours = ours.replace("  lb:  {", "  arc: { kind: aws.arc-routing-control }\n  lb:  {");
+    let (there, _) = pages(&ours, &turn);
+    assert!(there.contains("RoutingControls[?Name=='shop-us-east-1']"), "{there}");
+    let (there, _) = pages(&ours.replace("routing-control }", "routing-control, managed: adopt }"), &turn);
+    assert!(there.contains("RoutingControls[?contains(Name, 'us-east-1')]"), "{there}");
+}

@@ -1,6 +1,7 @@
 //! Where users are led: by an object that the region that takes over writes, by routing controls, by records.
 
 use model::Part;
+use model::design::Site;
 
 use super::{Besides, Made, SOON, Ways, by_hand, calls, words};
 use crate::runbook::names::{self, Named};
@@ -67,7 +68,8 @@ pub fn controls(sheet: &mut Sheet<'_>, ways: &Ways<'_>) -> Made {
     let arc = design.of_kind("aws.arc-routing-control").next();
     let id = arc.map_or(&ways.part.id, |arc| &arc.id);
     let config = "aws route53-recovery-control-config";
-    let which = match arc.filter(|arc| sheet.renders(arc)) {
+    let ours = arc.filter(|arc| sheet.renders(arc));
+    let which = match ours {
         Some(arc) => format!("Clusters[?Name=='{}']", sheet.named([arc.id.as_str()], 64)),
         None => "Clusters[]".to_owned(),
     };
@@ -96,12 +98,15 @@ pub fn controls(sheet: &mut Sheet<'_>, ways: &Ways<'_>) -> Made {
             cluster.shell()
         ),
     );
-    let control = |site: &model::design::Site| {
+    let control = |site: &Site| {
         let about = format!("the routing control of {}", site.id);
+        let called = match ours {
+            Some(_) => format!("Name=='{}'", sheet.named([site.id.as_str()], 64)),
+            None => format!("contains(Name, '{}')", site.id),
+        };
         let command = format!(
-            "list-routing-controls --control-panel-arn {} --query \"RoutingControls[?contains(Name, '{}')].RoutingControlArn | [0]\"",
+            "list-routing-controls --control-panel-arn {} --query \"RoutingControls[?{called}].RoutingControlArn | [0]\"",
             panel.shell(),
-            site.id
         );
         kept(&format!("control {}", site.id), &about, command)
     };
@@ -129,30 +134,40 @@ fn zone(part: &Part) -> Named {
 }
 
 /// A change of records, which only us-east-1 takes: one that leads to one region is led to the other; of several, those of
-/// the region that is left are taken away, and kept for the way back.
+/// the region that is left are taken away, and kept for the way back, which puts them beside the others again.
 pub fn record(sheet: &mut Sheet<'_>, ways: &Ways<'_>) -> Made {
     let zone = zone(ways.part);
     let name = ways.part.text("record").unwrap_or("www.example.com").to_owned();
     let change =
         format!("aws route53 change-resource-record-sets --hosted-zone-id {} --region us-east-1", zone.shell());
-    let simple = matches!(ways.part.word("policy"), None | Some("simple"));
-    if simple && let Some((answer, names)) = answer(sheet, ways) {
+    if crate::services::is_one_record(sheet, ways.part)
+        && let Some((answer, names)) = answer(sheet, ways)
+    {
         let batch = format!(
             "{{\\\"Changes\\\":[{{\\\"Action\\\":\\\"UPSERT\\\",\\\"ResourceRecordSet\\\":{{\\\"Name\\\":\\\"{name}\\\",\\\"Type\\\":\\\"A\\\",{answer}}}}}]}}"
         );
         let commands = vec![format!("{change} --change-batch \"{batch}\"")];
         return by_hand(commands, seen(ways.part), [vec![zone], names].concat());
     }
-    let file = format!("{}-{}.json", crate::names::physical([ways.part.id.as_str()], 40), ways.from.id);
+    let file = |site: &Site| format!("{}-{}.json", crate::names::physical([ways.part.id.as_str()], 40), site.id);
+    let batch = |verb: &str, file: &str| {
+        format!(
+            "{change} --change-batch \"$(jq -c '{{Changes: map({{Action: \"{verb}\", ResourceRecordSet: .}})}}' {file})\""
+        )
+    };
+    if ways.purpose == Purpose::Failback {
+        let kept = format!("{}   # what was kept when {} was left", batch("UPSERT", &file(ways.to)), ways.to.id);
+        return by_hand(vec![kept], seen(ways.part), vec![zone]);
+    }
+    let file = file(ways.from);
+    let each = crate::services::record_identifiers(sheet, ways.part, ways.from);
+    let each: Vec<String> = each.into_iter().map(|word| format!("SetIdentifier=='{word}'")).collect();
     let listed = format!(
-        "aws route53 list-resource-record-sets --hosted-zone-id {} --region us-east-1 --query \"ResourceRecordSets[?Name=='{name}.' && SetIdentifier=='{}']\" >{file}   # keep it: the way back",
+        "aws route53 list-resource-record-sets --hosted-zone-id {} --region us-east-1 --query \"ResourceRecordSets[?Name=='{name}.' && ({})]\" >{file}   # keep it: the way back",
         zone.shell(),
-        ways.from.id
+        each.join(" || ")
     );
-    let taken = format!(
-        "{change} --change-batch \"$(jq -c '{{Changes: map({{Action: \"DELETE\", ResourceRecordSet: .}})}}' {file})\""
-    );
-    by_hand(vec![listed, taken], seen(ways.part), vec![zone])
+    by_hand(vec![listed, batch("DELETE", &file)], seen(ways.part), vec![zone])
 }
 
 /// What a record says of the region that is moved to.
@@ -198,7 +213,7 @@ fn answer(sheet: &mut Sheet<'_>, ways: &Ways<'_>) -> Option<(String, Vec<Named>)
 }
 
 pub fn accelerator(sheet: &mut Sheet<'_>, ways: &Ways<'_>) -> Made {
-    let (id, (from, _)) = (&ways.part.id, ways.regions());
+    let (id, (from, to)) = (&ways.part.id, ways.regions());
     let name = crate::services::physical(ways.part, ways.to).unwrap_or_else(|| sheet.named([id.as_str()], 64));
     let kept = |what: &str, about: &str, command: String| {
         let command = format!("aws globalaccelerator {command} --region us-west-2 --output text");
@@ -214,20 +229,36 @@ pub fn accelerator(sheet: &mut Sheet<'_>, ways: &Ways<'_>) -> Made {
         "its listener",
         format!("list-listeners --accelerator-arn {} --query 'Listeners[0].ListenerArn'", whole.shell()),
     );
-    let group = kept(
-        "left",
-        "the endpoint group of the region that is left",
+    let group = |what: &str, about: &str, region: &str| {
+        kept(
+            what,
+            &format!("the endpoint group of the region that is {about}"),
+            format!(
+                "list-endpoint-groups --listener-arn {} --query \"EndpointGroups[?EndpointGroupRegion=='{region}'].EndpointGroupArn | [0]\"",
+                listener.shell()
+            ),
+        )
+    };
+    let (left, taken) = (group("left", "left", &from), group("taken", "moved to", &to));
+    let which = |group: &Named| format!("--endpoint-group-arn {} --region us-west-2", group.shell());
+    let turn = |group: &Named, percent: &str| {
+        format!("aws globalaccelerator update-endpoint-group {} --traffic-dial-percentage {percent}", which(group))
+    };
+    let see = |group: &Named| {
         format!(
-            "list-endpoint-groups --listener-arn {} --query \"EndpointGroups[?EndpointGroupRegion=='{from}'].EndpointGroupArn | [0]\"",
-            listener.shell()
-        ),
-    );
-    let which = format!("--endpoint-group-arn {} --region us-west-2", group.shell());
-    let command = format!("aws globalaccelerator update-endpoint-group {which} --traffic-dial-percentage 0");
-    let see = format!(
-        "aws globalaccelerator describe-endpoint-group {which} --query 'EndpointGroup.[EndpointGroupRegion,TrafficDialPercentage]'"
-    );
-    by_hand(vec![command], Some(see), vec![whole, listener, group])
+            "aws globalaccelerator describe-endpoint-group {} --query 'EndpointGroup.[EndpointGroupRegion,TrafficDialPercentage]'",
+            which(group)
+        )
+    };
+    // It may have been turned down when it was left, or be one that nothing goes to while all is well. Before the other one:
+    // never is nothing answered. A planned return leaves as much where it was as there is when all is well.
+    let mut commands = vec![turn(&taken, "100")];
+    let serves = crate::services::dial(ways.from);
+    if ways.purpose != Purpose::Failback || serves == "0" {
+        commands.push(turn(&left, "0"));
+    }
+    let seen = [see(&left), see(&taken)].join("\n");
+    by_hand(commands, Some(seen), vec![whole, listener, left, taken])
 }
 
 /// A rendered one has an origin in each region, and goes to the other by itself.

@@ -39,12 +39,17 @@ pub fn write(sheet: &mut Sheet<'_>, part: &Part) {
     }
 }
 
+/// Percent of what is near a region that goes there when all is well.
+pub fn dial(site: &Site) -> &'static str {
+    if site.traffic_weight == Some(0) { "0" } else { "100" }
+}
+
 fn group(sheet: &mut Sheet<'_>, part: &Part, site: &Site, listener: &Value) {
     let (root, asked) = (Root::Accelerator, sheet.asked(part));
     let about =
         format!("Percent of what is near {} that goes there. A recovery changes it, no deployment does.", site.id);
-    let dial = if site.traffic_weight == Some(0) { "0" } else { "100" };
-    let dial = parameter(&id(part, &format!("dial {}", site.id)), "Number", &about, Given::AtFirst(dial.to_owned()));
+    let at_first = Given::AtFirst(dial(site).to_owned());
+    let dial = parameter(&id(part, &format!("dial {}", site.id)), "Number", &about, at_first);
     // A load balancer of HTTP tells of its own targets; for others, the accelerator connects by itself.
     let every = part.duration("check.every").map_or(30, |every| if every.as_secs() < 30 { 10 } else { 30 });
     let endpoint = endpoint(sheet, part, site);

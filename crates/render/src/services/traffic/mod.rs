@@ -6,7 +6,7 @@ pub mod api_gateway;
 pub mod arc;
 pub mod cloudfront;
 pub mod colours;
-mod global_accelerator;
+pub mod global_accelerator;
 mod health;
 pub mod leads;
 pub mod nlb;

@@ -287,12 +287,39 @@ fn is_first(sheet: &Sheet<'_>, part: &Part, site: &Site) -> bool {
 /// The continents of Route 53. Where a code is a country's too, the continent is meant.
 const CONTINENTS: [&str; 7] = ["AF", "AN", "AS", "EU", "NA", "OC", "SA"];
 
-/// A record for each place that a region claims, and one for everybody else in the region that is the fallback.
-fn places(sheet: &mut Sheet<'_>, part: &Part, site: &Site, common: &Map) {
+/// The places that a region claims, `*` for everybody else where it is the fallback.
+fn claimed<'s>(part: &Part, site: &'s Site) -> Vec<&'s str> {
     let mut codes: Vec<&str> = site.geo.iter().map(String::as_str).collect();
     if part.site("fallback").as_ref() == Some(&site.id) && !codes.contains(&"*") {
         codes.push("*");
     }
+    codes
+}
+
+fn place_identifier(site: &Site, code: &str) -> String {
+    format!("{}-{}", site.id, place_word(code))
+}
+
+fn place_word(code: &str) -> &str {
+    if code == "*" { "everybody" } else { code }
+}
+
+/// Whether one record leads to one region at a time.
+pub fn is_one(sheet: &Sheet<'_>, part: &Part) -> bool {
+    policy(sheet, part) == "simple"
+}
+
+/// What tells the records of a region from those of the others of the same name.
+pub fn identifiers(sheet: &Sheet<'_>, part: &Part, site: &Site) -> Vec<String> {
+    match policy(sheet, part) {
+        "geolocation" => claimed(part, site).into_iter().map(|code| place_identifier(site, code)).collect(),
+        _ => vec![site.id.to_string()],
+    }
+}
+
+/// A record for each place that a region claims, and one for everybody else in the region that is the fallback.
+fn places(sheet: &mut Sheet<'_>, part: &Part, site: &Site, common: &Map) {
+    let codes = claimed(part, site);
     if codes.is_empty() {
         let hint = "say which countries or continents it answers: `geo: [EU]`, or `fallback` of the record";
         sheet.problem(
@@ -306,10 +333,8 @@ fn places(sheet: &mut Sheet<'_>, part: &Part, site: &Site, common: &Map) {
             true => map! { "ContinentCode" => code },
             false => map! { "CountryCode" => code },
         };
-        let word = if code == "*" { "everybody" } else { code };
-        let identifier = format!("{}-{word}", site.id);
-        let properties = common.clone().with("SetIdentifier", identifier).with("GeoLocation", place);
-        add(sheet, part, &regional(site), &format!("record {word}"), properties);
+        let properties = common.clone().with("SetIdentifier", place_identifier(site, code)).with("GeoLocation", place);
+        add(sheet, part, &regional(site), &format!("record {}", place_word(code)), properties);
     }
 }
 
