@@ -35,7 +35,7 @@ pub fn make(sheet: &mut Sheet<'_>, recovery: &Recovery, purpose: Purpose) -> Run
         criteria: criteria(design, from, purpose),
         approval: approval(design, purpose),
         abort: abort(design, purpose),
-        before: before(sheet, from, to, purpose),
+        before: before(sheet, recovery, (from, to), purpose),
         names: Vec::new(),
         steps: Vec::new(),
         after: after(purpose),
@@ -102,7 +102,7 @@ fn check(says: impl Into<String>, command: Option<String>) -> Check {
     Check { says: says.into(), command }
 }
 
-fn before(sheet: &Sheet<'_>, from: &Site, to: &Site, purpose: Purpose) -> Vec<Check> {
+fn before(sheet: &Sheet<'_>, recovery: &Recovery, (from, to): (&Site, &Site), purpose: Purpose) -> Vec<Check> {
     let (design, workflow) = (sheet.design, crate::delivery::workflow_name(sheet));
     let (here, region) = (aws_region(to), &to.id);
     let mut all = vec![
@@ -139,6 +139,12 @@ fn before(sheet: &Sheet<'_>, from: &Site, to: &Site, purpose: Purpose) -> Vec<Ch
             None,
         ));
         all.push(check(format!("Replication runs from {} to {region}, and is not behind.", from.id), None));
+        // The same that this recovery does where it leaves, an earlier one did where this one goes to.
+        let fenced = recovery.calls.iter().filter(|call| call.call == commands::FENCE);
+        for part in fenced.filter_map(|call| sheet.part(&call.component)) {
+            let (says, how) = commands::door(sheet, part, to);
+            all.push(check(says, Some(how)));
+        }
         all.push(check("Secrets that were rotated meanwhile, and callbacks of third parties, are right in the region that is returned to.", None));
     }
     all

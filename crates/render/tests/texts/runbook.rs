@@ -250,6 +250,33 @@ fn the_way_back_puts_back_the_records_that_the_way_there_took_away() {
     }
 }
 
+/// What a list refuses is refused to the copy too, which a planned return waits for; and where one was put around the
+/// database when it was left, it is in the way of who comes back.
+#[test]
+fn a_return_cuts_no_copy_off_and_finds_the_door_open() {
+    let fence = call("db", ActName::Fence, "ec2:ReplaceNetworkAclAssociation", None, Standing::BestEffort);
+    let (there, back) = pages(SPEC, &fence);
+    assert!(there.contains("create-network-acl ") && !back.contains("create-network-acl"), "{back}");
+    in_order(&back, &["undo-fence.sh", "Keep the old writer from writing: `db`", "DatabaseConnections"]);
+    let (_, back) = pages(&SPEC.replace("managed: adopt, id: \"db-{site}\",", "fence: [nacl],"), &fence);
+    in_order(
+        &back,
+        &[
+            "## Before",
+            "aws ec2 describe-network-acls --region us-east-1",
+            "From==`5432`",
+            "delete-network-acl-entry",
+            "DbGate=open",
+            "## Names",
+        ],
+    );
+    let rendering = rendering();
+    let file = text(&rendering, "runbooks/leave-us-east-1-for-eu-west-1.ssm.yaml");
+    in_order(file, &["undo = []", "try:", "create_network_acl", "\"answer\": str(error), \"undo\": undo"]);
+    let file = text(&rendering, "runbooks/return-from-eu-west-1-to-us-east-1.ssm.yaml");
+    assert!(!file.contains("create_network_acl"), "{file}");
+}
+
 /// `us-east-1` is in the names of other things too, and of other workloads.
 #[test]
 fn a_switch_of_ours_is_found_by_its_own_name() {

@@ -14,8 +14,60 @@ use crate::sheet::{Sheet, aws_region};
 pub fn of(sheet: &mut Sheet<'_>, ways: &Ways<'_>) -> Made {
     match sheet.renders(ways.part) && fence::stands(sheet, ways.part, ways.from) {
         true => refuse(sheet, ways),
+        false if ways.purpose == Purpose::Failback => stop(sheet, ways),
         false => shut_out(sheet, ways),
     }
+}
+
+/// What may be left of a fence in the region that is gone to, from when it was left: what to see, and how to take it away.
+pub fn door(sheet: &Sheet<'_>, part: &Part, to: &Site) -> (String, String) {
+    let region = aws_region(to);
+    if !(sheet.renders(part) && fence::stands(sheet, part, to)) {
+        let says =
+            format!("Clients reach `{}` in {}: the list that shut it out, if one did, is put back.", part.id, to.id);
+        return (says, "[ ! -e undo-fence.sh ] || bash undo-fence.sh   # written when it was left; an automation said the same as its `undo`".to_owned());
+    }
+    let gate = crate::services::id(part, "gate");
+    let says = format!(
+        "Clients reach `{}` in {}: its list refuses nobody. A rule below {} is a recovery's: `delete-network-acl-entry`; those above are the template's: {gate}.",
+        part.id,
+        to.id,
+        fence::FIRST_BY_TEMPLATE
+    );
+    let see = format!(
+        "aws ec2 describe-network-acls --region {region} {} --query 'NetworkAcls[0].[NetworkAclId,Entries[?RuleAction==`deny` && !Egress && PortRange.From==`{}`].RuleNumber]' --output text   # the list, and the numbers of what it refuses: none",
+        filters(sheet),
+        database::port(part)
+    );
+    let open = format!(
+        "# for each number: aws ec2 delete-network-acl-entry --network-acl-id LIST --ingress --rule-number NUMBER --region {region}\n# of the template: bash deploy.sh {} --set {gate}=open",
+        to.id
+    );
+    (says, format!("{see}\n{open}"))
+}
+
+/// What finds the list of the data's subnets.
+fn filters(sheet: &Sheet<'_>) -> String {
+    format!(
+        "--filters Name=tag:antipode:fence,Values=data Name=tag:antipode:workload,Values={}",
+        names::quoted(&sheet.design.workload)
+    )
+}
+
+/// A list around the old writer would refuse what is copied from it too, and the return waits for that.
+fn stop(sheet: &Sheet<'_>, ways: &Ways<'_>) -> Made {
+    let (from, _) = ways.regions();
+    let known = old_writer(sheet, ways.part, ways.from);
+    let commands = vec![
+        format!("# by hand: stop what writes to {} in {from}, and end the sessions that are open;", ways.part.id),
+        "# no list of its subnets: it would cut off what the copy still has to get".to_owned(),
+    ];
+    let dimension = if ways.part.kind.name == "aws.rds" { "DBInstanceIdentifier" } else { "DBClusterIdentifier" };
+    let see = format!(
+        "aws cloudwatch get-metric-statistics --region {from} --namespace AWS/RDS --metric-name DatabaseConnections --dimensions Name={dimension},Value={} --start-time \"$(date -u -d '-5 minutes' +%FT%TZ)\" --end-time \"$(date -u +%FT%TZ)\" --period 60 --statistics Maximum --query 'Datapoints[].[Timestamp,Maximum]' --output text   # sessions, of the copy among them",
+        known.shell()
+    );
+    super::by_hand(commands, Some(see), vec![known])
 }
 
 /// One more rule in the list of the data's own subnets, before all others. Planned, only clients are refused, so that what
@@ -24,8 +76,8 @@ fn refuse(sheet: &Sheet<'_>, ways: &Ways<'_>) -> Made {
     let (part, (region, _)) = (ways.part, ways.regions());
     let (port, number) = (u32::from(database::port(part)), fence::number(sheet, part));
     let how = format!(
-        "aws ec2 describe-network-acls --region {region} --filters Name=tag:antipode:fence,Values=data Name=tag:antipode:workload,Values={} --query 'NetworkAcls[0].NetworkAclId' --output text",
-        names::quoted(&sheet.design.workload)
+        "aws ec2 describe-network-acls --region {region} {} --query 'NetworkAcls[0].NetworkAclId' --output text",
+        filters(sheet)
     );
     let list = ["data".to_owned(), "access list".to_owned(), ways.from.id.to_string()];
     let list = names::kept(&list, "the access list of the data's subnets", &how, &region);
@@ -79,6 +131,7 @@ from botocore.config import Config
 
 def handler(events, context):
     config = Config(connect_timeout=5, read_timeout=10, retries={"max_attempts": 1})
+    undo = []
     try:
         rds = boto3.client("rds", region_name=events["region"], config=config)
         ec2 = boto3.client("ec2", region_name=events["region"], config=config)
@@ -87,7 +140,6 @@ def handler(events, context):
         subnets = [subnet["SubnetIdentifier"] for subnet in group["Subnets"]]
         closed = ec2.create_network_acl(VpcId=group["VpcId"])["NetworkAcl"]["NetworkAclId"]
         filters = [{"Name": "association.subnet-id", "Values": subnets}]
-        undo = []
         for acl in ec2.describe_network_acls(Filters=filters)["NetworkAcls"]:
             for association in acl["Associations"]:
                 if association["SubnetId"] in subnets:
@@ -97,7 +149,7 @@ def handler(events, context):
                     undo.append([made["NewAssociationId"], acl["NetworkAclId"]])
         return {"answer": "done", "undo": undo}
     except Exception as error:
-        return {"answer": str(error)}
+        return {"answer": str(error), "undo": undo}
 "#;
 
 /// Where no list of ours stands: a new one, for the subnets of the old writer.

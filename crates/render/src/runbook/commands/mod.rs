@@ -20,9 +20,13 @@ use crate::sheet::{Sheet, aws_region};
 use crate::value::Map;
 
 pub use data::see_writer;
+pub use fence::door;
 
 /// For a call of best effort: a region that is lost does not answer, and nobody waits for it.
 pub const SOON: &str = "--cli-connect-timeout 5 --cli-read-timeout 10";
+
+/// The call that keeps an old writer from writing by what is around it.
+pub const FENCE: &str = "ec2:ReplaceNetworkAclAssociation";
 
 /// How a call is made.
 #[derive(Default)]
@@ -76,7 +80,7 @@ pub fn of(sheet: &mut Sheet<'_>, call: &Call, ways: &Ways<'_>) -> Made {
         "rds:PromoteReadReplica" => data::promote_replica(sheet, ways),
         "rds:FailoverGlobalCluster" => data::global_cluster(sheet, ways),
         "rds:CreateDBInstance" => data::first_instance(sheet, ways),
-        "ec2:ReplaceNetworkAclAssociation" => fence::of(sheet, ways),
+        FENCE => fence::of(sheet, ways),
         "elasticache:FailoverGlobalReplicationGroup" => data::cache(sheet, ways),
         "secretsmanager:StopReplicationToReplica" => data::secret(sheet, ways),
         "elasticfilesystem:DeleteReplicationConfiguration" => data::files(sheet, ways),

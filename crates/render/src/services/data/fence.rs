@@ -30,7 +30,7 @@ use crate::{map, names};
 pub const CLIENTS: [&str; 3] = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"];
 
 /// The rule that a recovery adds; those of a template begin after these.
-const FIRST_BY_TEMPLATE: usize = 100;
+pub const FIRST_BY_TEMPLATE: usize = 100;
 
 pub fn by_list(part: &Part) -> bool {
     part.words("fence").is_some_and(|words| words.contains(&"nacl"))
