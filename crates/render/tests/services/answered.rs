@@ -1,6 +1,8 @@
 //! Who is answered with what: records, the checks that they follow, and what leads to all regions.
 
-use crate::{at_first, find, resource, says, spec, words};
+use antipode_render::resource::Given;
+
+use crate::{at_first, find, regions, resource, says, spec, words};
 
 /// Each record leads to its own region's load balancer, and follows its own region's check.
 #[test]
@@ -316,4 +318,41 @@ fn two_hubs_know_the_way_to_each_other_once_both_stand() {
         assert!(resource(&rendering, region, route).condition.is_some());
     }
     assert!(find(&rendering, "eu-west-1", "HubToApSouth1").is_none(), "one side asks, the other accepts");
+}
+
+fn asked(rendering: &antipode_render::Rendering, root: &str, parameter: &str) -> String {
+    let stack = rendering.stacks.iter().find(|stack| stack.root.name() == root).unwrap();
+    let known = stack.master().parameters.iter().find(|known| known.name == parameter);
+    match &known.unwrap_or_else(|| panic!("{root} has no {parameter}")).value {
+        Given::Ask(how) => how.clone(),
+        other => panic!("{parameter} is {other:?}"),
+    }
+}
+
+/// Metrics know a load balancer by what follows `loadbalancer/` in its ARN.
+#[test]
+fn the_full_name_of_an_adopted_load_balancer_is_what_its_metrics_have() {
+    let lb = |kind: &str| {
+        let components = format!(
+            "  lb: {{ kind: {kind}, managed: adopt, id: \"lb-{{site}}\" }}\n  web: {{ kind: aws.asg, behind: lb }}\n"
+        );
+        asked(&regions::rendered(&components), "us-east-1", "LbFullName")
+    };
+    for kind in ["aws.alb", "aws.nlb"] {
+        let how = lb(kind);
+        assert!(how.contains("LoadBalancerArn' --output text") && how.ends_with(" | cut -d/ -f2-"), "{how}");
+    }
+}
+
+/// Asked for the zones from a name on, Route 53 says the next one where there is none of that name, and a private one before a
+/// public one.
+#[test]
+fn a_zone_is_found_by_its_whole_name_or_not_at_all() {
+    let how = asked(
+        &regions::rendered("  lb: { kind: aws.alb }\n  www: { kind: aws.route53, record: www.example.com, to: lb }\n"),
+        "us-east-1",
+        "WwwHostedZone",
+    );
+    assert!(how.contains("HostedZones[?Name=='example.com.' && Config.PrivateZone==\\`false\\`].Id | [0]"), "{how}");
+    assert!(!how.contains("--max-items"), "{how}");
 }

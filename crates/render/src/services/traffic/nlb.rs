@@ -116,21 +116,21 @@ pub fn target_group(
 pub fn arn(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Value {
     match sheet.renders(part) {
         true => sheet.target(&regional(site), id(part, "load balancer")).get(),
-        false => ask(sheet, part, site, "arn", "LoadBalancerArn"),
+        false => ask(sheet, part, site, "arn", ("LoadBalancerArn", "")),
     }
 }
 
 pub fn dns_name(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Value {
     match sheet.renders(part) {
         true => sheet.target(&regional(site), id(part, "load balancer")).att("DNSName"),
-        false => ask(sheet, part, site, "dns name", "DNSName"),
+        false => ask(sheet, part, site, "dns name", ("DNSName", "")),
     }
 }
 
 pub fn hosted_zone(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Value {
     match sheet.renders(part) {
         true => sheet.target(&regional(site), id(part, "load balancer")).att("CanonicalHostedZoneID"),
-        false => ask(sheet, part, site, "hosted zone", "CanonicalHostedZoneId"),
+        false => ask(sheet, part, site, "hosted zone", ("CanonicalHostedZoneId", "")),
     }
 }
 
@@ -139,15 +139,16 @@ pub fn full_name(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Value {
     match sheet.renders(part) {
         true => sheet.target(&regional(site), id(part, "load balancer")).att("LoadBalancerFullName"),
         // What follows `loadbalancer/` in it.
-        false => ask(sheet, part, site, "full name", "LoadBalancerArn"),
+        false => ask(sheet, part, site, "full name", ("LoadBalancerArn", " | cut -d/ -f2-")),
     }
 }
 
-fn ask(sheet: &mut Sheet<'_>, part: &Part, site: &Site, what: &str, attribute: &str) -> Value {
+/// `then` takes out of the answer what is wanted.
+fn ask(sheet: &mut Sheet<'_>, part: &Part, site: &Site, what: &str, (attribute, then): (&str, &str)) -> Value {
     let root = regional(site);
     let name = physical(part, site).unwrap_or_else(|| part.id.to_string());
     let how = format!(
-        "aws elbv2 describe-load-balancers --names {name} --query 'LoadBalancers[].{attribute}' --region {}",
+        "aws elbv2 describe-load-balancers --names {name} --query 'LoadBalancers[].{attribute}' --output text --region {}{then}",
         sheet.region(&root)
     );
     let about = format!("The {what} of the load balancer {} in this region.", part.id);

@@ -161,13 +161,14 @@ pub fn zone_id(sheet: &mut Sheet<'_>, part: &Part, root: &Root) -> Value {
     sheet.ask(root, &names::logical([part.id.as_str(), "hosted zone"]), &about, how)
 }
 
-/// What finds the zone that a name is in, unless the name is in a deeper one.
+/// What finds the zone that a name is in, unless the name is in a deeper one. Route 53 lists from that name on, whether or not
+/// there is one (API reference, "ListHostedZonesByName"), and private zones too.
 pub fn find_zone(part: &Part) -> String {
     let name = part.text("record").unwrap_or("example.com");
     let above = name.split_once('.').map(|(_, above)| above).filter(|above| above.contains('.'));
+    let zone = part.text("zone").or(above).unwrap_or(name).trim_end_matches('.');
     format!(
-        "aws route53 list-hosted-zones-by-name --dns-name {} --max-items 1 --region us-east-1 --query 'HostedZones[0].Id' --output text",
-        part.text("zone").or(above).unwrap_or(name)
+        "aws route53 list-hosted-zones-by-name --dns-name {zone} --region us-east-1 --query \"HostedZones[?Name=='{zone}.' && Config.PrivateZone==\\`false\\`].Id | [0]\" --output text"
     )
 }
 
