@@ -3,7 +3,7 @@
 use antipode_render::render;
 use antipode_render::value::Value;
 
-use crate::{at, find, resource, spec, text};
+use crate::{at, find, resource, spec, specs, text};
 
 /// What these ask for stands at other components, is everything that is rendered, or is always on.
 const AROUND: [&str; 5] =
@@ -138,4 +138,18 @@ fn what_was_handed_over_is_not_handed_on() {
     let machine = resource(&rendering, "eu-west-1", "FlowMachine");
     assert_eq!(text(machine, "Definition.States.Handed over before.Choices.0.Next"), "Failed");
     assert_eq!(text(machine, "Definition.States.Work.Catch.0.Next"), "Handed over before");
+}
+
+/// A failover that starts by itself still waits for whoever sees to the old writer: no step of a plan can.
+#[test]
+fn a_plan_that_needs_no_approval_asks_whether_the_old_writer_is_shut_out() {
+    let (_, text_of) = specs::all().into_iter().find(|(name, _)| name == "alarms").unwrap();
+    let automatic = text_of.replace("approvals: { failover: 2, approvers: [ana, budi] }", "failover: automatic");
+    let rendering = specs::rendering("automatic", &automatic);
+    let plan = resource(&rendering, "edge", "SwitchPlan");
+    assert_eq!(text(plan, "Workflows.0.Steps.0.Name"), "shut out db");
+    let asks = at(plan, "Workflows.0.Steps.0.ExecutionBlockConfiguration.ExecutionApprovalConfig.ApprovalRole");
+    assert!(format!("{asks:?}").contains("SwitchApprover"), "{asks:?}");
+    assert_ne!(text(plan, "Workflows.0.Steps.1.ExecutionBlockType"), "ManualApproval");
+    assert!(find(&rendering, "edge", "SwitchApprover").is_some());
 }

@@ -287,7 +287,9 @@ impl<'d> Plan<'d> {
         let asked = sheet.asked_by("objectives.rto");
         let name = self.name(sheet);
         let times = approvals(sheet);
-        let approver = if times > 0 { Some((times, self.approver(sheet, &name))) } else { None };
+        // Whoever sees to a writer that is left is asked, where nobody has to approve the rest too.
+        let asks = times > 0 || !self.fences.is_empty();
+        let approver = if asks { Some((times, self.approver(sheet, &name))) } else { None };
         let role = self.role(sheet);
         let watched: Vec<(String, Value)> = self.between.iter().filter_map(|site| watched(sheet, site)).collect();
         let preferred = sheet.design.preferred().map_or("", aws_region);
@@ -337,7 +339,7 @@ impl<'d> Plan<'d> {
             let config = map! { "ExecutionApprovalConfig" => approval.unwrap_or_default() };
             steps.push(step(&format!("approve {}", n + 1), "Somebody who may says yes", "ManualApproval", config));
         }
-        for (name, says) in self.fences.iter().filter(|_| approver.is_some()) {
+        for (name, says) in &self.fences {
             let asks = approver.map(|(_, role)| role.att("Arn"));
             let config = map! { "TimeoutMinutes" => patience(sheet) }.with_some("ApprovalRole", asks);
             steps.push(step(name, says, "ManualApproval", map! { "ExecutionApprovalConfig" => config }));
