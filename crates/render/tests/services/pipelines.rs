@@ -24,6 +24,7 @@ fn a_pipeline_is_whole_in_each_region_and_one_starts_by_itself() {
         assert!(find(&rendering, region, "ShipDeploy").is_some());
     }
     assert!(find(&rendering, "us-east-1", "NamedPipeline").is_none(), "it runs where the spec says");
+    assert_eq!(at_first(&rendering, "eu-west-1", "NamedStarts"), "true", "and starts there");
     assert!(find(&rendering, "us-east-1", "NamedDeploy").is_some(), "and deploys everywhere");
     assert!(find(&rendering, "eu-west-1", "OneDeploy").is_none());
 }

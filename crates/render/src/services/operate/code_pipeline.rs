@@ -55,9 +55,13 @@ pub fn write(sheet: &mut Sheet<'_>, part: &Part) {
         store(sheet, part, site);
         project(sheet, part, site);
     }
-    let stands = stands_in(sheet, part);
-    for site in sites.iter().filter(|site| stands.contains(&site.id)) {
-        pipeline(sheet, part, site, &sites);
+    let named = stands_in(sheet, part);
+    let stands: Vec<&Site> = sites.iter().copied().filter(|site| named.contains(&site.id)).collect();
+    // One of those that there are, whichever region writes at first.
+    let first = peers::first_writer(sheet, part);
+    let starts = stands.iter().find(|site| Some(&site.id) == first.as_ref()).or(stands.first()).map(|site| &site.id);
+    for site in &stands {
+        pipeline(sheet, part, site, &sites, starts == Some(&site.id));
     }
     let starts = id(part, "starts");
     sheet.note(
@@ -188,7 +192,7 @@ fn who(sheet: &mut Sheet<'_>, part: &Part, site: &Site, sites: &[&Site], connect
     role::service_role(sheet, part, site, (Group::Control, "pipeline"), "codepipeline.amazonaws.com", &[], may)
 }
 
-fn pipeline(sheet: &mut Sheet<'_>, part: &Part, site: &Site, sites: &[&Site]) {
+fn pipeline(sheet: &mut Sheet<'_>, part: &Part, site: &Site, sites: &[&Site], here: bool) {
     let (root, asked) = (regional(site), sheet.asked(part));
     let region = aws_region(site);
     let how = format!(
@@ -200,8 +204,6 @@ fn pipeline(sheet: &mut Sheet<'_>, part: &Part, site: &Site, sites: &[&Site]) {
     let about = "The repository that is deployed, as OWNER/NAME.";
     let repository = sheet.ask(&root, "Repository", about, "gh repo view --json nameWithOwner --jq .nameWithOwner");
     let role = who(sheet, part, site, sites, connection.clone());
-    let first = peers::first_writer(sheet, part);
-    let here = first.is_some_and(|first| first == site.id);
     let about = format!("Whether a change of the source starts {} of this region: `true` in one region only.", part.id);
     let asks = parameter(&id(part, "starts"), "String", &about, Given::AtFirst(here.to_string()));
     let starts = sheet.parameter(&root, Parameter { allowed: vec!["true".to_owned(), "false".to_owned()], ..asks });
