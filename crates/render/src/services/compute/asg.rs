@@ -164,7 +164,7 @@ pub fn launch_template(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Targe
     let profile = role::instance_profile(sheet, part, site);
     let data = map! {
         "ImageId" => image(sheet, part, site, ", written by whoever builds or copies the image"),
-        "InstanceType" => part.at(&site.id).text("usage.class").unwrap_or("t3.micro"),
+        "InstanceType" => super::class(part, site),
         "IamInstanceProfile" => map! { "Arn" => profile.att("Arn") },
         "SecurityGroupIds" => list![group.att("GroupId")],
         "MetadataOptions" => credentials(),

@@ -69,7 +69,7 @@ fn instance(sheet: &mut Sheet<'_>, part: &Part, site: &Site) {
     }
     let properties = map! {
         "ImageId" => asg::image(sheet, part, site, ". Another image is another instance"),
-        "InstanceType" => part.at(&site.id).text("usage.class").unwrap_or("t3.micro"),
+        "InstanceType" => super::class(part, site),
         "IamInstanceProfile" => profile.get(),
         "SubnetId" => subnet,
         "SecurityGroupIds" => groups,

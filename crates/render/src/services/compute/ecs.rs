@@ -74,7 +74,7 @@ fn launch_template(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Target {
     let script = base64(&format!("#!/bin/sh\necho ECS_CLUSTER={name} >>/etc/ecs/ecs.config\n"));
     let data = map! {
         "ImageId" => sheet.parameter(&root, image),
-        "InstanceType" => part.at(&site.id).text("usage.class").unwrap_or("m6i.large"),
+        "InstanceType" => super::class(part, site),
         "IamInstanceProfile" => map! { "Arn" => profile.att("Arn") },
         "SecurityGroupIds" => list![firewall.att("GroupId")],
         "MetadataOptions" => asg::credentials(),

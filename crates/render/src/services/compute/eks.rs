@@ -184,7 +184,7 @@ fn nodes(sheet: &mut Sheet<'_>, part: &Part, site: &Site, cluster: &Target) -> T
         "ClusterName" => cluster.get(),
         "NodeRole" => role.att("Arn"),
         "Subnets" => network::private_subnets(sheet, site),
-        "InstanceTypes" => list![part.at(&site.id).text("usage.class").unwrap_or("m6i.large")],
+        "InstanceTypes" => list![super::class(part, site)],
         "ScalingConfig" => sizes,
         "LaunchTemplate" => map! { "Id" => template.get(), "Version" => template.att("LatestVersionNumber") },
         "UpdateConfig" => map! { "MaxUnavailable" => 1 },

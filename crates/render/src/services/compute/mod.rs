@@ -31,6 +31,22 @@ pub const KINDS: &[(&str, Write)] = &[
     ("aws.ecr", ecr::write),
 ];
 
+/// The class of an instance of a kind when the spec names none; `None` of a kind without instances.
+pub fn usual_class(kind: &str) -> Option<&'static str> {
+    match kind {
+        "aws.asg" | "aws.ec2" => Some("t3.micro"),
+        // Tasks and pods of several components share one.
+        "aws.ecs" | "aws.eks" => Some("m6i.large"),
+        _ => None,
+    }
+}
+
+/// The class of the instances of a component in a region.
+fn class(part: &Part, site: &Site) -> String {
+    let said = part.at(&site.id).text("usage.class").map(str::to_owned);
+    said.or_else(|| usual_class(&part.kind.name).map(str::to_owned)).unwrap_or_default()
+}
+
 /// Where the load balancer in front of a component sends what is for it, when there is one: `kind` is what it sends to,
 /// `instance` or `ip`.
 fn behind(

@@ -8,7 +8,7 @@ use model::design::Site;
 
 use super::alarm::{Alarm, Look, Metric, Missing};
 use super::{Tells, detection::Detection};
-use crate::services::compute::{asg, lambda};
+use crate::services::compute::{self, asg, lambda};
 use crate::services::is_at;
 use crate::sheet::Sheet;
 
@@ -91,13 +91,7 @@ fn concurrency(sheet: &Sheet<'_>, site: &Site) -> Option<Alarm> {
 
 fn instances(part: &Part, site: &Site) -> Option<u64> {
     let class = part.at(&site.id).text("usage.class").map(str::to_owned);
-    let usual = match part.kind.name.as_str() {
-        "aws.asg" => "t3.medium",
-        "aws.ec2" => "t3.micro",
-        "aws.ecs" => "m6i.large",
-        "aws.eks" => "m6i.large",
-        _ => return None,
-    };
+    let usual = compute::usual_class(&part.kind.name)?;
     Some(asg::sizes(part, site).1 * vcpus(class.as_deref().unwrap_or(usual))?)
 }
 
