@@ -19,8 +19,11 @@ const NO_FUNCTION: &str =
 
 const MOVED: &str = "make a replica independent (aws secretsmanager stop-replication-to-replica) and import it into the stack of its region";
 
-/// Characters of what is generated: as many as a database of Oracle takes, which takes the fewest.
-const PASSWORD: u64 = 30;
+/// Characters of what is generated. Another length makes another password of what stands, which the database that was made
+/// with it does not have (CloudFormation User Guide, "AWS::SecretsManager::Secret": a change makes a new version).
+const PASSWORD: u64 = 32;
+/// As many as a database of Oracle takes.
+const OF_ORACLE: u64 = 30;
 
 pub fn write(sheet: &mut Sheet<'_>, part: &Part) {
     if !sheet.renders(part) {
@@ -85,8 +88,9 @@ pub fn master(sheet: &mut Sheet<'_>, part: &Part, user: &str) -> String {
         let copies = sheet.peers(part, site);
         let about = format!("What {} was made with: its first user and password", part.id);
         let template = serde_json::json!({ "username": user }).to_string();
+        let long = if part.word("engine") == Some("oracle") { OF_ORACLE } else { PASSWORD };
         let generated = map! {
-            "SecretStringTemplate" => template, "GenerateStringKey" => "password", "PasswordLength" => PASSWORD, "ExcludePunctuation" => true,
+            "SecretStringTemplate" => template, "GenerateStringKey" => "password", "PasswordLength" => long, "ExcludePunctuation" => true,
         };
         add(sheet, part, site, "master secret", (&name, &about, generated), &copies);
     }

@@ -146,7 +146,7 @@ pub const SAID: &[(&str, &str, &str)] = &[
     ("AWS::Route53RecoveryControl::SafetyRule", "RuleConfig.Type", "ATLEAST"),
     ("AWS::S3::Bucket", "VersioningConfiguration.Status", "Enabled"),
     ("AWS::Scheduler::Schedule", "State", ""),
-    ("AWS::SecretsManager::Secret", "GenerateSecretString.PasswordLength", "30"),
+    ("AWS::SecretsManager::Secret", "GenerateSecretString.PasswordLength", ""),
     ("AWS::SecretsManager::Secret", "Name", ""),
     ("AWS::StepFunctions::StateMachine", "LoggingConfiguration.Level", ""),
     ("AWS::WAFv2::WebACL", "DefaultAction", ""),
