@@ -1,8 +1,10 @@
 //! Partners find the same key under the same name, at addresses that they have let in, in whichever region.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use antipode_render::resource::Keep;
 use antipode_render::value::Value;
-use antipode_render::{RenderError, render};
+use antipode_render::{RenderError, Rendering, render};
 
 use crate::{at, at_first, find, resource, spec, specs, text};
 
@@ -40,12 +42,47 @@ fn a_name_leads_to_addresses_that_stay() {
 #[test]
 fn only_partners_are_let_in() {
     let rendering = spec("transfer");
-    assert_eq!(text(resource(&rendering, "us-east-1", "SftpFromPartner2"), "CidrIp"), "198.51.100.7/32");
-    assert!(find(&rendering, "us-east-1", "OldFromPartner1").is_none());
     let (_, text) = specs::all().into_iter().find(|(name, _)| name == "transfer").unwrap();
+    let let_in = |rendering: &Rendering, server: &str| -> BTreeMap<String, String> {
+        let stack = rendering.stacks.iter().find(|stack| stack.root.name() == "us-east-1").unwrap();
+        let rules = stack.templates.iter().flat_map(|template| &template.resources);
+        let rules = rules.filter(|rule| rule.id.starts_with(&format!("{server}FromPartner")));
+        rules.map(|rule| (rule.id.clone(), crate::text(rule, "CidrIp"))).collect()
+    };
+    let sftp = let_in(&rendering, "Sftp");
+    assert_eq!(
+        sftp.values().collect::<BTreeSet<_>>(),
+        BTreeSet::from([&"198.51.100.7/32".to_owned(), &"203.0.113.0/24".to_owned()])
+    );
+    assert!(let_in(&rendering, "Old").is_empty());
+    // One who goes takes nobody else's rule along: AWS refuses the same rule twice, under whichever name.
+    let others = [
+        ("203.0.113.0/24, 198.51.100.7/32", "198.51.100.7/32"),
+        ("203.0.113.0/24, ", "203.0.113.0/24, 203.0.113.0/24, "),
+    ];
+    for (all, said) in others {
+        let after = let_in(&specs::rendering("transfer", &text.replace(all, said)), "Sftp");
+        assert!(!after.is_empty() && after.iter().all(|(id, range)| sftp.get(id) == Some(range)), "{after:?}");
+    }
     let open = text.replace("203.0.113.0/24", "0.0.0.0/0");
     let Err(RenderError::Impossible(problems)) = render(&specs::design("transfer", &open), "antipode.yaml") else {
         panic!()
     };
     assert_eq!(problems[0].path, "components.sftp.partners");
+}
+
+/// A file system takes a session by the numbers of a user and a group; and an adopted server has the key that it has.
+#[test]
+fn who_comes_in_is_told_as_the_store_and_the_server_want_it() {
+    let rendering = spec("transfer");
+    let told = |rendering: &Rendering, server: &str, what: &str| {
+        let of = |note: &&antipode_render::Note| note.component.as_str() == server && note.instead.contains(what);
+        rendering.notes.iter().any(|note| of(&note))
+    };
+    assert!(told(&rendering, "old", "--posix-profile Uid=") && !told(&rendering, "sftp", "--posix-profile"));
+    assert!(told(&rendering, "sftp", "ssh-keygen"));
+    let (_, text) = specs::all().into_iter().find(|(name, _)| name == "transfer").unwrap();
+    let theirs = text.replace("needs: [inbox], partners: [203.0.113.0/24, 198.51.100.7/32]", "managed: adopt");
+    let theirs = specs::rendering("transfer", &theirs);
+    assert!(told(&theirs, "sftp", "create-user") && !told(&theirs, "sftp", "ssh-keygen"));
 }

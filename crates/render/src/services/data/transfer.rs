@@ -27,7 +27,7 @@ const STORES: [&str; 2] = ["aws.s3", "aws.efs"];
 
 pub fn write(sheet: &mut Sheet<'_>, part: &Part) {
     if !sheet.renders(part) {
-        return told(sheet, part);
+        return users_are_told(sheet, part, None);
     }
     let store =
         part.needs.iter().filter_map(|id| sheet.part(id)).find(|need| STORES.contains(&need.kind.name.as_str()));
@@ -46,10 +46,11 @@ pub fn write(sheet: &mut Sheet<'_>, part: &Part) {
         let how = format!("name their addresses: components.{}.partners: [203.0.113.0/24]", part.id);
         sheet.note(part, "nobody is let in: no partner is named", how);
     }
-    told(sheet, part);
+    keys_are_told(sheet, part);
+    users_are_told(sheet, part, Some(store));
 }
 
-fn told(sheet: &mut Sheet<'_>, part: &Part) {
+fn keys_are_told(sheet: &mut Sheet<'_>, part: &Part) {
     let home = peers::home(sheet, part).map_or("REGION", aws_region).to_owned();
     let sites = sheet.sites(part);
     let others: Vec<String> = sites
@@ -68,10 +69,19 @@ fn told(sheet: &mut Sheet<'_>, part: &Part) {
             "ssh-keygen -t ed25519 -m PEM -N '' -f KEY; aws secretsmanager create-secret --name {secret} --secret-string file://KEY --region {home}{copies}; then in each region: bash deploy.sh REGION --set {stored}=stored"
         ),
     );
+}
+
+/// A file system knows a session by the numbers of a user and a group (AWS Transfer Family User Guide, "Create a user" for
+/// Amazon EFS).
+fn users_are_told(sheet: &mut Sheet<'_>, part: &Part, store: Option<&Part>) {
+    let files = store.is_some_and(|store| store.kind.name == "aws.efs");
+    let posix = if files { " --posix-profile Uid=UID,Gid=GID" } else { "" };
     sheet.note(
         part,
         "who may come in, and with which key, is said to each server by itself",
-        "in each region: aws transfer create-user --server-id ID --user-name NAME --role ROLE --home-directory PATH --ssh-public-key-body KEY; partners let in the addresses of every region beforehand",
+        format!(
+            "in each region: aws transfer create-user --server-id ID --user-name NAME --role ROLE --home-directory PATH{posix} --ssh-public-key-body KEY; partners let in the addresses of every region beforehand"
+        ),
     );
 }
 
@@ -79,7 +89,7 @@ fn secret(sheet: &Sheet<'_>, part: &Part) -> String {
     format!("{}/{}/host-key", sheet.design.workload, part.id)
 }
 
-/// The ranges that partners come from; `None` when one is none.
+/// The ranges that partners come from, each once; `None` when one is none.
 fn partners(sheet: &mut Sheet<'_>, part: &Part) -> Option<Vec<String>> {
     let range = |text: &str| {
         let (address, bits) = text.split_once('/')?;
@@ -88,13 +98,15 @@ fn partners(sheet: &mut Sheet<'_>, part: &Part) -> Option<Vec<String>> {
         (numbers.len() == 4 && (8..=32).contains(&bits)).then(|| text.to_owned())
     };
     let said = part.words("partners").unwrap_or_default();
-    let ranges: Vec<String> = said.iter().filter_map(|text| range(text)).collect();
+    let mut ranges: Vec<String> = said.iter().filter_map(|text| range(text)).collect();
     if ranges.len() < said.len() {
         let path = format!("components.{}.partners", part.id);
         let hint = "write addresses with the length of their prefix, 8 to 32: 203.0.113.0/24";
         sheet.problem(&path, "a partner comes from a range of addresses, and not from everywhere", hint);
         return None;
     }
+    ranges.sort();
+    ranges.dedup();
     Some(ranges)
 }
 
@@ -116,12 +128,13 @@ fn address(part: &Part, zone: &str) -> String {
 fn one(sheet: &mut Sheet<'_>, part: &Part, store: &Part, site: &Site, partners: &[String]) {
     let (root, asked) = (regional(site), sheet.asked(part));
     let firewall = network::firewall(sheet, part, site, "Partners, by the addresses that they come from");
-    for (n, range) in partners.iter().enumerate() {
+    for range in partners {
         let rule = map! {
             "GroupId" => firewall.att("GroupId"), "IpProtocol" => "tcp", "FromPort" => PORT, "ToPort" => PORT,
             "CidrIp" => range, "Description" => "a partner",
         };
-        let id = names::logical([part.id.as_str(), "from partner", &(n + 1).to_string()]);
+        // By what it lets in: one partner fewer is no other rule for the rest, which AWS would refuse as being there already.
+        let id = names::logical([part.id.as_str(), "from partner", &format!("{:08x}", names::digest(range))]);
         let rule = Resource::new(Group::Security, "AWS::EC2::SecurityGroupIngress", id, asked.clone(), rule);
         sheet.add(&root, rule);
     }
