@@ -8,7 +8,7 @@ use crate::cat;
 use crate::services::compute::lambda;
 use crate::services::data::{dynamodb, s3};
 use crate::services::guard::{kms, secrets};
-use crate::services::messaging::{eventbridge, kinesis, sns, sqs};
+use crate::services::messaging::{eventbridge, kinesis, msk, sns, sqs};
 use crate::services::operate::step_functions;
 use crate::services::{is_at, role};
 use crate::sheet::Sheet;
@@ -89,6 +89,7 @@ fn to_use(sheet: &Sheet<'_>, need: &Part, site: &Site) -> Vec<Value> {
             ];
             vec![role::allow(&actions, vec![here("kinesis", cat!["stream/", kinesis::name(sheet, need, site)])])]
         }
+        "aws.msk" => brokers(&|what: &str| here("kafka", cat![what, "/", msk::name(sheet, need, site), "/*"])),
         "aws.eventbridge" => vec![role::allow(&["events:PutEvents"], vec![eventbridge::arn(sheet, need, site)])],
         "aws.lambda" => vec![role::allow(&["lambda:InvokeFunction"], vec![lambda::arn(sheet, need, site)])],
         "aws.step-functions" => {
@@ -96,6 +97,30 @@ fn to_use(sheet: &Sheet<'_>, need: &Part, site: &Site) -> Vec<Value> {
         }
         _ => Vec::new(),
     }
+}
+
+/// What a producer and a consumer ask for, of the cluster, its topics and its groups, each of which has a number of AWS in its
+/// ARN (MSK Developer Guide, "Common use cases for client authorization policy").
+fn brokers(of: &dyn Fn(&str) -> Value) -> Vec<Value> {
+    let cluster = [
+        "kafka:DescribeClusterV2",
+        "kafka:GetBootstrapBrokers",
+        "kafka-cluster:Connect",
+        "kafka-cluster:DescribeCluster",
+        "kafka-cluster:WriteDataIdempotently",
+    ];
+    let topics = [
+        "kafka-cluster:CreateTopic",
+        "kafka-cluster:DescribeTopic",
+        "kafka-cluster:ReadData",
+        "kafka-cluster:WriteData",
+    ];
+    let groups = ["kafka-cluster:AlterGroup", "kafka-cluster:DescribeGroup"];
+    vec![
+        role::allow(&cluster, vec![of("cluster")]),
+        role::allow(&topics, vec![of("topic")]),
+        role::allow(&groups, vec![of("group")]),
+    ]
 }
 
 /// The key of ours that what it needs is encrypted with, or that it needs itself. Services' own keys need no word.

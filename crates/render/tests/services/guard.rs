@@ -3,7 +3,8 @@
 use antipode_render::resource::Keep;
 use antipode_render::value::Value;
 
-use crate::{at, find, resource, spec, text};
+use crate::regions::rendered;
+use crate::{at, find, resource, spec, text, words};
 
 #[test]
 fn a_key_of_several_regions_is_made_in_the_first_and_replicated_to_the_others() {
@@ -63,4 +64,22 @@ fn instances_read_the_secrets_that_they_need_in_their_own_region() {
     let role = resource(&rendering, "eu-west-1", "WebInstanceRole");
     let statement = format!("{:?}", at(role, "Policies.0.PolicyDocument.Statement"));
     assert!(statement.contains("eu-west-1") && statement.contains("storefront/db-password"), "{statement}");
+}
+
+/// Brokers ask for the right to connect, and then for each topic and each group.
+#[test]
+fn what_needs_a_log_may_read_and_write_it_in_its_own_region() {
+    let rendering = rendered("  log: { kind: aws.msk }\n  web: { kind: aws.asg, needs: [log] }\n");
+    let role = crate::regions::resource(&rendering, "eu-west-1", "WebInstanceRole");
+    let may = words::all(role, "Policies.*.PolicyDocument.Statement.*").join("\n");
+    for (call, of) in [
+        ("kafka-cluster:Connect", "cluster/test-log/*"),
+        ("kafka-cluster:ReadData", "topic/test-log/*"),
+        ("kafka-cluster:WriteData Resource", "topic/test-log/*"),
+        ("kafka-cluster:AlterGroup", "group/test-log/*"),
+        ("kafka:GetBootstrapBrokers", "cluster/test-log/*"),
+    ] {
+        let statement = may.lines().find(|line| line.contains(call)).unwrap_or_else(|| panic!("no {call} in {may}"));
+        assert!(statement.contains(&format!(":kafka:{{AWS::Region}}:{{AWS::AccountId}}:{of}")), "{statement}");
+    }
 }
