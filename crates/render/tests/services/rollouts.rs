@@ -2,6 +2,7 @@
 
 use antipode_render::value::Value;
 
+use crate::regions::rendered;
 use crate::{at, find, resource, spec, text, words};
 
 const REGIONS: [&str; 2] = ["us-east-1", "eu-west-1"];
@@ -90,4 +91,18 @@ fn calls_of_a_function_are_shifted_and_go_back_when_they_fail() {
             assert!(format!("{:?}", alias.policies).contains("CodeDeployLambdaAliasUpdate"), "{:?}", alias.policies);
         }
     }
+}
+
+#[test]
+fn a_version_is_watched_as_long_as_the_pipeline_of_its_rollout_says() {
+    let pipelines = |bake: &str| {
+        let components = format!(
+            "  lb: {{ kind: aws.alb }}\n  api: {{ kind: aws.fargate, behind: lb }}\n  build: {{ kind: pipeline, bake: 45m }}\n  ship: {{ kind: pipeline, rollout: canary{bake} }}\n"
+        );
+        let rendering = rendered(&components);
+        let service = crate::regions::resource(&rendering, "us-east-1", "ApiService");
+        at(service, "DeploymentConfiguration.BakeTimeInMinutes").clone()
+    };
+    assert_eq!(pipelines(", bake: 20m"), Value::from(20));
+    assert_eq!(pipelines(""), Value::from(10), "what another pipeline says is about what it deploys");
 }

@@ -47,10 +47,14 @@ fn pipelines<'d>(sheet: &Sheet<'d>, part: &Part) -> impl Iterator<Item = &'d Par
     sheet.design.with_facet("deploy").filter(deploys)
 }
 
+/// The one of them that says how.
+fn rollout<'d>(sheet: &Sheet<'d>, part: &Part) -> Option<&'d Part> {
+    pipelines(sheet, part).find(|pipeline| pipeline.word("rollout").is_some())
+}
+
 /// What the pipeline that deploys a component says; `None` when none does.
 pub fn said(sheet: &Sheet<'_>, part: &Part) -> Option<Rollout> {
-    let word = pipelines(sheet, part).find_map(|pipeline| pipeline.word("rollout"))?;
-    Some(match word {
+    Some(match rollout(sheet, part)?.word("rollout")? {
         "canary" => Rollout::Canary,
         "blue-green" => Rollout::BlueGreen,
         _ => Rollout::Rolling,
@@ -59,7 +63,7 @@ pub fn said(sheet: &Sheet<'_>, part: &Part) -> Option<Rollout> {
 
 /// Minutes for which a version is watched.
 pub fn bake(sheet: &Sheet<'_>, part: &Part) -> u64 {
-    let said = pipelines(sheet, part).find_map(|pipeline| pipeline.duration("bake"));
+    let said = rollout(sheet, part).and_then(|pipeline| pipeline.duration("bake"));
     said.map_or(BAKE, |time| time.as_secs().div_ceil(60).min(1_440))
 }
 
