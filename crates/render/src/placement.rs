@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::link::Linked;
 use crate::root::Root;
+use crate::services::fence;
 use crate::sheet::Sheet;
 
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
@@ -24,6 +25,10 @@ pub struct Placement {
     /// The region that has the one resource of a component that serves all of them.
     #[serde(default, rename = "homes of components", skip_serializing_if = "BTreeMap::is_empty")]
     homes: BTreeMap<String, String>,
+    /// Every database that a list ever fenced, in the order in which they came: one that has left keeps the numbers of its
+    /// rules, of which a recovery may have added some.
+    #[serde(default, rename = "fences in order", skip_serializing_if = "Vec::is_empty")]
+    fences: Vec<String>,
     /// By root stack, by template, the names of its resources.
     #[serde(flatten)]
     templates: BTreeMap<String, BTreeMap<String, Vec<String>>>,
@@ -42,6 +47,7 @@ impl Placement {
         Placement {
             regions: sheet.ever.iter().map(ToString::to_string).collect(),
             homes: stood.chain(stands).collect(),
+            fences: sheet.fenced.iter().map(ToString::to_string).collect(),
             templates: stacks.iter().map(|stack| (stack.root.to_string(), templates(stack))).collect(),
         }
     }
@@ -62,6 +68,16 @@ impl Placement {
             }
         }
         ever
+    }
+    /// Every database that a list ever fenced, those that are new last.
+    pub(crate) fn fenced(&self, design: &Design) -> Vec<ComponentId> {
+        let mut fenced: Vec<ComponentId> = self.fences.iter().map(ComponentId::new).collect();
+        for part in design.components.iter().filter(|part| fence::by_list(part)) {
+            if !fenced.contains(&part.id) {
+                fenced.push(part.id.clone());
+            }
+        }
+        fenced
     }
     /// The design with its sites in the order that they had before, those that are new last: which of them is first in the
     /// file, and so asks the others for a link or has what stands once, is not changed by writing them in another order.

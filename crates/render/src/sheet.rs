@@ -29,6 +29,8 @@ pub struct Sheet<'d> {
     pub stacks: BTreeMap<Root, Stack>,
     /// Every region that there ever was: one that has left keeps its number.
     pub ever: Vec<SiteId>,
+    /// Every database that a list ever fenced: its place says the numbers of its rules.
+    pub fenced: Vec<ComponentId>,
     /// Where it stood before, and now, what AWS wants to stand once for a component.
     pub homes_before: BTreeMap<ComponentId, SiteId>,
     pub homes: BTreeMap<ComponentId, SiteId>,
@@ -45,6 +47,7 @@ impl<'d> Sheet<'d> {
             spec: spec.to_owned(),
             stacks: BTreeMap::new(),
             ever: Placement::default().ever(design),
+            fenced: Placement::default().fenced(design),
             homes_before: BTreeMap::new(),
             homes: BTreeMap::new(),
             files: Vec::new(),
@@ -55,6 +58,7 @@ impl<'d> Sheet<'d> {
     /// What was rendered before stays where it is.
     pub fn remember(&mut self, before: &Placement) {
         self.ever = before.ever(self.design);
+        self.fenced = before.fenced(self.design);
         self.homes_before = before.homes();
     }
 

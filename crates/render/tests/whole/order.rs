@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use antipode_render::resource::{Given, Resource};
+use antipode_render::value::Value;
 use antipode_render::{Placement, RenderError, Rendering, render, render_again};
 use model::{Design, SiteId};
 
@@ -156,4 +157,28 @@ fn a_list_of_before_is_still_read() {
     let now = placed(KEY);
     let text = serde_json::to_string(&now).unwrap();
     assert_eq!(serde_json::from_str::<Placement>(&text).unwrap(), now);
+}
+
+const FENCED: &str = "workload: kept\nobjectives: { rto: 1h, rpo: 5m }\nsites:\n  us-east-1: { zones: [a, b], preferred: true }\n  eu-west-1: { zones: [a, b] }\ncomponents:\n  orders: { kind: aws.rds, fence: [nacl] }\n  stock: { kind: aws.rds, fence: [nacl] }\n";
+
+fn numbers(rendering: &Rendering) -> BTreeMap<String, Value> {
+    let rules = resources(rendering).into_iter().filter(|(_, rule)| rule.kind == "AWS::EC2::NetworkAclEntry");
+    rules.filter_map(|((_, id), rule)| Some((id, rule.properties.get("RuleNumber")?.clone()))).collect()
+}
+
+/// A rule that a recovery added says the number that it has: in a page that was printed, in the list itself.
+#[test]
+fn a_database_before_the_others_takes_no_number_of_their_rules() {
+    let before = render(&specs::design("kept", FENCED), "antipode.yaml").unwrap();
+    let more = FENCED.replace("components:\n", "components:\n  early: { kind: aws.rds, fence: [nacl] }\n");
+    let after = render_again(&specs::design("kept", &more), "antipode.yaml", &before.placement).unwrap();
+    let (old, new) = (numbers(&before), numbers(&after));
+    assert!(old.iter().all(|(id, number)| new.get(id) == Some(number)), "{old:?} {new:?}");
+    // One that left keeps its number: its rule may be in the list yet.
+    let fewer = FENCED.replace("  orders: { kind: aws.rds, fence: [nacl] }\n", "");
+    let left = render_again(&specs::design("kept", &fewer), "antipode.yaml", &before.placement).unwrap();
+    assert!(numbers(&left).iter().all(|(id, number)| old.get(id) == Some(number)), "{old:?} {:?}", numbers(&left));
+    let again = fewer.replace("stock:", "early: { kind: aws.rds, fence: [nacl] }\n  stock:");
+    let again = render_again(&specs::design("kept", &again), "antipode.yaml", &left.placement).unwrap();
+    assert_ne!(numbers(&again).get("EarlyShutOut1"), old.get("OrdersShutOut1"));
 }

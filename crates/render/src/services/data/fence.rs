@@ -45,10 +45,9 @@ pub fn stands(sheet: &Sheet<'_>, part: &Part, site: &Site) -> bool {
     by_list(part) && apart::list(sheet, site).is_some_and(|list| sheet.has(&list.root, &list.id))
 }
 
-/// Which of the components with a list it is, from 1: the number of its rule.
+/// Which of the components that ever had a list it is, from 1: the number of its rule, whatever comes before it in the file.
 pub fn number(sheet: &Sheet<'_>, part: &Part) -> usize {
-    let with = sheet.design.components.iter().filter(|other| by_list(other));
-    with.take_while(|other| other.id != part.id).count() + 1
+    sheet.fenced.iter().take_while(|other| **other != part.id).count() + 1
 }
 
 /// Where its instances stand: apart, when a list fences them.
