@@ -216,6 +216,7 @@ fn moves(sheet: &Sheet<'_>, root: &Root, execution: Value) -> Vec<Value> {
     )
     .with("Condition", region_is(&[region.to_owned()]));
     vec![
+        // The stack of the bucket of templates is one of the workload's too.
         allow(change, stacks(region)).into(),
         // What another stack hands on may stand in another region.
         allow(list!["cloudformation:DescribeStacks"], stacks("*")).into(),
@@ -231,7 +232,6 @@ fn moves(sheet: &Sheet<'_>, root: &Root, execution: Value) -> Vec<Value> {
 /// The same for a role that stands in the stack itself, which knows the other role by its name.
 pub fn may_deploy(sheet: &Sheet<'_>, root: &Root) -> Vec<Value> {
     let execution = ours("iam:", &format!("role/{}", executor(sheet, root)));
-    // The stack of the bucket of templates is one of the workload's too.
     moves(sheet, root, execution)
 }
 
