@@ -80,14 +80,17 @@ version_here() {
 # Writes the parameters of stack $1 to $2: the spec's, the team's own, what other stacks hand on, and "$3" on top (JSON).
 # What recoveries change is not among them, and so stays as it is.
 parameters() {
-  local name=$1 into=$2 set=$3 own=$templates/parameters/$1.own.json open values key from what value
+  local name=$1 into=$2 set=$3 own=$templates/parameters/$1.own.json asked open values key from what value
   jq '[.[] | {ParameterKey, ParameterValue}]' "$templates/parameters/$name.json" >"$into"
   if [ -e "$own" ]; then
-    open=$(jq -r --argjson set "$set" '.[] | select(.ParameterValue == "" and ($set[.ParameterKey] == null))
+    # What was asked for once and is no more may stay in it, empty.
+    asked=$(of "$name" '[.asked[].parameter]')
+    open=$(jq -r --argjson set "$set" --argjson asked "$asked" '.[] | .ParameterKey as $key
+      | select(.ParameterValue == "" and $set[$key] == null and ($asked | index($key)) != null)
       | "  \(.ParameterKey): \(.about // "")\n    found by: \(.["found by"] // "")"' "$own")
     [ -z "$open" ] || die "$own has values that nobody has filled in:
 $open" "fill them in, and commit the file: it is yours, and is not rendered again"
-    values=$(jq -s '.[0] + [.[1][] | {ParameterKey, ParameterValue}]' "$into" "$own")
+    values=$(jq -s '.[0] + [.[1][] | select(.ParameterValue != "") | {ParameterKey, ParameterValue}]' "$into" "$own")
     printf '%s' "$values" >"$into"
   elif [ "$(of "$name" '.asked | length')" != 0 ]; then
     die "there is no $own" "render again; it asks for: $(of "$name" '[.asked[].parameter] | join(", ")')"

@@ -301,3 +301,17 @@ fn regions_are_joined_by_a_second_deployment_of_each_once_a_component_stands_in_
         assert!(deployment.parameters(stack).contains(&joined), "{stack}");
     }
 }
+
+/// The file is the team's: what was asked for once stays in it, and nobody has to say it any more.
+#[test]
+fn a_value_that_is_asked_for_no_longer_is_waited_for_no_longer() {
+    let deployment = rendered(SPEC).filled_in();
+    let own = deployment.path("cloudformation/parameters/us-east-1.own.json");
+    let mut values: Vec<Value> = serde_json::from_str(&fs::read_to_string(&own).unwrap()).unwrap();
+    values.push(serde_json::json!({ "ParameterKey": "Gone", "ParameterValue": "", "about": "what stood there" }));
+    fs::write(&own, Value::from(values).to_string()).unwrap();
+    deployment.does(&["us-east-1", "--version", "one"]);
+    let given = deployment.parameters("shop-us-east-1");
+    assert!(!names(&given).contains(&"Gone") && names(&given).contains(&"CertificateArn"), "{given:?}");
+    assert!(fs::read_to_string(&own).unwrap().contains("Gone"));
+}
