@@ -3,6 +3,7 @@
 use antipode_render::resource::Keep;
 use antipode_render::value::Value;
 
+use crate::regions::rendered;
 use crate::{at, at_first, find, resource, spec, text};
 
 #[test]
@@ -78,4 +79,22 @@ fn a_headless_copy_has_storage_and_no_instance() {
     assert!(find(&rendering, "us-east-1", "CasesInstance3").is_some());
     assert!(find(&rendering, "us-west-2", "CasesInstance1").is_none());
     assert!(find(&rendering, "us-west-2", "CasesCluster").is_some());
+}
+
+/// RDS refuses another major version unless it is said that it may be one: by whoever writes the version down, and never by
+/// what is usual when nobody does.
+#[test]
+fn a_version_that_somebody_wrote_down_may_be_a_major_one() {
+    let allowed = |said: &str| {
+        let rendering = rendered(&format!("  db: {{ kind: aws.rds{said} }}\n"));
+        let of = |region: &str| {
+            crate::regions::resource(&rendering, region, "DbInstance")
+                .properties
+                .get("AllowMajorVersionUpgrade")
+                .cloned()
+        };
+        [of("us-east-1"), of("eu-west-1")]
+    };
+    assert_eq!(allowed(", version: \"17\""), [Some(true.into()), Some(true.into())]);
+    assert_eq!(allowed(""), [None, None]);
 }

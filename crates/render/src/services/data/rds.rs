@@ -133,7 +133,10 @@ fn properties(sheet: &mut Sheet<'_>, part: &Part, site: &Site, state: &State, pa
     let logs: Vec<Value> = engine.logs.iter().map(|log| Value::from(*log)).collect();
     let password = format!("{{{{resolve:secretsmanager:{password}:SecretString:password}}}}");
     let monitored = database::monitoring(sheet, part, site).att("Arn");
-    map! {
+    // A major version too (API reference, "ModifyDBInstance"), where somebody wrote it down: what is usual when nobody does may
+    // be another one some day.
+    let major = part.text("version").map(|_| true);
+    let properties = map! {
         "DBInstanceIdentifier" => cat![base(sheet, part, site), "-g", state.generation.clone()],
         "SourceDBInstanceIdentifier" => Value::when(state.follows.clone(), source),
         "SourceRegion" => Value::when(state.follows.clone(), state.source_region.clone()),
@@ -164,8 +167,8 @@ fn properties(sheet: &mut Sheet<'_>, part: &Part, site: &Site, state: &State, pa
         "PerformanceInsightsKMSKeyId" => key,
         "MonitoringInterval" => 60,
         "MonitoringRoleArn" => monitored,
-        "Tags" => sheet.tags(Some(part)),
-    }
+    };
+    properties.with_some("AllowMajorVersionUpgrade", major).with("Tags", sheet.tags(Some(part)))
 }
 
 /// What is taken when the spec says nothing. Commercial engines have no Graviton, and their dearer editions no small ones.
