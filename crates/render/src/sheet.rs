@@ -31,6 +31,8 @@ pub struct Sheet<'d> {
     pub ever: Vec<SiteId>,
     /// Every database that a list ever fenced: its place says the numbers of its rules.
     pub fenced: Vec<ComponentId>,
+    /// What was rendered before.
+    pub before: Placement,
     /// Where it stood before, and now, what AWS wants to stand once for a component.
     pub homes_before: BTreeMap<ComponentId, SiteId>,
     pub homes: BTreeMap<ComponentId, SiteId>,
@@ -48,6 +50,7 @@ impl<'d> Sheet<'d> {
             stacks: BTreeMap::new(),
             ever: Placement::default().ever(design),
             fenced: Placement::default().fenced(design),
+            before: Placement::default(),
             homes_before: BTreeMap::new(),
             homes: BTreeMap::new(),
             files: Vec::new(),
@@ -60,6 +63,7 @@ impl<'d> Sheet<'d> {
         self.ever = before.ever(self.design);
         self.fenced = before.fenced(self.design);
         self.homes_before = before.homes();
+        self.before = before.clone();
     }
 
     /// The region of AWS that a stack is deployed in.

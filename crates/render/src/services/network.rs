@@ -3,6 +3,8 @@
 //!
 //! Where the network is adopted, its parts are parameters.
 
+use std::collections::BTreeSet;
+
 use model::Part;
 use model::design::Site;
 
@@ -170,6 +172,17 @@ pub fn way_to(
         let way = Resource::new(Group::Network, "AWS::EC2::Route", id, asked.clone(), properties);
         sheet.add(&root, way.only_if(condition.clone()));
     }
+}
+
+/// Whether the private subnets of a region are others than when `with` was rendered before.
+pub fn others_than_before(sheet: &Sheet<'_>, site: &Site, with: &str) -> bool {
+    let before = sheet.before.within(&regional(site));
+    let any = subnet("Private", "");
+    let stood: BTreeSet<&str> = before.keys().copied().filter(|id| id.starts_with(&any)).collect();
+    let now: BTreeSet<String> = zones(site).iter().map(|zone| subnet("Private", zone)).collect();
+    let same = stood.iter().copied().eq(now.iter().map(String::as_str));
+    // Where the network is adopted, there are none of ours.
+    before.contains_key(with) && !stood.is_empty() && !same
 }
 
 fn subnet(which: &str, zone: &str) -> String {

@@ -182,3 +182,23 @@ fn a_database_before_the_others_takes_no_number_of_their_rules() {
     let again = render_again(&specs::design("kept", &again), "antipode.yaml", &left.placement).unwrap();
     assert_ne!(numbers(&again).get("EarlyShutOut1"), old.get("OrdersShutOut1"));
 }
+
+/// A cluster of Kafka stands in the subnets that it was made in: with another one, CloudFormation would make another cluster
+/// of the same name, and cannot.
+#[test]
+fn one_more_zone_is_refused_where_a_cluster_of_kafka_stands() {
+    let log = "workload: kept\nobjectives: { rto: 1h, rpo: 5m }\nsites:\n  us-east-1: { zones: [a, b], preferred: true }\n  eu-west-1: { zones: [a, b] }\ncomponents:\n  log: { kind: aws.msk }\n";
+    let before = placed(log);
+    let again = |text: &str| render_again(&specs::design("kept", text), "antipode.yaml", &before);
+    assert!(again(log).is_ok());
+    for zones in ["[a, b, c]", "[a, c]"] {
+        let refused = again(&log.replacen("[a, b]", zones, 1));
+        let Err(RenderError::Impossible(problems)) = refused else { panic!("{zones}: {refused:#?}") };
+        assert_eq!(problems.len(), 1, "{problems:#?}");
+        assert_eq!(problems[0].path, "sites.us-east-1", "{problems:#?}");
+        assert!(problems[0].says.contains("`log`"), "{problems:#?}");
+    }
+    // What is new has nothing to lose.
+    let beside = log.replacen("[a, b]", "[a, b, c]", 1).replace("  log:", "  log2:");
+    assert!(again(&beside).is_ok());
+}

@@ -27,6 +27,7 @@ pub fn write(sheet: &mut Sheet<'_>, part: &Part) {
     }
     let sites = sheet.sites(part);
     for site in &sites {
+        settled(sheet, part, site);
         let (cluster, firewall) = cluster(sheet, part, site);
         if part.word("replication") != Some("none") {
             for other in sites.iter().filter(|other| other.id != site.id) {
@@ -39,6 +40,18 @@ pub fn write(sheet: &mut Sheet<'_>, part: &Part) {
             part,
             "replicators are made once the clusters stand, and need to be told of each other",
             "aws kafka list-clusters-v2 --region REGION --query 'ClusterInfoList[].ClusterArn', and give it as the parameter that ends in the other region's name at the second deployment",
+        );
+    }
+}
+
+/// The subnets of a cluster are those that it was made in (CloudFormation, "AWS::MSK::Cluster BrokerNodeGroupInfo"): others are
+/// another cluster, which cannot have the name of the one that stands.
+fn settled(sheet: &mut Sheet<'_>, part: &Part, site: &Site) {
+    if network::others_than_before(sheet, site, &id(part, "cluster")) {
+        sheet.problem(
+            &format!("sites.{}", site.id),
+            format!("`{}` stands in the zones that {} had when it was made, and cannot come to others", part.id, site.id),
+            "leave its zones as they are; or give the component another name: that is another cluster beside it, and the old one stays until somebody deletes it",
         );
     }
 }
