@@ -285,3 +285,13 @@ fn roles_that_are_adopted_are_not_made_once_more() {
     assert_eq!(roles("", "aws: { manage: adopt, role: mine }"), (true, true));
     assert_eq!(roles(", managed: adopt", ""), (false, false));
 }
+
+/// EKS refuses a minimum above the nodes that are wanted, which a deployment does not say again.
+#[test]
+fn it_is_said_how_the_fewest_nodes_become_more() {
+    let rendering = rendered("  pods: { kind: aws.eks }\n");
+    let told = |note: &antipode_render::Note| {
+        note.says.contains("fewest nodes") && note.instead.contains("--set PodsAtFirst=")
+    };
+    assert_eq!(rendering.notes.iter().filter(|note| told(note)).count(), 1, "{:?}", rendering.notes);
+}

@@ -29,6 +29,13 @@ pub fn write(sheet: &mut Sheet<'_>, part: &Part) {
         let provider = map! { "Url" => cluster.att("OpenIdConnectIssuerUrl"), "ClientIdList" => list!["sts.amazonaws.com"], "Tags" => sheet.tags(Some(part)) };
         add(sheet, part, site, (Group::Compute, "AWS::IAM::OIDCProvider", "identity"), provider);
     }
+    // Amazon EKS API reference, "NodegroupScalingConfig": what is wanted lies between the fewest and the most.
+    let at_first = id(part, "at first");
+    sheet.note(
+        part,
+        "a deployment that makes its fewest nodes more than there are is refused: it does not say again how many there are",
+        format!("say it once, in that deployment, and no fewer than run: bash deploy.sh REGION --set {at_first}=NODES"),
+    );
 }
 
 /// What the cluster of a region is called.
