@@ -295,3 +295,18 @@ fn it_is_said_how_the_fewest_nodes_become_more() {
     };
     assert_eq!(rendering.notes.iter().filter(|note| told(note)).count(), 1, "{:?}", rendering.notes);
 }
+
+/// Under another name, there would be a second disk, and the first as the image has it: perhaps in the clear.
+#[test]
+fn an_instance_starts_from_the_disk_of_its_image() {
+    for (said, disk) in [("", "/dev/xvda"), (", image: { disk: /dev/sda1 }", "/dev/sda1")] {
+        let rendering = rendered(&format!(
+            "  web: {{ kind: aws.asg{said} }}\n  one: {{ kind: aws.ec2, sites: [us-east-1]{said} }}\n"
+        ));
+        for id in ["WebLaunchTemplate", "OneLaunchTemplate", "OneInstance"] {
+            let Some(made) = crate::find(&rendering, "us-east-1", id) else { continue };
+            let text = says(&made.properties);
+            assert!(text.contains(&format!("(\"DeviceName\", Text(\"{disk}\"))")), "{id}: {text}");
+        }
+    }
+}

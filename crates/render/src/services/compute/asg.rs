@@ -151,9 +151,11 @@ pub fn credentials() -> Map {
     map! { "HttpTokens" => "required", "HttpPutResponseHopLimit" => 1 }
 }
 
-/// The disk that an instance starts from.
-pub fn disk() -> Value {
-    list![map! { "DeviceName" => "/dev/xvda", "Ebs" => map! { "Encrypted" => true, "VolumeType" => "gp3" } }]
+/// The disk that an instance starts from, by the name that its image has for it (Amazon EC2 User Guide, "Device names for
+/// volumes"): under another one it would be a second disk, and the first as the image has it.
+pub fn disk(part: &Part) -> Value {
+    let name = part.text("image.disk").unwrap_or("/dev/xvda");
+    list![map! { "DeviceName" => name, "Ebs" => map! { "Encrypted" => true, "VolumeType" => "gp3" } }]
 }
 
 /// How an instance is started: the region's image, an encrypted disk, credentials by its role only.
@@ -169,7 +171,7 @@ pub fn launch_template(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Targe
         "SecurityGroupIds" => list![group.att("GroupId")],
         "MetadataOptions" => credentials(),
         "Monitoring" => map! { "Enabled" => true },
-        "BlockDeviceMappings" => disk(),
+        "BlockDeviceMappings" => disk(part),
         "TagSpecifications" => list![map! { "ResourceType" => "instance", "Tags" => sheet.tags(Some(part)) }],
     };
     sheet.add(

@@ -77,7 +77,7 @@ fn instance(sheet: &mut Sheet<'_>, part: &Part, site: &Site) {
         "Monitoring" => true,
         "EbsOptimized" => true,
         "PropagateTagsToVolumeOnCreation" => true,
-        "BlockDeviceMappings" => asg::disk(),
+        "BlockDeviceMappings" => asg::disk(part),
         "Tags" => marks,
     };
     let kind = "AWS::EC2::Instance";

@@ -79,7 +79,7 @@ fn launch_template(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Target {
         "SecurityGroupIds" => list![firewall.att("GroupId")],
         "MetadataOptions" => asg::credentials(),
         "Monitoring" => map! { "Enabled" => true },
-        "BlockDeviceMappings" => asg::disk(),
+        "BlockDeviceMappings" => asg::disk(part),
         "UserData" => script,
         "TagSpecifications" => list![map! { "ResourceType" => "instance", "Tags" => sheet.tags(Some(part)) }],
     };
