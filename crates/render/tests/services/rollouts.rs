@@ -77,6 +77,12 @@ fn targets_are_looked_for_in_both_groups_of_a_service_that_has_two() {
         let one = resource(&rendering, region, "ShopTargetsAlarm");
         assert_eq!(text(one, "MetricName"), "HealthyHostCount");
     }
+    // However short the objective: a value that comes a minute late would be no target.
+    let short = rendered(
+        "  lb: { kind: aws.alb }\n  api: { kind: aws.fargate, behind: lb }\n  ship: { kind: pipeline, rollout: canary }\n",
+    );
+    let alarm = crate::regions::resource(&short, "us-east-1", "ApiTargetsAlarm");
+    assert_eq!((at(alarm, "EvaluationPeriods"), at(alarm, "DatapointsToAlarm")), (&2.into(), &2.into()));
 }
 
 #[test]

@@ -141,7 +141,11 @@ fn targets(sheet: &mut Sheet<'_>, part: &Part, site: &Site, namespace: &'static 
             ),
             false => Look::One(healthy(group)),
         };
-        let detection = detection::of(sheet, backend, "readiness");
+        let mut detection = detection::of(sheet, backend, "readiness");
+        if matches!(look, Look::Formula(..)) {
+            // The newest value may not be there yet, and counts as none (CloudWatch User Guide, "Using metric math", `FILL`).
+            detection.evaluations = detection.evaluations.max(2);
+        }
         let says = format!("{} finds no healthy target of {} in {}.", part.id, backend.id, site.id);
         let alarm = Alarm::new(sheet, backend, Some(site), "targets", detection, look);
         alarms.push(alarm.below(1).missing(Missing::Bad).tells(Tells::Both, says));
