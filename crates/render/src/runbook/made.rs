@@ -310,7 +310,9 @@ fn step(sheet: &mut Sheet<'_>, runbook: &mut Runbook, call: &Call, (from, to): (
             runbook.gaps.push((what, instead.clone()));
         }
     }
-    let best_effort = call.standing == Standing::BestEffort;
+    // Both regions answer a planned return, and the copy is complete once nobody writes: that is waited for.
+    let waited_for = runbook.purpose == Purpose::Failback && call.act == ActName::Fence;
+    let best_effort = call.standing == Standing::BestEffort && !waited_for;
     let own = Step {
         id: id(call),
         says: format!("{} `{}`", verb(call.act), call.component),

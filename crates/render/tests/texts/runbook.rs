@@ -258,6 +258,7 @@ fn a_return_cuts_no_copy_off_and_finds_the_door_open() {
     let (there, back) = pages(SPEC, &fence);
     assert!(there.contains("create-network-acl ") && !back.contains("create-network-acl"), "{back}");
     in_order(&back, &["undo-fence.sh", "Keep the old writer from writing: `db`", "DatabaseConnections"]);
+    assert!(there.contains("Best effort") && !back.contains("Best effort"), "planned, it is waited for: {back}");
     let (_, back) = pages(&SPEC.replace("managed: adopt, id: \"db-{site}\",", "fence: [nacl],"), &fence);
     in_order(
         &back,
