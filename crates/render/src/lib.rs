@@ -135,7 +135,7 @@ pub fn render_with(design: &Design, spec: &str, told: &Told) -> Result<Rendering
     if !sheet.problems.is_empty() {
         return Err(RenderError::Impossible(sheet.problems));
     }
-    let stacks = link::link(&sheet, &told.before)?;
+    let stacks = link::link(&sheet, &told.before).map_err(|error| refused(&sheet, error))?;
     let mut files: Vec<File> = stacks.iter().flat_map(|stack| templates(stack, spec)).collect();
     files.extend(stacks.iter().flat_map(parameters::files));
     files.extend(delivery::files(&sheet, &stacks, &told.folder));
@@ -144,6 +144,26 @@ pub fn render_with(design: &Design, spec: &str, told: &Told) -> Result<Rendering
     files.sort();
     let placement = Placement::of(&sheet, &stacks, &told.before);
     Ok(Rendering { files, stacks, placement, notes: sheet.notes })
+}
+
+/// What recoveries and deployments change is a parameter, of which a stack has so many: too many of them is the spec's.
+fn refused(sheet: &sheet::Sheet<'_>, error: LinkError) -> RenderError {
+    let Some((root, count, most)) = error.given_too_much() else { return error.into() };
+    let path = match root {
+        Root::Region(site) => format!("sites.{site}"),
+        _ => "workload".to_owned(),
+    };
+    let says = format!("the stack {root} would have {count} parameters, and CloudFormation takes {most} of a stack");
+    let asks = |part: &&model::Part| ["runtime", "handler"].iter().any(|key| part.text(key).is_none());
+    let functions = sheet.design.of_kind("aws.lambda").filter(|part| sheet.renders(part)).filter(asks).count();
+    let two = "divide its components into two workloads, each with a spec and stacks of its own";
+    let hint = match functions {
+        0 => two.to_owned(),
+        _ => format!(
+            "say `runtime` and `handler` of {functions} functions, which are a parameter each until then; or {two}"
+        ),
+    };
+    RenderError::Impossible(vec![Problem { line: sheet.design.line(&path), path, says, hint }])
 }
 
 fn templates(stack: &Linked, spec: &str) -> Vec<File> {

@@ -70,6 +70,21 @@ pub enum LinkError {
     Loop { root: Root, id: String },
 }
 
+impl LinkError {
+    fn of_master(&self) -> bool {
+        matches!(self, Self::TooLarge { template, .. } if template == "master")
+    }
+    /// The root that is given more than a stack takes, how much that is, and how much it takes.
+    pub(crate) fn given_too_much(&self) -> Option<(&Root, usize, usize)> {
+        match self {
+            Self::TooLarge { root, what: split::PARAMETERS, count, most, .. } if self.of_master() => {
+                Some((root, *count, *most))
+            }
+            _ => None,
+        }
+    }
+}
+
 /// How much of a template its resources may fill, at first and when that was too much: the rest is for what it is handed
 /// and hands on, which is only known once the root is cut.
 const FILLED: [usize; 4] = [30_000, 15_000, 8_000, 4_000];
@@ -85,6 +100,8 @@ pub fn link(sheet: &Sheet<'_>, before: &Placement) -> Result<Vec<Linked>, LinkEr
     let mut last = None;
     for filled in FILLED {
         match cut_and_link(sheet, filled, before) {
+            // What a root is given is not divided by smaller pieces.
+            Err(error @ LinkError::TooLarge { what: split::PARAMETERS, .. }) if error.of_master() => return Err(error),
             Err(error @ LinkError::TooLarge { .. }) => last = Some(error),
             other => return other,
         }

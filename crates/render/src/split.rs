@@ -14,6 +14,7 @@ use crate::yaml;
 
 pub const MOST_BYTES: usize = 51_200;
 pub const MOST_RESOURCES: usize = 500;
+pub const PARAMETERS: &str = "parameters";
 /// Parameters, and outputs.
 const MOST_HANDED: usize = 200;
 /// Of what stands elsewhere, in one template; what it asks besides, such as settings in conditions, has room too.
@@ -237,7 +238,7 @@ pub fn fits(linked: &Linked) -> Result<(), LinkError> {
         let most_bytes = if template.name == "master" { MOST_BYTES_READ } else { MOST_BYTES };
         let counted = [
             ("resources", template.resources.len(), MOST_RESOURCES),
-            ("parameters", template.parameters.len(), MOST_HANDED),
+            (PARAMETERS, template.parameters.len(), MOST_HANDED),
             ("outputs", template.outputs.len(), MOST_HANDED),
             ("bytes", bytes, most_bytes),
         ];

@@ -12,7 +12,7 @@ use crate::services::traffic::{alb, api_gateway};
 use crate::services::{access, is_at, logs, network, physical, role};
 use crate::sheet::{Sheet, parameter, regional};
 use crate::value::{ACCOUNT, Map, PARTITION, REGION, Value};
-use crate::{cat, list, map, names};
+use crate::{cat, list, map};
 
 /// The alias that everybody calls.
 pub const ALIAS: &str = "live";
@@ -23,6 +23,7 @@ pub fn write(sheet: &mut Sheet<'_>, part: &Part) {
     if !sheet.renders(part) {
         return;
     }
+    names(sheet, part);
     for site in sheet.sites(part) {
         let alias = function(sheet, part, site);
         called(sheet, part, site, &alias);
@@ -75,11 +76,8 @@ fn function(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Target {
         role::service_role(sheet, part, site, (Group::Compute, "function"), "lambda.amazonaws.com", managed, may);
     let bucket = bucket(sheet, &root);
     let key = cat![format!("{}/", part.id), containers::version(sheet, site), ".zip"];
-    let state = |sheet: &mut Sheet<'_>, what: &str, about: &str, value: &str| {
-        sheet.parameter(&root, parameter(&id(part, what), "String", about, Given::AtFirst(value.to_owned())))
-    };
-    let runtime = state(sheet, "runtime", "What runs the code, as Lambda names it.", "provided.al2023");
-    let handler = state(sheet, "handler", "Where the code begins.", "bootstrap");
+    let runtime = said(sheet, part, site, ("runtime", "What runs the code, as Lambda names it.", "provided.al2023"));
+    let handler = said(sheet, part, site, ("handler", "Where the code begins.", "bootstrap"));
     let most = reserved(part, site);
     let memory = part.size("usage.memory").map_or(512, |bytes| bytes.div_ceil(1 << 20)).clamp(128, 10_240);
     let properties = map! {
@@ -112,7 +110,7 @@ fn function(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Target {
     let function = sheet.add(&root, function);
     // A version is never changed. Another artifact is another one, and the old ones stay for a way back.
     let artifact = sheet.design.artifact.clone().unwrap_or_default();
-    let version = id(part, &format!("version {:08x}", names::digest(&artifact)));
+    let version = id(part, &format!("version {:08x}", crate::names::digest(&artifact)));
     let version = Resource::new(
         Group::Compute,
         "AWS::Lambda::Version",
@@ -127,6 +125,34 @@ fn function(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Target {
     let mut alias = Resource::new(Group::Compute, "AWS::Lambda::Alias", id(part, "alias"), asked, properties);
     alias.policies = shifted(sheet, part, site);
     sheet.add(&root, alias)
+}
+
+/// What the spec says under `key`; else a parameter of this function, which somebody sets. Functions share none: what one
+/// was set to would be the others' too.
+fn said(sheet: &mut Sheet<'_>, part: &Part, site: &Site, (key, about, at_first): (&str, &str, &str)) -> Value {
+    match part.text(key) {
+        Some(text) => text.into(),
+        None => sheet.parameter(
+            &regional(site),
+            parameter(&id(part, key), "String", about, Given::AtFirst(at_first.to_owned())),
+        ),
+    }
+}
+
+/// Longest name of a handler (Lambda API Reference, "CreateFunction").
+const LONGEST_HANDLER: usize = 128;
+
+/// Names that Lambda could not have.
+fn names(sheet: &mut Sheet<'_>, part: &Part) {
+    let runtime = |text: &str| text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '.');
+    let handler = |text: &str| text.len() <= LONGEST_HANDLER && text.chars().all(|c| c.is_ascii_graphic());
+    let wrong = |key: &'static str, fits: &dyn Fn(&str) -> bool| {
+        part.text(key).filter(|text| text.is_empty() || !fits(text)).map(|text| (key, text.to_owned()))
+    };
+    for (key, text) in wrong("runtime", &runtime).into_iter().chain(wrong("handler", &handler)) {
+        let hint = "a runtime is such as `python3.13`, a handler such as `main.handler`, of 128 characters at most without spaces";
+        sheet.problem(&format!("components.{}.{key}", part.id), format!("`{text}` is no {key} of Lambda"), hint);
+    }
 }
 
 /// Calls move to a new version as the pipeline says, and back when they fail. Without a pipeline that says it, at once.
