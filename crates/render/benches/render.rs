@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use antipode_render::render;
 use model::{ComponentId, Design};
 
-/// What is copied under other names: a service with its load balancer, its data and what they need. Of tasks, functions and
-/// buckets there are 40 each: what recoveries and deployments change of them are parameters, of which a region has 200.
+/// What is copied under other names, as many of each kind: services of three kinds behind their load balancer, what they
+/// keep, what they send, and what they need to be let in.
 const SPEC: &str = "\
 workload: large
 objectives: { rto: 15m, rpo: 1m }
@@ -19,28 +19,23 @@ components:
   lb: { kind: aws.alb, check: { path: /ready, every: 10s, failures: 3 } }
   web: { kind: aws.asg, behind: lb, peak: 4, autoscale: true, usage: { class: t3.medium } }
   api: { kind: aws.fargate, behind: lb, peak: 6, autoscale: true, usage: { vcpus: 1, memory: 2GB } }
+  shop: { kind: aws.ecs, behind: lb, peak: 4, usage: { vcpus: 1, memory: 2GB } }
+  thumbnails: { kind: aws.lambda, runtime: python3.13, handler: main.handler }
+  prints: { kind: aws.lambda, runtime: nodejs22.x, handler: index.handler }
   images: { kind: aws.s3, system_of_record: true, replication: asynchronous, versioned: true }
-  thumbnails: { kind: aws.lambda }
+  exports: { kind: aws.s3, versioned: true }
   carts: { kind: aws.dynamodb-global, system_of_record: true }
-  orders: { kind: aws.dynamodb-global, system_of_record: true }
-  stock: { kind: aws.dynamodb-global, system_of_record: true }
-  users: { kind: aws.dynamodb-global, system_of_record: true }
+  stock: { kind: aws.dynamodb, sites: [us-east-1], system_of_record: true }
   work: { kind: aws.sqs }
   mail: { kind: aws.sqs }
-  bills: { kind: aws.sqs }
-  prints: { kind: aws.sqs }
-  moves: { kind: aws.sqs }
-  retries: { kind: aws.sqs }
-  audits: { kind: aws.sqs }
+  clicks: { kind: aws.kinesis }
   news: { kind: aws.sns }
-  alerts: { kind: aws.sns }
   changes: { kind: aws.sns }
-  prices: { kind: aws.sns }
+  builds: { kind: aws.ecr, replication: asynchronous }
+  lock: { kind: aws.kms }
   password: { kind: aws.secrets-manager, replicated: true }
   token: { kind: aws.secrets-manager, replicated: true }
-  certificate: { kind: aws.secrets-manager, replicated: true }
-  signature: { kind: aws.secrets-manager, replicated: true }
-  passphrase: { kind: aws.secrets-manager, replicated: true }
+  nightly: { kind: aws.scheduler }
 ";
 
 fn large(components: usize) -> Design {

@@ -12,6 +12,7 @@ use model::{ComponentId, Design, SiteId};
 use serde::{Deserialize, Serialize};
 
 use crate::link::Linked;
+use crate::names;
 use crate::root::Root;
 use crate::services::fence;
 use crate::sheet::Sheet;
@@ -29,6 +30,12 @@ pub struct Placement {
     /// rules, of which a recovery may have added some.
     #[serde(default, rename = "fences in order", skip_serializing_if = "Vec::is_empty")]
     fences: Vec<String>,
+    /// With which others a component came, by number; see [`Waves`].
+    #[serde(default, rename = "waves of components", skip_serializing_if = "BTreeMap::is_empty")]
+    waves: BTreeMap<String, u32>,
+    /// The same of each region: what came to one later is of a later wave there.
+    #[serde(default, rename = "waves of regions", skip_serializing_if = "BTreeMap::is_empty")]
+    regional_waves: BTreeMap<String, BTreeMap<String, u32>>,
     /// By root stack, by template, the names of its resources.
     #[serde(flatten)]
     templates: BTreeMap<String, BTreeMap<String, Vec<String>>>,
@@ -48,6 +55,8 @@ impl Placement {
             regions: sheet.ever.iter().map(ToString::to_string).collect(),
             homes: stood.chain(stands).collect(),
             fences: sheet.fenced.iter().map(ToString::to_string).collect(),
+            waves: sheet.waves.components.clone(),
+            regional_waves: sheet.waves.regions.clone(),
             templates: stacks.iter().map(|stack| (stack.root.to_string(), templates(stack))).collect(),
         }
     }
@@ -55,6 +64,21 @@ impl Placement {
     pub(crate) fn within(&self, root: &Root) -> BTreeMap<&str, &str> {
         let templates = self.templates.get(root.name()).into_iter().flatten();
         templates.flat_map(|(name, ids)| ids.iter().map(move |id| (id.as_str(), name.as_str()))).collect()
+    }
+    /// What was in which wave, and what was there before there were any.
+    pub(crate) fn waves(&self) -> Waves {
+        let regional = self.regional_waves.values().flat_map(BTreeMap::values);
+        Waves {
+            next: self.waves.values().chain(regional).max().map_or(1, |last| last + 1),
+            before: Box::new(self.clone()),
+            ..Waves::default()
+        }
+    }
+    /// Whether a region, or with none any stack, has a resource whose name begins so.
+    fn has(&self, region: Option<&SiteId>, begins: &str) -> bool {
+        let of = |(root, _): &(&String, _)| region.is_none_or(|region| region.as_str() == root.as_str());
+        let templates = self.templates.iter().filter(of).flat_map(|(_, templates)| templates.values());
+        templates.flatten().any(|id| id.starts_with(begins))
     }
     pub(crate) fn homes(&self) -> BTreeMap<ComponentId, SiteId> {
         self.homes.iter().map(|(part, home)| (ComponentId::new(part), SiteId::new(home))).collect()
@@ -89,5 +113,40 @@ impl Placement {
         let mut design = design.clone();
         design.sites.sort_by_key(|site| place(&site.id));
         Cow::Owned(design)
+    }
+}
+
+/// Which components came together: a *wave* is what one rendering adds to all that were before.
+///
+/// What a deployment changes once for a component (that it stands in the other regions, that it has begun) would be a
+/// parameter for each, of which a stack has 200. Components that came together stand and begin together, because a
+/// deployment brings them together: one parameter is enough for a wave. One for all components is not: what is added later
+/// would be told at once that it stands where it does not, or that it has begun when it has not. What was rendered before
+/// there were waves keeps the parameter that it has, whose value CloudFormation keeps.
+#[derive(Clone, Debug, Default)]
+pub struct Waves {
+    components: BTreeMap<String, u32>,
+    regions: BTreeMap<String, BTreeMap<String, u32>>,
+    /// The number of what comes now.
+    next: u32,
+    before: Box<Placement>,
+}
+
+impl Waves {
+    /// The wave of a component over all regions; `None` when it has parameters of its own.
+    pub fn of(&mut self, part: &ComponentId) -> Option<u32> {
+        let known = self.before.waves.get(part.as_str()).copied();
+        let old = known.is_none() && self.before.has(None, &names::logical([part.as_str()]));
+        let wave = known.or((!old).then_some(self.next))?;
+        self.components.insert(part.to_string(), wave);
+        Some(wave)
+    }
+    /// The same in one region, where it may have come later; `id` is the name of its resource there.
+    pub fn within(&mut self, region: &SiteId, part: &ComponentId, id: &str) -> Option<u32> {
+        let known = self.before.regional_waves.get(region.as_str()).and_then(|of| of.get(part.as_str())).copied();
+        let old = known.is_none() && self.before.has(Some(region), id);
+        let wave = known.or((!old).then_some(self.next))?;
+        self.regions.entry(region.to_string()).or_default().insert(part.to_string(), wave);
+        Some(wave)
     }
 }

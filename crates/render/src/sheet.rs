@@ -6,6 +6,7 @@ use model::design::{Manage, Site};
 use model::{ComponentId, Design, Part, SiteId};
 
 use crate::names;
+use crate::placement::Waves;
 use crate::resource::{Asked, Condition, Given, Parameter, Resource, Target};
 use crate::root::Root;
 use crate::value::{Map, Value};
@@ -36,6 +37,8 @@ pub struct Sheet<'d> {
     /// Where it stood before, and now, what AWS wants to stand once for a component.
     pub homes_before: BTreeMap<ComponentId, SiteId>,
     pub homes: BTreeMap<ComponentId, SiteId>,
+    /// Which components came together.
+    pub waves: Waves,
     /// What is written beside the stacks.
     pub files: Vec<File>,
     pub notes: Vec<Note>,
@@ -53,6 +56,7 @@ impl<'d> Sheet<'d> {
             before: Placement::default(),
             homes_before: BTreeMap::new(),
             homes: BTreeMap::new(),
+            waves: Placement::default().waves(),
             files: Vec::new(),
             notes: Vec::new(),
             problems: Vec::new(),
@@ -64,6 +68,7 @@ impl<'d> Sheet<'d> {
         self.fenced = before.fenced(self.design);
         self.homes_before = before.homes();
         self.before = before.clone();
+        self.waves = before.waves();
     }
 
     /// The region of AWS that a stack is deployed in.

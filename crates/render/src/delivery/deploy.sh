@@ -115,7 +115,7 @@ $open" "fill them in, and commit the file: it is yours, and is not rendered agai
 # of stack $1 for which that is so now, as JSON of what is set. None when a region does not answer.
 joins() {
   local name=$1 each theirs keys
-  keys=$(of "$name" '[.state[] | select(endswith("OtherRegions"))]')
+  keys=$(of "$name" '[.state[] | select(test("OtherRegions[0-9]*$"))]')
   [ "$(jq length <<<"${keys:-[]}")" != 0 ] || { printf '{}'; return; }
   for each in $(jq -r '.stacks[] | select(.kind == "region") | .name' "$plan"); do
     theirs=$(aws cloudformation describe-stacks --stack-name "$(of "$each" .stack)" --region "$(of "$each" .region)" \
@@ -132,7 +132,7 @@ joins() {
 # fewest of that component, has begun too.
 begun() {
   local name=$1 keys now
-  keys=$(of "$name" '[.state[] | select(endswith("AtFirst"))]')
+  keys=$(of "$name" '[.state[] | select(test("AtFirst[0-9]*$"))]')
   [ "$(jq length <<<"${keys:-[]}")" != 0 ] || { printf '{}'; return; }
   now=$(aws cloudformation describe-stacks --stack-name "$(of "$name" .stack)" --region "$(of "$name" .region)" \
     --query 'Stacks[0].Parameters' --output json 2>/dev/null) || { printf '{}'; return; }
@@ -322,7 +322,7 @@ waves() { # serving region, whether it is the first time, one stack only
        else [[$regions[] | select(.name != $serving)], [$regions[] | select(.name == $serving)]] end) as $split
     | {before: [$stacks[] | select(.kind == "before") | target], first: [$split[0][] | target],
        then: [$split[1][] | target],
-       joined: [$regions[] | select(.state | any(endswith("OtherRegions"))) | target], after: [$stacks[] | select(.kind == "after") | target]}' "$plan"
+       joined: [$regions[] | select(.state | any(test("OtherRegions[0-9]*$"))) | target], after: [$stacks[] | select(.kind == "after") | target]}' "$plan"
 }
 ordered() { # serving region, first time, one stack only
   if [ -z "$1" ] && [ "$2" != true ] && [ -z "$3" ] && [ "$(jq '[.stacks[] | select(.kind == "region")] | length' "$plan")" -gt 1 ]; then

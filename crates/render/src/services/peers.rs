@@ -4,6 +4,10 @@
 //! every region by itself, and then once more with its parameter `…OtherRegions` at `stand`, which adds what joins them.
 //! `deploy.sh` sees when that can be done. Later deployments keep the value; a region that is built anew begins with
 //! `awaited` again, and so needs nobody.
+//!
+//! Components that came together share one parameter, `OtherRegions1` and so on: whether they stand is one fact, because a
+//! deployment brings all of them or none. One for all that ever come would say of a bucket that is added later that it
+//! stands in a region that does not have it yet, and S3 refuses to copy there. See [`Waves`](crate::placement::Waves).
 
 use model::design::Site;
 use model::{Part, SiteId};
@@ -16,8 +20,11 @@ use crate::sheet::{Sheet, parameter};
 /// That a component stands in the other regions.
 pub fn stand(sheet: &mut Sheet<'_>, root: &Root, part: &Part) -> Condition {
     // `deploy.sh` knows these parameters by their end.
-    let name = names::logical([part.id.as_str(), "other regions"]);
-    let about = format!("Whether {} stands in the other regions too: `stand` at a second deployment.", part.id);
+    let (name, what) = match sheet.waves.of(&part.id) {
+        Some(wave) => (format!("OtherRegions{wave}"), format!("what came with wave {wave}")),
+        None => (names::logical([part.id.as_str(), "other regions"]), part.id.to_string()),
+    };
+    let about = format!("Whether {what} stands in the other regions too: `stand` at a second deployment.");
     let asked = parameter(&name, "String", &about, Given::AtFirst("awaited".to_owned()));
     let state = sheet.parameter(root, Parameter { allowed: vec!["awaited".to_owned(), "stand".to_owned()], ..asked });
     Condition::equal(format!("{name}Stand"), state, "stand")

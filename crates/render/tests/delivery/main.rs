@@ -258,12 +258,12 @@ fn only_a_first_deployment_says_how_many_to_begin_with() {
     let spec = SPEC.replace("components:", "components:\n  worker: { kind: aws.fargate, peak: 2 }");
     let deployment = rendered(&spec).filled_in();
     deployment.does(&["us-east-1", "--version", "one", "--no-check"]);
-    assert!(!names(&deployment.parameters("shop-us-east-1")).contains(&"WorkerAtFirst"), "the template's own default");
-    with_defaults(&deployment, "shop-us-east-1", &["WorkerAtFirst"]);
+    assert!(!names(&deployment.parameters("shop-us-east-1")).contains(&"AtFirst1"), "the template's own default");
+    with_defaults(&deployment, "shop-us-east-1", &["AtFirst1"]);
     deployment.does(&["us-east-1", "--version", "two", "--no-check"]);
-    assert!(deployment.parameters("shop-us-east-1").contains(&("WorkerAtFirst".to_owned(), String::new())));
-    deployment.does(&["us-east-1", "--version", "three", "--no-check", "--set", "WorkerAtFirst=4"]);
-    assert!(deployment.parameters("shop-us-east-1").contains(&("WorkerAtFirst".to_owned(), "4".to_owned())));
+    assert!(deployment.parameters("shop-us-east-1").contains(&("AtFirst1".to_owned(), String::new())));
+    deployment.does(&["us-east-1", "--version", "three", "--no-check", "--set", "AtFirst1=4"]);
+    assert!(deployment.parameters("shop-us-east-1").contains(&("AtFirst1".to_owned(), "4".to_owned())));
 }
 
 /// An earlier version of the template had no such parameter, and began with the fewest.
@@ -286,18 +286,18 @@ fn regions_are_joined_by_a_second_deployment_of_each_once_a_component_stands_in_
     let deployment = rendered(&spec).filled_in();
     let (one, other) = ("shop-us-east-1", "shop-eu-west-1");
     deployment.does(&["us-east-1", "--version", "one"]);
-    with_defaults(&deployment, one, &["UploadsOtherRegions"]);
+    with_defaults(&deployment, one, &["OtherRegions1"]);
     deployment.does(&["us-east-1", "--version", "one"]);
-    assert!(!names(&deployment.parameters(one)).contains(&"UploadsOtherRegions"), "the other region is not there");
+    assert!(!names(&deployment.parameters(one)).contains(&"OtherRegions1"), "the other region is not there");
 
-    with_defaults(&deployment, one, &["UploadsOtherRegions"]);
+    with_defaults(&deployment, one, &["OtherRegions1"]);
     deployment.does(&["eu-west-1", "--version", "one"]);
-    assert!(!names(&deployment.parameters(other)).contains(&"UploadsOtherRegions"), "it is only being made");
+    assert!(!names(&deployment.parameters(other)).contains(&"OtherRegions1"), "it is only being made");
 
-    with_defaults(&deployment, other, &["UploadsOtherRegions"]);
+    with_defaults(&deployment, other, &["OtherRegions1"]);
     deployment.does(&["join", "--version", "one"]);
     for stack in [one, other] {
-        let joined = ("UploadsOtherRegions".to_owned(), "stand".to_owned());
+        let joined = ("OtherRegions1".to_owned(), "stand".to_owned());
         assert!(deployment.parameters(stack).contains(&joined), "{stack}");
     }
 }

@@ -4,7 +4,7 @@ use antipode_render::resource::Keep;
 use antipode_render::value::{NO_VALUE, Value};
 use antipode_render::{RenderError, render};
 
-use crate::regions::{at_first, list, map, of_kind, rendered, resource, two_regions};
+use crate::regions::{list, map, of_kind, rendered, resource, two_regions};
 use crate::specs;
 
 /// CloudFormation sets the number that a template says whenever it changes anything else of a service.
@@ -16,14 +16,11 @@ fn only_a_first_deployment_says_how_many_tasks_run() {
         assert_eq!(services.len(), 2);
         for service in services {
             let Some(Value::If(condition, count, otherwise)) = service.properties.get("DesiredCount") else { panic!() };
-            assert!(condition.name.ends_with("Begins") && **otherwise == NO_VALUE, "{condition:?}");
-            let wanted = if service.id == "ApiService" { "6" } else { "2" };
-            assert_eq!(
-                at_first(&rendering, root, Some(count)),
-                wanted,
-                "scaling does not lift what begins below its least"
-            );
+            assert!(condition.name == "Begins1" && **otherwise == NO_VALUE, "{condition:?}");
+            let wanted = if service.id == "ApiService" { 6 } else { 2 };
+            assert_eq!(**count, Value::from(wanted), "scaling does not lift what begins below its least");
         }
+        assert_eq!(crate::at_first(&rendering, root, "AtFirst1"), "begin");
         assert_eq!(of_kind(&rendering, root, "AWS::ApplicationAutoScaling::ScalableTarget").len(), 2);
     }
 }

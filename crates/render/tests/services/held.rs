@@ -312,7 +312,7 @@ fn what_is_said_once_or_when_others_stand_is_said_under_a_condition() {
         ("storage", "us-west-2", "PagesFileSystem", "ReplicationConfiguration", "PagesIsCopied"),
         ("rds", "eu-west-1", "BooksInstance", "SourceRegion", "BooksFollows"),
         ("aurora", "us-west-2", "OrdersCluster", "GlobalClusterIdentifier", "OrdersBeganHere"),
-        ("s3", "eu-west-1", "EvidenceBucket", "ReplicationConfiguration", "EvidenceOtherRegionsStand"),
+        ("s3", "eu-west-1", "EvidenceBucket", "ReplicationConfiguration", "OtherRegions1Stand"),
     ] {
         let rendering = spec(name);
         let value = at(resource(&rendering, region, id), key);

@@ -13,7 +13,7 @@ fn every_bucket_copies_to_every_other_once_they_stand() {
     for region in REGIONS {
         let bucket = resource(&rendering, region, "EvidenceBucket");
         let copies = bucket.properties.get("ReplicationConfiguration").unwrap();
-        assert!(matches!(copies, Value::If(condition, ..) if condition.name == "EvidenceOtherRegionsStand"));
+        assert!(matches!(copies, Value::If(condition, ..) if condition.name == "OtherRegions1Stand"));
         let Value::List(rules) = at(bucket, "ReplicationConfiguration.Rules") else { panic!() };
         assert_eq!(rules.len(), 2);
         assert_eq!(bucket.keep, Keep::Retain);

@@ -97,7 +97,7 @@ fn what_is_not_there_afterwards_is_found() {
 
 /// What recoveries change, by the end of the parameter's name, and what it may be before any recovery.
 const STATE: &[(&str, &[&str])] = &[
-    ("OtherRegions", &["awaited"]),
+    ("OtherRegions1", &["awaited"]),
     ("Generation", &["1"]),
     ("Failover", &["PRIMARY", "SECONDARY"]),
     ("Copies", &["ENABLED", "DISABLED", "yes", "no"]),

@@ -10,5 +10,6 @@ mod same;
 #[path = "../checkers/specs.rs"]
 mod specs;
 mod systems;
+mod waves;
 #[path = "../checkers/words.rs"]
 mod words;

@@ -1,15 +1,16 @@
 //! Services of containers: the same image in every region, pulled from the region's own registry, over its zones.
 //!
-//! How many tasks run is decided while it runs. A template says a number for the first deployment only: the parameter
-//! `…AtFirst`, which `deploy.sh` empties at the next one, because CloudFormation sets a number that it is told again and
-//! again. So no deployment takes away what a recovery or the load added.
+//! How many tasks run is decided while it runs. A template says a number for the first deployment only, while the parameter
+//! `AtFirst1` is not empty, which `deploy.sh` empties at the next one, because CloudFormation sets a number that it is told
+//! again and again. So no deployment takes away what a recovery or the load added. Services that came to a region together
+//! share that parameter (see [`first`](super::first)).
 
 use model::Part;
 use model::design::Site;
 
 use super::rollout::{self, Rollout};
-use super::{asg, ecr};
-use crate::resource::{Condition, Given, Resource, Target};
+use super::{asg, ecr, first};
+use crate::resource::{Given, Resource, Target};
 use crate::root::Group;
 pub use crate::services::id;
 use crate::services::traffic::colours;
@@ -93,12 +94,7 @@ pub fn service(
 fn at_first(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Value {
     let empty = ecr::is_ours(sheet, part, site);
     let count = if empty { 0 } else { asg::sizes(part, site).0 };
-    let about = format!(
-        "The tasks of {} that this region's first deployment starts; empty since: as many as run when it is deployed.",
-        part.id
-    );
-    let count = sheet.state(&regional(site), &id(part, "at first"), &about, count.to_string());
-    let given = Condition::given(id(part, "begins"), count.clone());
+    let count = first::only(sheet, part, site, ("service", "tasks"), count);
     if empty && !sheet.notes.iter().any(|note| note.component == part.id && note.says.starts_with("a registry")) {
         let (region, named) = (aws_region(site), name(sheet, part, site));
         sheet.note(
@@ -107,7 +103,7 @@ fn at_first(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Value {
             format!("push the image to the registry of each region, then in each, {region} first: aws ecs update-service --cluster {named} --service {named} --desired-count {} --region {region}", asg::sizes(part, site).0),
         );
     }
-    Value::when(given, count)
+    count
 }
 
 /// How a new version comes, and what ECS shifts requests with. Only an application load balancer of ours has a rule that it

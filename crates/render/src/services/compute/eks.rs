@@ -3,7 +3,7 @@
 use model::Part;
 use model::design::Site;
 
-use super::asg;
+use super::{asg, first};
 use crate::resource::{Condition, Given, Resource, Target};
 use crate::root::Group;
 use crate::services::id;
@@ -185,7 +185,7 @@ fn nodes(sheet: &mut Sheet<'_>, part: &Part, site: &Site, cluster: &Target) -> T
     let sizes = map! {
         "MinSize" => number(sheet, "minimum", "The fewest nodes", Given::Spec(minimum.to_string())),
         "MaxSize" => number(sheet, "maximum", "The most nodes", Given::Spec(maximum.to_string())),
-        "DesiredSize" => at_first(sheet, part, site, minimum),
+        "DesiredSize" => first::only(sheet, part, site, ("nodes", "nodes"), minimum),
     };
     let properties = map! {
         "ClusterName" => cluster.get(),
@@ -199,13 +199,6 @@ fn nodes(sheet: &mut Sheet<'_>, part: &Part, site: &Site, cluster: &Target) -> T
         "Tags" => sheet.tag_map(Some(part)),
     };
     add(sheet, part, site, (Group::Compute, "AWS::EKS::Nodegroup", "nodes"), properties)
-}
-
-/// Only what the first deployment starts with: then it is the cluster that says how many. `deploy.sh` empties it.
-fn at_first(sheet: &mut Sheet<'_>, part: &Part, site: &Site, minimum: u64) -> Value {
-    let about = format!("The nodes of {} that this region begins with; empty since: as many as there are.", part.id);
-    let count = sheet.state(&regional(site), &id(part, "at first"), &about, minimum.to_string());
-    Value::when(Condition::given(id(part, "begins"), count.clone()), count)
 }
 
 fn addons(sheet: &mut Sheet<'_>, part: &Part, site: &Site, (cluster, nodes): (&Target, &Target)) {

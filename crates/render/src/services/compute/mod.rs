@@ -7,6 +7,7 @@ pub mod ecr;
 mod ecs;
 pub mod eks;
 mod fargate;
+mod first;
 pub mod lambda;
 pub mod lambda_edge;
 pub mod rollout;
