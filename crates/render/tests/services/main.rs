@@ -4,6 +4,7 @@ mod accepted;
 mod answered;
 mod compute;
 mod copied;
+mod costs;
 mod databases;
 mod edge;
 mod fences;

@@ -54,6 +54,7 @@ pub const KNOWN: &[Known] = &[
     ("AWS/NATGateway", &["NatGatewayId"], &["BytesOutToDestination"], "https://docs.aws.amazon.com/vpc/latest/userguide/metrics-dimensions-nat-gateway.html"),
     ("AWS/TransitGateway", &["TransitGateway", "TransitGatewayAttachment"], &["BytesIn", "BytesOut"], "https://docs.aws.amazon.com/vpc/latest/tgw/transit-gateway-cloudwatch-metrics.html"),
     ("AWS/Backup", &[], &["NumberOfRestoreJobsCompleted", "NumberOfRestoreJobsFailed"], "https://docs.aws.amazon.com/aws-backup/latest/devguide/cloudwatch.html: searched for by name, whatever its dimensions"),
+    ("AWS/Backup", &["BackupVaultName"], &["NumberOfBackupJobsCompleted"], "https://docs.aws.amazon.com/aws-backup/latest/devguide/cloudwatch.html"),
     ("AWS/Billing", &["Currency", "ServiceName"], &["EstimatedCharges"], "https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/monitor_estimated_charges_with_cloudwatch.html: in us-east-1"),
     ("CloudWatchSynthetics", &["CanaryName", "StepName"], &["SuccessPercent"], "https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Synthetics_Canaries_metrics.html"),
 ];

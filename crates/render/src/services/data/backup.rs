@@ -19,6 +19,9 @@ use crate::{cat, list, map};
 /// Days for which backups are kept when the spec says nothing.
 const KEPT: u64 = 35;
 
+/// Hours in which a backup that is due has begun and is done.
+pub const WITHIN_HOURS: u64 = 13;
+
 /// Days in which a lock can still be taken back: the least that there is (AWS Backup Developer Guide, "Vault Lock").
 const GRACE: u32 = 3;
 
@@ -63,7 +66,7 @@ fn plans(sheet: &mut Sheet<'_>, part: &Part, protects: &[&Part]) {
     }
 }
 
-fn vault_name(sheet: &Sheet<'_>, part: &Part) -> String {
+pub fn vault_name(sheet: &Sheet<'_>, part: &Part) -> String {
     sheet.named([part.id.as_str(), "vault"], 50)
 }
 
@@ -129,7 +132,7 @@ fn plan(sheet: &mut Sheet<'_>, part: &Part, site: &Site, vault: &Target, protect
         "TargetBackupVault" => vault.get(),
         "ScheduleExpression" => cron(part),
         "StartWindowMinutes" => 60,
-        "CompletionWindowMinutes" => 720,
+        "CompletionWindowMinutes" => (WITHIN_HOURS - 1) * 60,
         "Lifecycle" => lifecycle.clone(),
         "EnableContinuousBackup" => continuous,
     };
@@ -168,11 +171,21 @@ fn backer(sheet: &mut Sheet<'_>, part: &Part, site: &Site, protects: &[&Part]) -
     role::service_role(sheet, part, site, (Group::Data, "backup"), "backup.amazonaws.com", &managed, Vec::new())
 }
 
-/// When a backup is made: each so many hours, or once in a day, a week, a month.
-fn cron(part: &Part) -> String {
+/// Hours from one backup to the next.
+pub fn hours(part: &Part) -> u64 {
     let hours = part.duration("backup.every").map_or(24, |every| every.as_secs() / 3600).max(1);
     match hours {
-        1..=12 => format!("cron(0 0/{} ? * * *)", (1..=hours).rev().find(|n| 24 % n == 0).unwrap_or(1)),
+        1..=12 => (1..=hours).rev().find(|n| 24 % n == 0).unwrap_or(1),
+        13..=47 => 24,
+        48..=335 => 7 * 24,
+        _ => 31 * 24,
+    }
+}
+
+/// When a backup is made: each so many hours, or once in a day, a week, a month.
+fn cron(part: &Part) -> String {
+    match hours(part) {
+        hours @ 1..=12 => format!("cron(0 0/{hours} ? * * *)"),
         13..=47 => "cron(0 3 ? * * *)".to_owned(),
         48..=335 => "cron(0 3 ? * 1 *)".to_owned(),
         _ => "cron(0 3 1 * ? *)".to_owned(),

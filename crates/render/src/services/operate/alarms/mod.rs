@@ -5,6 +5,7 @@
 //! stack (`copies`), or with the health checkers, whose metrics are in us-east-1 (`routing`).
 
 mod alarm;
+mod backups;
 mod canaries;
 mod certificates;
 mod copies;
@@ -12,6 +13,7 @@ mod detection;
 mod edge;
 pub mod events;
 mod functions;
+mod money;
 mod queues;
 mod quotas;
 mod ready;
@@ -81,6 +83,7 @@ pub fn render(sheet: &mut Sheet<'_>) {
     events::routing(sheet);
     routing::render(sheet);
     edge::render(sheet);
+    money::render(sheet);
 }
 
 fn asked_for(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Vec<Alarm> {
@@ -89,6 +92,7 @@ fn asked_for(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Vec<Alarm> {
     alarms.extend(ready::of(sheet, part, site));
     alarms.extend(stores::of(sheet, part, site));
     alarms.extend(copies::of(sheet, part, site));
+    alarms.extend(backups::of(sheet, part, site));
     alarms.extend(queues::of(sheet, part, site));
     alarms.extend(transfer::of(sheet, part, site));
     alarms.extend(canaries::of(sheet, part, site));

@@ -23,7 +23,7 @@ fn write(sheet: &mut Sheet<'_>, root: &Root) {
         "Sid" => "Owner", "Effect" => "Allow", "Principal" => map! { "AWS" => cat!["arn:", PARTITION, ":iam::", ACCOUNT, ":root"] },
         "Action" => "kms:*", "Resource" => "*",
     };
-    let uses = senders(&["kms:Decrypt", "kms:GenerateDataKey*"], &"*".into());
+    let uses = senders(sheet, root, &["kms:Decrypt", "kms:GenerateDataKey*"], &"*".into());
     let key = map! {
         "Description" => format!("Encrypts the alarms of {}", sheet.design.workload),
         "EnableKeyRotation" => true,
@@ -35,7 +35,7 @@ fn write(sheet: &mut Sheet<'_>, root: &Root) {
     let topic = sheet.add(root, Resource::new(Group::Observability, "AWS::SNS::Topic", TOPIC, asked.clone(), topic));
     let policy = map! {
         "Topics" => list![topic.get()],
-        "PolicyDocument" => map! { "Version" => "2012-10-17", "Statement" => senders(&["sns:Publish"], &topic.get()) },
+        "PolicyDocument" => map! { "Version" => "2012-10-17", "Statement" => senders(sheet, root, &["sns:Publish"], &topic.get()) },
     };
     let policy =
         Resource::new(Group::Observability, "AWS::SNS::TopicPolicy", "AlarmTopicPolicy", asked.clone(), policy);
@@ -52,13 +52,19 @@ fn write(sheet: &mut Sheet<'_>, root: &Root) {
 
 /// What alarms and rules may do. Rules cannot be held to this account: EventBridge does not say it when it calls
 /// (EventBridge User Guide, "Using resource-based policies": no conditions in policies of topics).
-fn senders(actions: &[&str], resource: &Value) -> Vec<Value> {
+fn senders(sheet: &Sheet<'_>, root: &Root, actions: &[&str], resource: &Value) -> Vec<Value> {
     let actions: Vec<Value> = actions.iter().map(|action| Value::from(*action)).collect();
     let by = |sid: &str, service: &str| {
         let who = map! { "Service" => service };
         map! { "Sid" => sid, "Effect" => "Allow", "Principal" => who, "Action" => actions.clone(), "Resource" => resource.clone() }
     };
     let ours = map! { "StringEquals" => map! { "aws:SourceAccount" => ACCOUNT } };
-    let alarms = by("Alarms", "cloudwatch.amazonaws.com").with("Condition", ours);
-    vec![alarms.into(), by("Rules", "events.amazonaws.com").into()]
+    let alarms = by("Alarms", "cloudwatch.amazonaws.com").with("Condition", ours.clone());
+    let mut senders = vec![alarms.into(), by("Rules", "events.amazonaws.com").into()];
+    if *root == Root::Global && sheet.design.objectives.budget.is_some() {
+        // What costs is told for the account (Cost Management User Guide, "Creating an Amazon SNS topic for …").
+        senders.push(by("Budgets", "budgets.amazonaws.com").with("Condition", ours.clone()).into());
+        senders.push(by("Anomalies", "costalerts.amazonaws.com").with("Condition", ours).into());
+    }
+    senders
 }
