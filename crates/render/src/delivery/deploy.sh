@@ -171,6 +171,30 @@ same() { # stack
   printf '%s' "$found"
 }
 
+# Which version a function says that it is, and what its code is; empty where it is not, or nobody answers soon.
+code() { # stack, component
+  local function
+  function=$(of "$1" ".functions[]? | select(.component == \"$2\") | .function")
+  [ -n "$function" ] || return 0
+  aws lambda get-function-configuration --region "$(of "$1" .region)" --function-name "$function" --cli-connect-timeout 5 \
+    --cli-read-timeout 10 --query '[Description,CodeSha256]' --output text 2>/dev/null || true
+}
+# Refuses code that is not what the other regions have of the same version. What an archive is, is known when the region
+# has it: so before users come, and not before it is deployed.
+same_code() { # stack
+  local name=$1 component own each theirs
+  for component in $(of "$name" '.functions[]?.component'); do
+    own=$(code "$name" "$component")
+    [ -n "$own" ] || continue
+    for each in $(jq -r --arg name "$name" '.stacks[] | select(.kind == "region" and .name != $name) | .name' "$plan"); do
+      theirs=$(code "$each" "$component")
+      [ -z "$theirs" ] || [ "${theirs%%$'\t'*}" != "${own%%$'\t'*}" ] || [ "$theirs" = "$own" ] ||
+        die "${own%%$'\t'*} of $component is ${own##*$'\t'} in $name, and ${theirs##*$'\t'} in $each" \
+          "deploy.sh rollback $name; then put the same archive into the bucket of each region under another version: one is built once"
+    done
+  done
+}
+
 deploy() { # stack, version, JSON of what is set
   local name=$1 version=$2 set=$3 region stack bucket now before args images
   known "$name"
@@ -278,6 +302,7 @@ join() { # version, JSON of what is set
 check() { # stack, seconds for which it has to be ready
   local name=$1 lasting=$2 until since="" found
   known "$name"
+  same_code "$name"
   # Instances that have just started need a while: as long as a load balancer takes to see them, and some.
   until=$((SECONDS + ${ANTIPODE_PATIENCE:-600} + lasting))
   while :; do

@@ -14,6 +14,7 @@ mod ready;
 mod templates;
 mod workflow;
 
+use model::design::Site;
 use model::{Design, Part};
 use serde::Serialize;
 
@@ -77,6 +78,14 @@ pub struct Deployed {
     pub ready: Ready,
     /// What its containers are started from: the same bytes in every region.
     pub images: Vec<Image>,
+    /// Its functions, whose code is the same in every region likewise.
+    pub functions: Vec<Function>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Function {
+    pub component: String,
+    pub function: String,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
@@ -194,21 +203,33 @@ fn deployed(sheet: &Sheet<'_>, linked: &Linked) -> Deployed {
         bake: bake(sheet.design),
         ready: ready::of(sheet, root),
         images: images(sheet, root),
+        functions: functions(sheet, root),
     }
 }
 
-fn images(sheet: &Sheet<'_>, root: &Root) -> Vec<Image> {
+/// The components of these kinds that a region has and that are rendered.
+fn of_kinds<'d>(sheet: &Sheet<'d>, root: &Root, kinds: &[&str]) -> Vec<(&'d Part, &'d Site)> {
     let Root::Region(site) = root else { return Vec::new() };
     let Some(site) = sheet.design.site(site) else { return Vec::new() };
-    let starts = |part: &&Part| {
-        matches!(part.kind.name.as_str(), "aws.ecs" | "aws.fargate") && (part.sites.is_empty() || part.is_in(&site.id))
+    let is = |part: &&Part| kinds.contains(&part.kind.name.as_str()) && (part.sites.is_empty() || part.is_in(&site.id));
+    let each = sheet.design.components.iter().filter(is).filter(|part| sheet.renders(part));
+    each.map(|part| (part, site)).collect()
+}
+
+fn functions(sheet: &Sheet<'_>, root: &Root) -> Vec<Function> {
+    let name = |(part, site): (&Part, &Site)| Function {
+        component: part.id.to_string(),
+        function: crate::services::function_name(sheet, part, site),
     };
-    let each = sheet.design.components.iter().filter(starts).filter(|part| sheet.renders(part));
-    each.map(|part| Image {
+    of_kinds(sheet, root, &["aws.lambda"]).into_iter().map(name).collect()
+}
+
+fn images(sheet: &Sheet<'_>, root: &Root) -> Vec<Image> {
+    let of = |(part, site): (&Part, &Site)| Image {
         component: part.id.to_string(),
         repository: crate::services::repository_name(sheet, part, site),
-    })
-    .collect()
+    };
+    of_kinds(sheet, root, &["aws.ecs", "aws.fargate"]).into_iter().map(of).collect()
 }
 
 /// Who asked for a deployment: the practice, else a pipeline, else the workload itself.

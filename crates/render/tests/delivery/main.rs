@@ -209,6 +209,23 @@ fn a_version_is_the_same_bytes_in_every_region_that_answers() {
     alone.does(&["eu-west-1", "--version", "one"]);
 }
 
+/// An archive has no digest that two regions could be asked for beforehand; the code that came of it has.
+#[test]
+fn a_function_is_the_same_code_in_every_region_that_has_the_version() {
+    let spec = SPEC.replace("components:", "components:\n  mail: { kind: aws.lambda }");
+    let deployment = rendered(&spec).filled_in();
+    deployment.does(&["us-east-1", "--version", "one"]);
+    assert!(deployment.calls().contains("--function-name shop-mail "), "{}", deployment.calls());
+    let other = deployment.with("OTHER_CODE", "eu-west-1");
+    let said = other.refuses(&["eu-west-1", "--version", "one"]);
+    assert!(said.contains("7 of mail is other= in eu-west-1, and one= in us-east-1"), "{said}");
+    assert!(said.contains("deploy.sh rollback eu-west-1"), "{said}");
+    // A region that has another version yet, or does not answer, is waited for by nobody.
+    let older = other.with("CODE_VERSION", "6");
+    older.does(&["eu-west-1", "--version", "one"]);
+    older.with("CODE_VERSION", "7").with("DOWN", "us-east-1").does(&["eu-west-1", "--version", "one"]);
+}
+
 #[test]
 fn a_deployment_that_was_broken_off_says_how_to_go_on() {
     let deployment = rendered(SPEC).filled_in();

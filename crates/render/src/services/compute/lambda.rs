@@ -82,6 +82,8 @@ fn function(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Target {
     let memory = part.size("usage.memory").map_or(512, |bytes| bytes.div_ceil(1 << 20)).clamp(128, 10_240);
     let properties = map! {
         "FunctionName" => named,
+        // What the code says that it is: the script compares it with the other regions'.
+        "Description" => containers::version(sheet, site),
         "Code" => map! { "S3Bucket" => bucket, "S3Key" => key },
         "Runtime" => runtime,
         "Handler" => handler,
