@@ -3,7 +3,7 @@
 use antipode_render::value::Value;
 
 use crate::regions::rendered;
-use crate::{at, find, resource, spec, text, words};
+use crate::{at, find, resource, spec, words};
 
 const REGIONS: [&str; 2] = ["us-east-1", "eu-west-1"];
 
@@ -111,4 +111,28 @@ fn a_version_is_watched_as_long_as_the_pipeline_of_its_rollout_says() {
     };
     assert_eq!(pipelines(", bake: 20m"), Value::from(20));
     assert_eq!(pipelines(""), Value::from(10), "what another pipeline says is about what it deploys");
+}
+
+/// A group that is made beside the old one begins with the fewest instances, whatever a recovery added to the old one.
+#[test]
+fn no_group_of_instances_is_made_anew_and_who_wants_it_is_told() {
+    let rendering = spec("rollouts");
+    for region in REGIONS {
+        for (group, in_service) in [("SingleGroup", "1"), ("GroupGroup", "2")] {
+            let of = resource(&rendering, region, group);
+            let policy = words::word(of.policies.get("UpdatePolicy").unwrap());
+            assert!(!policy.contains("AutoScalingReplacingUpdate"), "{group}: {policy}");
+            assert!(
+                policy.contains("AutoScalingRollingUpdate") && policy.contains("MaxBatchSize=1"),
+                "{group}: {policy}"
+            );
+            let fewest = format!("MinInstancesInService={in_service}");
+            let fewest =
+                if region == "us-east-1" && group == "GroupGroup" { "MinInstancesInService=4" } else { &fewest };
+            assert!(policy.contains(fewest), "{group} in {region}: {policy}");
+        }
+    }
+    let told =
+        |id: &str| rendering.notes.iter().any(|note| note.component.as_str() == id && note.says.contains("one after"));
+    assert_eq!([told("group"), told("single")], [true, false], "rolling is what it gets");
 }

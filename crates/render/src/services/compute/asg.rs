@@ -87,9 +87,17 @@ pub fn one(sheet: &mut Sheet<'_>, part: &Part, site: &Site) {
     }
 }
 
-/// CloudFormation knows one way to replace the instances of a group.
+/// A rollout other than part by part is said to be none of these instances'.
+///
+/// # Rejected
+/// - `AutoScalingReplacingUpdate`, which makes a group beside the old one: the new one begins with the fewest instances that
+///   there can be, because no template says how many run, and so it takes away what a recovery or the load added just when
+///   all requests come to it. It waits for instances that signal, which an image has to do; without signals the old group
+///   is deleted before one of the new is healthy (CloudFormation Template Reference, "`UpdatePolicy` attribute").
+/// - An instance refresh with checkpoints keeps the number and can stop at a tenth, but CloudFormation has none: whoever
+///   begins it, what runs is no longer what the template says, and the way back is not the version before.
 fn one_by_one(sheet: &mut Sheet<'_>, part: &Part) {
-    let says = "its instances are replaced one after the other, whatever the rollout of its pipeline says";
+    let says = "its instances are replaced one after the other, whatever the rollout of its pipeline says: a group that CloudFormation makes beside it would begin with the fewest instances";
     let other = matches!(rollout::said(sheet, part), Some(Rollout::Canary | Rollout::BlueGreen));
     if other && !sheet.notes.iter().any(|note| note.component == part.id && note.says == says) {
         let how = "the check after the deployment watches the alarm of a new version for the time that `bake` says, and goes back; for a few users first, run it as containers";
