@@ -2,6 +2,7 @@
 
 mod accepted;
 mod answered;
+mod around;
 mod compute;
 mod copied;
 mod costs;
