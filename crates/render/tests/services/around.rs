@@ -46,6 +46,26 @@ fn each_zone_has_a_way_out_of_its_own() {
     }
 }
 
+/// What a recovery calls answers by its usual name within the network, in each zone.
+#[test]
+fn services_are_reached_without_the_internet() {
+    let mut seen = 0;
+    for (name, text) in crate::specs::all() {
+        let rendering = crate::specs::rendering(&name, &text);
+        let resources = rendering.stacks.iter().flat_map(|stack| &stack.templates).flat_map(|of| &of.resources);
+        let within = resources.filter(|one| one.kind == "AWS::EC2::VPCEndpoint");
+        for endpoint in within.filter(|one| words::all(one, "VpcEndpointType").join("") == "Interface") {
+            assert_eq!(at(endpoint, "PrivateDnsEnabled"), &true.into(), "{name}: {}", endpoint.id);
+            let said = |path| words::all(endpoint, path).join("");
+            assert!(said("SecurityGroupIds.*").contains("EndpointsSecurityGroup"), "{name}: {}", endpoint.id);
+            assert!(said("SubnetIds").contains("PrivateSubnet"), "{name}: {}", endpoint.id);
+            assert!(said("ServiceName").starts_with("com.amazonaws.{AWS::Region}."), "{name}: {}", endpoint.id);
+            seen += 1;
+        }
+    }
+    assert!(seen > 20, "{seen}");
+}
+
 /// A request goes by the rules of its own region, whichever that is, and none of them only counts.
 #[test]
 fn users_come_by_rules_that_refuse() {
