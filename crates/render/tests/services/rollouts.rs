@@ -3,7 +3,7 @@
 use antipode_render::value::Value;
 
 use crate::regions::rendered;
-use crate::{at, find, resource, spec, words};
+use crate::{at, find, resource, spec, text, words};
 
 const REGIONS: [&str; 2] = ["us-east-1", "eu-west-1"];
 
