@@ -135,8 +135,7 @@ pub fn render_with(design: &Design, spec: &str, told: &Told) -> Result<Rendering
     if !sheet.problems.is_empty() {
         return Err(RenderError::Impossible(sheet.problems));
     }
-    let stacks = link::link(&sheet, &told.before).map_err(|error| refused(&sheet, error))?;
-    let mut files: Vec<File> = stacks.iter().flat_map(|stack| templates(stack, spec)).collect();
+    let (stacks, mut files) = link::link(&sheet, &told.before).map_err(|error| refused(&sheet, error))?;
     files.extend(stacks.iter().flat_map(parameters::files));
     files.extend(delivery::files(&sheet, &stacks, &told.folder));
     files.extend(runbooks);
@@ -164,9 +163,4 @@ fn refused(sheet: &sheet::Sheet<'_>, error: LinkError) -> RenderError {
         ),
     };
     RenderError::Impossible(vec![Problem { line: sheet.design.line(&path), path, says, hint }])
-}
-
-fn templates(stack: &Linked, spec: &str) -> Vec<File> {
-    let path = |template: &Template| format!("cloudformation/{}/{}.yaml", stack.root, template.name);
-    stack.templates.iter().map(|template| File::new(path(template), yaml::template(template, spec))).collect()
 }

@@ -14,7 +14,7 @@ use crate::root::{Group, Root};
 use crate::sheet::{Sheet, Stack, parameter};
 use crate::split::{self, Chunk};
 use crate::value::{Map, REGION, SUFFIX, Value};
-use crate::{list, map};
+use crate::{File, list, map};
 
 /// One file of CloudFormation; all that it names is in it.
 #[derive(Clone, PartialEq, Debug)]
@@ -92,11 +92,11 @@ const FILLED: [usize; 4] = [30_000, 15_000, 8_000, 4_000];
 /// So many settings of the spec are parameters that people can read and change; more stand where they are used.
 const MOST_SETTINGS: usize = 80;
 
-/// Makes the templates of all roots, in the order in which they are deployed.
+/// Makes the templates of all roots, in the order in which they are deployed, and their files.
 ///
 /// # Errors
 /// When the services' work does not fit together, or a template would not be taken by CloudFormation.
-pub fn link(sheet: &Sheet<'_>, before: &Placement) -> Result<Vec<Linked>, LinkError> {
+pub fn link(sheet: &Sheet<'_>, before: &Placement) -> Result<(Vec<Linked>, Vec<File>), LinkError> {
     let mut last = None;
     for filled in FILLED {
         match cut_and_link(sheet, filled, before) {
@@ -109,7 +109,7 @@ pub fn link(sheet: &Sheet<'_>, before: &Placement) -> Result<Vec<Linked>, LinkEr
     Err(last.expect("it is tried at least once"))
 }
 
-fn cut_and_link(sheet: &Sheet<'_>, filled: usize, before: &Placement) -> Result<Vec<Linked>, LinkError> {
+fn cut_and_link(sheet: &Sheet<'_>, filled: usize, before: &Placement) -> Result<(Vec<Linked>, Vec<File>), LinkError> {
     let mut cut: BTreeMap<&Root, Vec<Chunk<'_>>> = BTreeMap::new();
     for (root, stack) in &sheet.stacks {
         cut.insert(root, split::cut(root, stack, filled, &before.within(root))?);
@@ -133,14 +133,17 @@ fn cut_and_link(sheet: &Sheet<'_>, filled: usize, before: &Placement) -> Result<
     let finished: Result<Vec<Linked>, LinkError> =
         bodies.into_iter().map(|(root, chunks)| linker.finish(root, chunks)).collect();
     let mut finished = finished?;
-    finished.iter().try_for_each(split::fits)?;
+    let mut files = Vec::new();
+    for linked in &finished {
+        files.extend(split::files(linked, &sheet.spec)?);
+    }
     // Regions in the order of the file: what stands in the first for all of them is there before they ask for it.
     let place = |root: &Root| sheet.design.sites.iter().position(|site| Root::Region(site.id.clone()) == *root);
     finished.sort_by(|one, other| match (place(&one.root), place(&other.root)) {
         (Some(one), Some(other)) => one.cmp(&other),
         _ => one.root.cmp(&other.root),
     });
-    in_order(finished)
+    Ok((in_order(finished)?, files))
 }
 
 fn conditions(stack: &Stack) -> BTreeMap<&str, &Condition> {

@@ -10,7 +10,7 @@ use crate::resource::Resource;
 use crate::root::{Group, Root};
 use crate::sheet::Stack;
 use crate::value::Value;
-use crate::yaml;
+use crate::{File, yaml};
 
 pub const MOST_BYTES: usize = 51_200;
 pub const MOST_RESOURCES: usize = 500;
@@ -81,22 +81,29 @@ fn in_pieces<'s>(
     let mut pieces = Pieces { root, most, sizes: Vec::new(), asked: Vec::new(), of: BTreeMap::new() };
     for resource in &ordered {
         if let Some(piece) = before.get(resource.id.as_str()).and_then(|name| number(group, name)) {
-            pieces.put(resource, piece);
+            pieces.put(resource, yaml::length(resource), piece);
         }
     }
     let latest = latest(root, &ordered, &pieces.of);
-    for resource in ordered.iter().filter(|resource| !before.contains_key(resource.id.as_str())) {
+    for resource in ordered {
+        if pieces.of.contains_key(resource.id.as_str()) {
+            continue;
+        }
+        let bytes = yaml::length(resource);
         let needs = named(resource, root).into_iter().filter_map(|id| pieces.of.get(id)).max().copied();
-        let piece = latest.get(resource.id.as_str()).copied().unwrap_or_else(|| pieces.with_room(resource, needs));
-        pieces.put(resource, piece);
+        let last = || pieces.with_room(resource, bytes, needs);
+        let piece = latest.get(resource.id.as_str()).copied().unwrap_or_else(last);
+        pieces.put(resource, bytes, piece);
     }
     let name =
         |piece: usize| if piece == 0 { group.name().to_owned() } else { format!("{}-{}", group.name(), piece + 1) };
-    let of = &pieces.of;
-    let within =
-        |piece: usize| resources.iter().copied().filter(move |r| of.get(r.id.as_str()) == Some(&piece)).collect();
-    let chunks = (0..pieces.sizes.len()).map(|piece| Chunk { name: name(piece), group, resources: within(piece) });
-    Ok(chunks.filter(|chunk| !chunk.resources.is_empty()).collect())
+    let empty = |piece: usize| Chunk { name: name(piece), group, resources: Vec::new() };
+    let mut chunks: Vec<Chunk<'s>> = (0..pieces.sizes.len()).map(empty).collect();
+    for resource in resources {
+        chunks[pieces.of[resource.id.as_str()]].resources.push(resource);
+    }
+    chunks.retain(|chunk| !chunk.resources.is_empty());
+    Ok(chunks)
 }
 
 /// `data` is the first piece, `data-2` the second.
@@ -135,27 +142,26 @@ struct Pieces<'s, 'r> {
 type Asked<'s> = (&'s Root, &'s str, Option<&'s str>);
 
 impl<'s> Pieces<'s, '_> {
-    fn put(&mut self, resource: &'s Resource, piece: usize) {
+    fn put(&mut self, resource: &'s Resource, bytes: usize, piece: usize) {
         if self.sizes.len() <= piece {
             self.sizes.resize(piece + 1, (0, 0));
             self.asked.resize(piece + 1, BTreeSet::new());
         }
         self.sizes[piece].0 += 1;
-        self.sizes[piece].1 += yaml::length(resource);
+        self.sizes[piece].1 += bytes;
         let asked = self.asked_by(resource, piece);
         self.asked[piece].extend(asked);
         self.of.insert(&resource.id, piece);
     }
 
     /// The last piece that has begun, not before what is needed, or the one after it.
-    fn with_room(&self, resource: &'s Resource, needs: Option<usize>) -> usize {
+    fn with_room(&self, resource: &'s Resource, more_bytes: usize, needs: Option<usize>) -> usize {
         let last = self.sizes.len().saturating_sub(1).max(needs.unwrap_or(0));
         match (self.sizes.get(last), self.asked.get(last)) {
             (Some((count, bytes)), Some(asked)) => {
                 let more = self.asked_by(resource, last).filter(|one| !asked.contains(one)).count();
-                let full = count + 1 >= MOST_RESOURCES
-                    || bytes + yaml::length(resource) > self.most
-                    || asked.len() + more > MOST_ASKED;
+                let full =
+                    count + 1 >= MOST_RESOURCES || bytes + more_bytes > self.most || asked.len() + more > MOST_ASKED;
                 last + usize::from(full)
             }
             _ => last,
@@ -231,21 +237,24 @@ fn named<'r>(resource: &'r Resource, root: &Root) -> Vec<&'r str> {
     ids
 }
 
-/// Whether CloudFormation takes the templates of a root.
-pub fn fits(linked: &Linked) -> Result<(), LinkError> {
-    for template in &linked.templates {
-        let bytes = yaml::template(template, "antipode.yaml").len();
+/// The templates of a root as files, when CloudFormation takes them.
+pub fn files(linked: &Linked, spec: &str) -> Result<Vec<File>, LinkError> {
+    let each = linked.templates.iter().map(|template| {
+        let text = yaml::template(template, spec);
         let most_bytes = if template.name == "master" { MOST_BYTES_READ } else { MOST_BYTES };
         let counted = [
             ("resources", template.resources.len(), MOST_RESOURCES),
             (PARAMETERS, template.parameters.len(), MOST_HANDED),
             ("outputs", template.outputs.len(), MOST_HANDED),
-            ("bytes", bytes, most_bytes),
+            ("bytes", text.len(), most_bytes),
         ];
-        if let Some((what, count, most)) = counted.into_iter().find(|(_, count, most)| count > most) {
-            let (root, template) = (linked.root.clone(), template.name.clone());
-            return Err(LinkError::TooLarge { root, template, what, count, most });
+        match counted.into_iter().find(|(_, count, most)| count > most) {
+            Some((what, count, most)) => {
+                let (root, template) = (linked.root.clone(), template.name.clone());
+                Err(LinkError::TooLarge { root, template, what, count, most })
+            }
+            None => Ok(File::new(format!("cloudformation/{}/{}.yaml", linked.root, template.name), text)),
         }
-    }
-    Ok(())
+    });
+    each.collect()
 }
