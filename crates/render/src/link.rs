@@ -244,22 +244,29 @@ impl<'s> Linker<'s, '_> {
         let (mut resources, mut after) = (Vec::new(), BTreeSet::new());
         for resource in &chunk.resources {
             within.from = resource.id.clone();
-            let mut resource = (*resource).clone();
-            resource.properties = self.map(&resource.properties, &mut within)?;
-            resource.policies = self.map(&resource.policies, &mut within)?;
+            let properties = self.map(&resource.properties, &mut within)?;
+            let policies = self.map(&resource.policies, &mut within)?;
             if let Some(condition) = &resource.condition {
                 self.condition(condition, &mut within)?;
             }
-            let mut here = Vec::new();
-            for target in resource.depends_on.drain(..) {
-                match self.place(&target, &within)? {
-                    Some(chunk) if chunk == number => here.push(target),
+            let mut depends_on = Vec::new();
+            for target in &resource.depends_on {
+                match self.place(target, &within)? {
+                    Some(chunk) if chunk == number => depends_on.push(target.clone()),
                     Some(chunk) => _ = after.insert(chunk),
                     None => {}
                 }
             }
-            resource.depends_on = here;
-            resources.push(resource);
+            resources.push(Resource {
+                id: resource.id.clone(),
+                properties,
+                policies,
+                depends_on,
+                condition: resource.condition.clone(),
+                metadata: resource.metadata.clone(),
+                asked: resource.asked.clone(),
+                ..**resource
+            });
         }
         let Within { given, conditions, .. } = within;
         Ok(Body { name: chunk.name.clone(), group: chunk.group, resources, conditions, given, after })
@@ -409,7 +416,7 @@ impl<'s> Linker<'s, '_> {
     }
 
     /// The templates of a root, now that it is known what each of its chunks has to hand on.
-    fn finish(&self, root: &'s Root, bodies: Vec<Body>) -> Result<Linked, LinkError> {
+    fn finish(&self, root: &'s Root, mut bodies: Vec<Body>) -> Result<Linked, LinkError> {
         let stack = &self.sheet.stacks[root];
         let after: BTreeSet<Root> = bodies
             .iter()
@@ -417,15 +424,15 @@ impl<'s> Linker<'s, '_> {
             .filter_map(|from| if let Source::Other(root) = from { Some(root.clone()) } else { None })
             .collect();
         let region = self.sheet.region(root).to_owned();
-        let templates = match bodies.as_slice() {
+        let templates = match bodies.as_mut_slice() {
             [only] if only.name == "master" => vec![self.flat(root, stack, only)],
-            _ => self.nested(root, stack, &bodies),
+            _ => self.nested(root, stack, bodies),
         };
         Ok(Linked { root: root.clone(), region, templates, after })
     }
 
     /// Everything in one template.
-    fn flat(&self, root: &Root, stack: &'s Stack, body: &Body) -> Template {
+    fn flat(&self, root: &Root, stack: &'s Stack, body: &mut Body) -> Template {
         let mut template = self.chunk(root, 0, body, stack);
         template.name = "master".to_owned();
         template.description = self.described(root, "all of it");
@@ -443,8 +450,9 @@ impl<'s> Linker<'s, '_> {
         stack.parameters.iter().filter(move |parameter| told(&parameter.name))
     }
 
-    fn nested(&self, root: &Root, stack: &'s Stack, bodies: &[Body]) -> Vec<Template> {
-        let each = bodies.iter().enumerate();
+    fn nested(&self, root: &Root, stack: &'s Stack, mut bodies: Vec<Body>) -> Vec<Template> {
+        let resources = bodies.iter().map(|body| self.child(root, stack, &bodies, body)).collect();
+        let each = bodies.iter_mut().enumerate();
         let mut templates: Vec<Template> = each.map(|(n, body)| self.chunk(root, n, body, stack)).collect();
         let (mut parameters, mut seen) = (Vec::new(), BTreeSet::new());
         for parameter in templates.iter().flat_map(|template| &template.parameters) {
@@ -462,7 +470,6 @@ impl<'s> Linker<'s, '_> {
             "TemplatePrefix",
             "The folder in that bucket, another one for each version of the templates.",
         ));
-        let resources = bodies.iter().map(|body| self.child(root, stack, bodies, body)).collect();
         let mut outputs = Vec::new();
         for (n, body) in bodies.iter().enumerate() {
             let said = self.exports.get(&(root.clone(), n)).into_iter().flatten().filter(|(_, export)| export.outside);
@@ -512,7 +519,8 @@ impl<'s> Linker<'s, '_> {
         resource
     }
 
-    fn chunk(&self, root: &Root, n: usize, body: &Body, stack: &Stack) -> Template {
+    /// The template of a body, whose resources go over to it.
+    fn chunk(&self, root: &Root, n: usize, body: &mut Body, stack: &Stack) -> Template {
         let parameter = |(name, from): (&String, &Source)| match from {
             Source::Root => stack.parameters.iter().find(|known| known.name == *name).cloned(),
             Source::Chunk(_) => Some(self.received(root, name, root)),
@@ -523,7 +531,7 @@ impl<'s> Linker<'s, '_> {
             description: self.described(root, &body.name),
             parameters: body.given.iter().filter_map(parameter).collect(),
             conditions: body.conditions.iter().map(|(name, test)| (name.clone(), test.clone())).collect(),
-            resources: body.resources.clone(),
+            resources: std::mem::take(&mut body.resources),
             outputs: self.outputs_of(root, n),
         }
     }

@@ -12,24 +12,24 @@ use crate::value::{Map, Pseudo, Value};
 /// The text of one template.
 pub fn template(template: &Template, spec: &str) -> String {
     let mut out = Writer::default();
-    out.line(0, &format!("# Written by `antipode render` from {spec}: change the spec, not this file."));
-    out.line(0, "AWSTemplateFormatVersion: \"2010-09-09\"");
-    out.key(0, "Description", &Value::Text(template.description.clone()));
+    out.line(0, &["# Written by `antipode render` from ", spec, ": change the spec, not this file."]);
+    out.line(0, &["AWSTemplateFormatVersion: \"2010-09-09\""]);
+    out.text(0, "Description", &template.description);
     if !template.parameters.is_empty() {
-        out.line(0, "Parameters:");
+        out.line(0, &["Parameters:"]);
         template.parameters.iter().for_each(|parameter| out.parameter(parameter));
     }
     if !template.conditions.is_empty() {
-        out.line(0, "Conditions:");
+        out.line(0, &["Conditions:"]);
         for (name, test) in &template.conditions {
-            let _ = write!(out.0, "  {name}:");
+            out.words(2, &[name, ":"]);
             out.test(2, test);
         }
     }
-    out.line(0, "Resources:");
+    out.line(0, &["Resources:"]);
     template.resources.iter().for_each(|resource| out.resource(resource, spec));
     if !template.outputs.is_empty() {
-        out.line(0, "Outputs:");
+        out.line(0, &["Outputs:"]);
         template.outputs.iter().for_each(|output| out.output(output));
     }
     out.0
@@ -56,26 +56,36 @@ pub fn length(resource: &Resource) -> usize {
     out.0.len()
 }
 
+/// As many as the deepest line begins with, nearly always.
+const SPACES: &str = "                                                                ";
+
 #[derive(Default)]
 struct Writer(String);
 
 impl Writer {
-    fn line(&mut self, indent: usize, text: &str) {
-        self.pad(indent);
-        self.0.push_str(text);
+    fn line(&mut self, indent: usize, words: &[&str]) {
+        self.words(indent, words);
         self.0.push('\n');
     }
+    /// What a line begins with.
+    fn words(&mut self, indent: usize, words: &[&str]) {
+        self.pad(indent);
+        words.iter().for_each(|word| self.0.push_str(word));
+    }
     fn pad(&mut self, indent: usize) {
-        self.0.extend(std::iter::repeat_n(' ', indent));
+        match SPACES.get(..indent) {
+            Some(spaces) => self.0.push_str(spaces),
+            None => self.0.extend(std::iter::repeat_n(' ', indent)),
+        }
     }
 
     fn parameter(&mut self, parameter: &Parameter) {
         use crate::resource::Given;
-        self.line(2, &format!("{}:", parameter.name));
-        self.key(4, "Type", &parameter.kind.into());
-        self.key(4, "Description", &Value::Text(parameter.about.clone()));
+        self.line(2, &[&parameter.name, ":"]);
+        self.text(4, "Type", parameter.kind);
+        self.text(4, "Description", &parameter.about);
         if let Given::AtFirst(value) | Given::Spec(value) = &parameter.value {
-            self.key(4, "Default", &Value::Text(value.clone()));
+            self.text(4, "Default", value);
         }
         if !parameter.allowed.is_empty() {
             let allowed = parameter.allowed.iter().map(Value::from).collect();
@@ -87,18 +97,18 @@ impl Writer {
     }
 
     fn resource(&mut self, resource: &Resource, spec: &str) {
-        self.line(2, &format!("# {}, line {} of {spec}", resource.asked.path, resource.asked.line));
-        self.line(2, &format!("{}:", resource.id));
-        self.line(4, &format!("Type: {}", resource.kind));
+        self.line(2, &["# ", &resource.asked.path, ", line ", &resource.asked.line.to_string(), " of ", spec]);
+        self.line(2, &[&resource.id, ":"]);
+        self.line(4, &["Type: ", resource.kind]);
         if let Some(condition) = &resource.condition {
-            self.line(4, &format!("Condition: {}", condition.name));
+            self.line(4, &["Condition: ", &condition.name]);
         }
         match resource.depends_on.as_slice() {
             [] => {}
-            [one] => self.line(4, &format!("DependsOn: {}", one.id)),
+            [one] => self.line(4, &["DependsOn: ", &one.id]),
             several => {
-                self.line(4, "DependsOn:");
-                several.iter().for_each(|target| self.line(6, &format!("- {}", target.id)));
+                self.line(4, &["DependsOn:"]);
+                several.iter().for_each(|target| self.line(6, &["- ", &target.id]));
             }
         }
         let kept = match resource.keep {
@@ -108,23 +118,23 @@ impl Writer {
             Keep::Snapshot => Some(("Snapshot", "Snapshot")),
         };
         if let Some((deleted, replaced)) = kept {
-            self.line(4, &format!("DeletionPolicy: {deleted}"));
-            self.line(4, &format!("UpdateReplacePolicy: {replaced}"));
+            self.line(4, &["DeletionPolicy: ", deleted]);
+            self.line(4, &["UpdateReplacePolicy: ", replaced]);
         }
         if !resource.metadata.0.is_empty() {
-            self.line(4, "Metadata:");
+            self.line(4, &["Metadata:"]);
             self.map(6, &resource.metadata);
         }
         self.map(4, &resource.policies);
         if !resource.properties.0.is_empty() {
-            self.line(4, "Properties:");
+            self.line(4, &["Properties:"]);
             self.map(6, &resource.properties);
         }
     }
 
     fn output(&mut self, output: &Output) {
-        self.line(2, &format!("{}:", output.name));
-        self.key(4, "Description", &Value::Text(output.about.clone()));
+        self.line(2, &[&output.name, ":"]);
+        self.text(4, "Description", &output.about);
         self.key(4, "Value", &output.value);
     }
 
@@ -136,9 +146,19 @@ impl Writer {
 
     fn key(&mut self, indent: usize, key: &str, value: &Value) {
         self.pad(indent);
-        self.0.push_str(&scalar(key));
+        self.entry(indent, key, value);
+    }
+
+    /// A key and its value, where the line has begun.
+    fn entry(&mut self, indent: usize, key: &str, value: &Value) {
+        self.scalar(key);
         self.0.push(':');
         self.value(indent, value);
+    }
+
+    fn text(&mut self, indent: usize, key: &str, text: &str) {
+        self.words(indent, &[key, ":"]);
+        self.lines(indent, text);
     }
 
     /// What follows `key:` or `-`, with the end of the line.
@@ -150,65 +170,107 @@ impl Writer {
             }
             Value::List(items) if !items.is_empty() => {
                 self.0.push('\n');
-                self.items(indent + 2, items);
+                items.iter().for_each(|item| self.item(indent + 2, item));
             }
-            Value::Text(text) if of_lines(text) => self.literal(indent + 2, "", text),
-            Value::Concat(_) if of_lines(&concatenated(value)) => {
-                self.literal(indent + 2, "!Sub ", &concatenated(value))
-            }
+            Value::Text(text) => self.lines(indent, text),
+            Value::Concat(pieces) => self.concat(indent, pieces),
             Value::If(condition, then, otherwise) => {
                 self.0.push_str(" !If\n");
-                self.line(indent + 2, &format!("- {}", condition.name));
+                self.line(indent + 2, &["- ", &condition.name]);
                 self.item(indent + 2, then);
                 self.item(indent + 2, otherwise);
             }
             Value::Join(by, items) => {
                 self.0.push_str(" !Join\n");
-                self.line(indent + 2, &format!("- {}", quoted(by)));
+                self.words(indent + 2, &["- "]);
+                self.quoted(by);
+                self.0.push('\n');
                 match items.as_slice() {
                     [one @ (Value::Parameter(..) | Value::Ref(_) | Value::Attribute(..))] => self.item(indent + 2, one),
-                    items => self.item(indent + 2, &Value::List(items.to_vec())),
+                    items => {
+                        self.words(indent + 2, &["-"]);
+                        self.list(indent + 2, items);
+                    }
                 }
             }
             Value::Select(index, of) => {
                 self.0.push_str(" !Select\n");
-                self.line(indent + 2, &format!("- {index}"));
+                self.line(indent + 2, &["- ", &index.to_string()]);
                 self.item(indent + 2, of);
             }
             Value::Cidr(of, count, bits) => {
                 self.0.push_str(" !Cidr\n");
                 self.item(indent + 2, of);
-                self.line(indent + 2, &format!("- {count}"));
-                self.line(indent + 2, &format!("- {bits}"));
+                self.line(indent + 2, &["- ", &count.to_string()]);
+                self.line(indent + 2, &["- ", &bits.to_string()]);
             }
-            short => {
-                self.0.push(' ');
-                self.0.push_str(&inline(short));
-                self.0.push('\n');
-            }
+            Value::List(_) => self.0.push_str(" []\n"),
+            Value::Map(_) => self.0.push_str(" {}\n"),
+            Value::Bool(yes) => self.line(1, &[if *yes { "true" } else { "false" }]),
+            Value::Int(n) => self.line(1, &[&n.to_string()]),
+            Value::Zones => self.line(1, &["!GetAZs \"\""]),
+            Value::Pseudo(pseudo) => self.line(1, &["!Ref ", pseudo.name()]),
+            Value::Parameter(_, name) => self.line(1, &["!Ref ", name]),
+            Value::Ref(target) => self.line(1, &["!Ref ", &target.id]),
+            Value::Attribute(target, attribute) => self.line(1, &["!GetAtt ", &target.id, ".", attribute]),
+            Value::Output(target, name) => self.line(1, &["!GetAtt ", &target.id, ".Outputs.", name]),
         }
-    }
-
-    fn items(&mut self, indent: usize, items: &[Value]) {
-        items.iter().for_each(|item| self.item(indent, item));
     }
 
     fn item(&mut self, indent: usize, item: &Value) {
         self.pad(indent);
+        self.dashed(indent, item);
+    }
+
+    /// An item of a list, where the line has begun.
+    fn dashed(&mut self, indent: usize, item: &Value) {
         self.0.push('-');
         match item {
             // The first key of a map stands on the line of its dash.
             Value::Map(map) if !map.0.is_empty() => {
-                let start = self.0.len();
-                self.map(indent + 2, map);
-                self.0.replace_range(start..start + indent + 2, " ");
+                for (n, (key, value)) in map.0.iter().enumerate() {
+                    self.pad(if n == 0 { 1 } else { indent + 2 });
+                    self.entry(indent + 2, key, value);
+                }
             }
-            Value::List(items) if !items.is_empty() => {
-                let start = self.0.len();
-                self.items(indent + 2, items);
-                self.0.replace_range(start..start + indent + 2, " ");
-            }
+            Value::List(items) => self.list(indent, items),
             other => self.value(indent, other),
+        }
+    }
+
+    /// A list in a list: its first item stands on the line of the dash before it.
+    fn list(&mut self, indent: usize, items: &[Value]) {
+        for (n, item) in items.iter().enumerate() {
+            self.pad(if n == 0 { 1 } else { indent + 2 });
+            self.dashed(indent + 2, item);
+        }
+        if items.is_empty() {
+            self.0.push_str(" []\n");
+        }
+    }
+
+    /// A text of one line or of several.
+    fn lines(&mut self, indent: usize, text: &str) {
+        if of_lines(text) {
+            return self.literal(indent + 2, "", text);
+        }
+        self.0.push(' ');
+        self.scalar(text);
+        self.0.push('\n');
+    }
+
+    /// Texts and what is put between them.
+    fn concat(&mut self, indent: usize, pieces: &[Value]) {
+        let mut text = String::with_capacity(200);
+        pieces.iter().for_each(|piece| substituted(&mut text, piece));
+        if of_lines(&text) {
+            self.literal(indent + 2, "!Sub ", &text);
+        } else if pieces.iter().all(is_text) {
+            self.lines(indent, &text.replace("${!", "${"));
+        } else {
+            self.0.push_str(" !Sub ");
+            self.quoted(&text);
+            self.0.push('\n');
         }
     }
 
@@ -220,12 +282,48 @@ impl Writer {
         };
         // A first line that begins with spaces would be taken for the indentation of all.
         let depth = if body.starts_with(' ') || body.starts_with('\n') { "2" } else { "" };
-        let _ = writeln!(self.0, " {tag}|{depth}{chomp}");
+        self.line(1, &[tag, "|", depth, chomp]);
         for line in body.split('\n') {
             match line.is_empty() {
                 true => self.0.push('\n'),
-                false => self.line(indent, line),
+                false => self.line(indent, &[line]),
             }
+        }
+    }
+
+    /// A text that every reader of YAML, of either version, takes for just this text.
+    fn scalar(&mut self, text: &str) {
+        match is_plain(text) {
+            true => self.0.push_str(text),
+            false => self.quoted(text),
+        }
+    }
+
+    /// In double quotes, as JSON and YAML both read it.
+    fn quoted(&mut self, text: &str) {
+        self.0.push('"');
+        let mut rest = text;
+        while let Some(at) = rest.find(|c: char| c < ' ' || matches!(c, '"' | '\\') || BREAKS.contains(&c)) {
+            let (before, from) = rest.split_at(at);
+            self.0.push_str(before);
+            let mut letters = from.chars();
+            letters.next().into_iter().for_each(|special| self.escaped(special));
+            rest = letters.as_str();
+        }
+        self.0.push_str(rest);
+        self.0.push('"');
+    }
+
+    fn escaped(&mut self, special: char) {
+        match special {
+            '"' => self.0.push_str("\\\""),
+            '\\' => self.0.push_str("\\\\"),
+            '\n' => self.0.push_str("\\n"),
+            '\r' => self.0.push_str("\\r"),
+            '\t' => self.0.push_str("\\t"),
+            '\u{8}' => self.0.push_str("\\b"),
+            '\u{c}' => self.0.push_str("\\f"),
+            other => _ = write!(self.0, "\\u{:04x}", u32::from(other)),
         }
     }
 
@@ -241,68 +339,58 @@ impl Writer {
             Test::And(tests) => ("And", tests),
             Test::Or(tests) => ("Or", tests),
         };
-        let _ = writeln!(self.0, " !{name}");
+        self.line(1, &["!", name]);
         for test in tests {
-            self.pad(indent + 2);
-            self.0.push('-');
+            self.words(indent + 2, &["-"]);
             self.test(indent + 2, test);
         }
     }
 }
 
-fn inline(value: &Value) -> String {
+/// Writes what stands behind `!Sub`.
+fn substituted(out: &mut String, value: &Value) {
+    let mut words = |words: &[&str]| words.iter().for_each(|word| out.push_str(word));
     match value {
-        Value::Bool(yes) => yes.to_string(),
-        Value::Int(n) => n.to_string(),
-        Value::Text(text) => scalar(text),
-        Value::List(_) => "[]".to_owned(),
-        Value::Map(_) => "{}".to_owned(),
-        Value::Zones => "!GetAZs \"\"".to_owned(),
-        Value::Pseudo(pseudo) => format!("!Ref {}", pseudo.name()),
-        Value::Parameter(_, name) => format!("!Ref {name}"),
-        Value::Ref(target) => format!("!Ref {}", target.id),
-        Value::Attribute(target, attribute) => format!("!GetAtt {}.{attribute}", target.id),
-        Value::Output(target, name) => format!("!GetAtt {}.Outputs.{name}", target.id),
-        Value::Concat(_) => match concatenated(value) {
-            text if text.contains("${") && text.replace("${!", "").contains("${") => format!("!Sub {}", quoted(&text)),
-            text => scalar(&text.replace("${!", "${")),
-        },
-        Value::Join(..) | Value::Select(..) | Value::Cidr(..) | Value::If(..) => {
-            unreachable!("written over several lines")
-        }
-    }
-}
-
-/// What stands behind `!Sub`.
-fn concatenated(value: &Value) -> String {
-    match value {
-        Value::Concat(pieces) => pieces.iter().map(concatenated).collect(),
-        Value::Text(text) => text.replace("${", "${!"),
-        Value::Bool(_) | Value::Int(_) => inline(value),
-        Value::Pseudo(pseudo) if *pseudo != Pseudo::NoValue => format!("${{{}}}", pseudo.name()),
-        Value::Parameter(_, name) => format!("${{{name}}}"),
-        Value::Ref(target) => format!("${{{}}}", target.id),
-        Value::Attribute(target, attribute) => format!("${{{}.{attribute}}}", target.id),
+        Value::Concat(pieces) => pieces.iter().for_each(|piece| substituted(out, piece)),
+        Value::Text(text) if text.contains("${") => words(&[&text.replace("${", "${!")]),
+        Value::Text(text) => words(&[text]),
+        Value::Bool(yes) => words(&[if *yes { "true" } else { "false" }]),
+        Value::Int(n) => words(&[&n.to_string()]),
+        Value::Pseudo(pseudo) if *pseudo != Pseudo::NoValue => words(&["${", pseudo.name(), "}"]),
+        Value::Parameter(_, name) => words(&["${", name, "}"]),
+        Value::Ref(target) => words(&["${", &target.id, "}"]),
+        Value::Attribute(target, attribute) => words(&["${", &target.id, ".", attribute, "}"]),
         other => unreachable!("{other:?} cannot stand inside !Sub"),
     }
 }
 
-/// A text that every reader of YAML, of either version, takes for just this text.
-fn scalar(text: &str) -> String {
-    let plain = |c: char| {
-        c.is_ascii_alphanumeric()
-            || matches!(c, '_' | '-' | '.' | '/' | ':' | '@' | '+' | '=' | '*' | ' ' | '(' | ')' | ',' | ';' | '\'')
-    };
-    let starts = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/');
-    let word = matches!(
-        text.to_ascii_lowercase().as_str(),
-        "y" | "n" | "yes" | "no" | "on" | "off" | "true" | "false" | "null" | "inf" | "nan"
-    );
-    let ends = !text.ends_with([' ', ':']) && !text.contains(": ") && !text.contains(" #");
-    match starts && !word && ends && text.chars().all(plain) {
-        true => text.to_owned(),
-        false => quoted(text),
+/// Whether nothing has to be put into it.
+fn is_text(value: &Value) -> bool {
+    match value {
+        Value::Concat(pieces) => pieces.iter().all(is_text),
+        other => matches!(other, Value::Text(_) | Value::Bool(_) | Value::Int(_)),
     }
+}
+
+/// What some reader of YAML takes for something else than a text.
+const WORDS: [&str; 11] = ["y", "n", "yes", "no", "on", "off", "true", "false", "null", "inf", "nan"];
+const LONGEST_WORD: usize = 5;
+
+/// Whether a text needs no quotes.
+fn is_plain(text: &str) -> bool {
+    let starts = |byte: &u8| byte.is_ascii_alphabetic() || *byte == b'/';
+    let inside = |byte: &u8| {
+        byte.is_ascii_alphanumeric()
+            || matches!(byte, b'_' | b'-' | b'.' | b'/' | b':' | b'@' | b'+' | b'=' | b'*' | b' ')
+            || matches!(byte, b'(' | b')' | b',' | b';' | b'\'')
+    };
+    let bytes = text.as_bytes();
+    bytes.first().is_some_and(starts)
+        && bytes.iter().all(inside)
+        && !bytes.ends_with(b" ")
+        && !bytes.ends_with(b":")
+        && !bytes.windows(2).any(|two| two == b": ")
+        && !(bytes.len() <= LONGEST_WORD && WORDS.iter().any(|word| text.eq_ignore_ascii_case(word)))
 }
 
 /// What YAML 1.1 takes for the end of a line, or for nothing at all.
@@ -314,20 +402,17 @@ fn of_lines(text: &str) -> bool {
     text.contains('\n') && !text.chars().any(changed)
 }
 
-/// In double quotes, as JSON and YAML both read it.
-fn quoted(text: &str) -> String {
-    let mut out = serde_json::Value::from(text).to_string();
-    for end in BREAKS {
-        out = out.replace(end, &format!("\\u{:04x}", u32::from(end)));
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::value::REGION;
     use crate::{cat, list, map};
+
+    fn scalar(text: &str) -> String {
+        let mut out = Writer::default();
+        out.scalar(text);
+        out.0
+    }
 
     #[test]
     fn texts_that_look_like_something_else_are_quoted() {
@@ -352,10 +437,18 @@ mod tests {
             "%",
             "x:",
         ] {
-            assert_eq!(scalar(text), quoted(text));
+            assert_eq!(scalar(text), format!("{text:?}"));
         }
         for text in ["arn:aws:s3", "t3.micro", "a b, c", "/ready"] {
             assert_eq!(scalar(text), text);
+        }
+    }
+
+    #[test]
+    fn what_is_quoted_is_written_as_json_writes_it() {
+        for letter in (0..0x3000).filter_map(char::from_u32).filter(|letter| !BREAKS.contains(letter)) {
+            let text = format!("\"{letter}x");
+            assert_eq!(scalar(&text), serde_json::Value::from(text).to_string());
         }
     }
 
