@@ -5,7 +5,7 @@
 //! other, which the master joins. Between roots it is an output that the deployment reads and hands on. Services know
 //! nothing of it: they name a resource, wherever it is.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::names;
 use crate::placement::Placement;
@@ -114,15 +114,10 @@ fn cut_and_link(sheet: &Sheet<'_>, filled: usize, before: &Placement) -> Result<
     for (root, stack) in &sheet.stacks {
         cut.insert(root, split::cut(root, stack, filled, &before.within(root))?);
     }
-    let place = |chunks: &Vec<Chunk<'_>>| -> BTreeMap<String, usize> {
-        let each = chunks.iter().enumerate();
-        each.flat_map(|(n, chunk)| chunk.resources.iter().map(move |resource| (resource.id.clone(), n))).collect()
-    };
-    let places: BTreeMap<&Root, BTreeMap<String, usize>> =
-        cut.iter().map(|(root, chunks)| (*root, place(chunks))).collect();
+    let places = cut.iter().map(|(root, chunks)| (*root, places(chunks))).collect();
     let settings = sheet.stacks.iter().map(|(root, stack)| (root, settings(stack))).collect();
     let conditions = sheet.stacks.iter().map(|(root, stack)| (root, conditions(stack))).collect();
-    let mut linker = Linker { places: &places, conditions, settings, exports: BTreeMap::new(), sheet };
+    let mut linker = Linker { places, conditions, settings, exports: BTreeMap::new(), sheet };
     linker.say_outputs()?;
     let mut bodies = Vec::new();
     for (root, chunks) in &cut {
@@ -146,22 +141,28 @@ fn cut_and_link(sheet: &Sheet<'_>, filled: usize, before: &Placement) -> Result<
     Ok((in_order(finished)?, files))
 }
 
-fn conditions(stack: &Stack) -> BTreeMap<&str, &Condition> {
+/// The number of the chunk of each resource.
+fn places<'s>(chunks: &[Chunk<'s>]) -> HashMap<&'s str, usize> {
+    let each = chunks.iter().enumerate();
+    each.flat_map(|(n, chunk)| chunk.resources.iter().map(move |resource| (resource.id.as_str(), n))).collect()
+}
+
+fn conditions(stack: &Stack) -> HashMap<&str, &Condition> {
     let each = stack.resources.iter();
     each.filter_map(|resource| Some((resource.id.as_str(), resource.condition.as_ref()?))).collect()
 }
 
 /// The settings of a stack that has too many for parameters, each as what stands where it is used.
-fn settings(stack: &Stack) -> BTreeMap<&str, Value> {
+fn settings(stack: &Stack) -> HashMap<&str, Value> {
     let spec = |parameter: &&Parameter| matches!(parameter.value, Given::Spec(_));
     if stack.parameters.iter().filter(spec).count() <= MOST_SETTINGS {
-        return BTreeMap::new();
+        return HashMap::new();
     }
     let literal = |parameter: &'_ Parameter| match &parameter.value {
         Given::Spec(value) if parameter.kind.starts_with("AWS::SSM::") => {
-            Some(Value::Text(format!("{{{{resolve:ssm:{value}}}}}")))
+            Some(format!("{{{{resolve:ssm:{value}}}}}").into())
         }
-        Given::Spec(value) => Some(Value::Text(value.clone())),
+        Given::Spec(value) => Some(value.into()),
         _ => None,
     };
     stack.parameters.iter().filter_map(|parameter| Some((parameter.name.as_str(), literal(parameter)?))).collect()
@@ -210,10 +211,10 @@ enum Source {
 
 struct Linker<'s, 'd> {
     /// What the resources that are not always made depend on.
-    conditions: BTreeMap<&'s Root, BTreeMap<&'s str, &'s Condition>>,
+    conditions: BTreeMap<&'s Root, HashMap<&'s str, &'s Condition>>,
     /// What is no parameter of its root after all.
-    settings: BTreeMap<&'s Root, BTreeMap<&'s str, Value>>,
-    places: &'s BTreeMap<&'s Root, BTreeMap<String, usize>>,
+    settings: BTreeMap<&'s Root, HashMap<&'s str, Value>>,
+    places: BTreeMap<&'s Root, HashMap<&'s str, usize>>,
     /// What others need of each chunk of each root: the output's name and the value.
     exports: BTreeMap<(Root, usize), BTreeMap<String, Export>>,
     sheet: &'s Sheet<'d>,
@@ -280,8 +281,9 @@ impl<'s> Linker<'s, '_> {
                     Value::Ref(target) | Value::Attribute(target, _) => target,
                     _ => continue,
                 };
-                let unknown = || LinkError::Unknown { root: root.clone(), from: name.clone(), to: target.id.clone() };
-                let owner = *self.places[root].get(&target.id).ok_or_else(unknown)?;
+                let unknown =
+                    || LinkError::Unknown { root: root.clone(), from: name.clone(), to: target.id.to_string() };
+                let owner = *self.places[root].get(&*target.id).ok_or_else(unknown)?;
                 let value = self.if_there(target, value);
                 self.export(root, owner, name, Export { value, about: about.clone(), outside: true });
             }
@@ -292,17 +294,23 @@ impl<'s> Linker<'s, '_> {
     /// What is only made on a condition has nothing to hand on while that does not hold: an empty text. CloudFormation
     /// refuses an output that names what a condition leaves out.
     fn if_there(&self, target: &Target, value: &Value) -> Value {
-        match self.conditions.get(&target.root).and_then(|of| of.get(target.id.as_str())) {
+        match self.conditions.get(&target.root).and_then(|of| of.get(&*target.id)) {
             Some(condition) => Value::either((*condition).clone(), value.clone(), ""),
             None => value.clone(),
         }
     }
 
+    /// Whether it is handed on already; from now on outside its root too, when it is asked for there.
+    fn exported(&mut self, root: &Root, chunk: usize, name: &str, outside: bool) -> bool {
+        let known = self.exports.get_mut(&(root.clone(), chunk)).and_then(|known| known.get_mut(name));
+        let Some(export) = known else { return false };
+        export.outside |= outside;
+        true
+    }
+
     fn export(&mut self, root: &Root, chunk: usize, name: &str, export: Export) {
-        let known = self.exports.entry((root.clone(), chunk)).or_default();
-        match known.get_mut(name) {
-            Some(known) => known.outside |= export.outside,
-            None => _ = known.insert(name.to_owned(), export),
+        if !self.exported(root, chunk, name, export.outside) {
+            self.exports.entry((root.clone(), chunk)).or_default().insert(name.to_owned(), export);
         }
     }
 
@@ -313,7 +321,7 @@ impl<'s> Linker<'s, '_> {
             from: within.from.clone(),
             to: format!("{} of {}", target.id, target.root),
         };
-        let chunk = self.places.get(&target.root).and_then(|ids| ids.get(&target.id)).ok_or_else(unknown)?;
+        let chunk = self.places.get(&target.root).and_then(|ids| ids.get(&*target.id)).ok_or_else(unknown)?;
         Ok((target.root == *within.root).then_some(*chunk))
     }
 
@@ -376,7 +384,7 @@ impl<'s> Linker<'s, '_> {
             return Err(LinkError::Backward {
                 root: within.root.clone(),
                 from: within.from.clone(),
-                to: target.id.clone(),
+                to: target.id.to_string(),
             });
         }
         if chunk == Some(within.chunk) {
@@ -386,13 +394,16 @@ impl<'s> Linker<'s, '_> {
         let (owner, name, from) = match chunk {
             Some(chunk) => (chunk, output.clone(), Source::Chunk(chunk)),
             None => {
-                let owner = self.places[&target.root][&target.id];
+                let owner = self.places[&target.root][&*target.id];
                 (owner, names::logical([target.root.name(), &output]), Source::Other(target.root.clone()))
             }
         };
-        let about = format!("{} of {}", attribute.unwrap_or("The name"), target.id);
-        let value = &self.if_there(target, value);
-        self.export(&target.root, owner, &output, Export { value: value.clone(), about, outside: chunk.is_none() });
+        let outside = chunk.is_none();
+        if !self.exported(&target.root, owner, &output, outside) {
+            let about = format!("{} of {}", attribute.unwrap_or("The name"), target.id);
+            let value = self.if_there(target, value);
+            self.export(&target.root, owner, &output, Export { value, about, outside });
+        }
         within.given.insert(name.clone(), from);
         Ok(Value::Parameter(within.root.clone(), name))
     }
@@ -504,7 +515,7 @@ impl<'s> Linker<'s, '_> {
                 Source::Root | Source::Other(_) => here(name),
                 Source::Chunk(n) => output_of(&child(root, &bodies[*n]), name),
             };
-            (name.clone(), value)
+            (name.clone().into(), value)
         });
         let given = Map(given.collect());
         let tags = list![map! { "Key" => "antipode:workload", "Value" => &self.sheet.design.workload }];
@@ -512,7 +523,7 @@ impl<'s> Linker<'s, '_> {
         let properties = properties.with_some("Parameters", (!given.0.is_empty()).then_some(given)).with("Tags", tags);
         let asked = body.resources.first().map_or_else(|| self.sheet.asked_by("workload"), |first| first.asked.clone());
         let mut resource =
-            Resource::new(body.group, "AWS::CloudFormation::Stack", child(root, body).id, asked, properties);
+            Resource::new(body.group, "AWS::CloudFormation::Stack", &*child(root, body).id, asked, properties);
         // What is given something by it comes after it anyway.
         let silent = body.after.iter().filter(|n| !body.given.values().any(|from| *from == Source::Chunk(**n)));
         resource.depends_on = silent.map(|n| child(root, &bodies[*n])).collect();
@@ -566,7 +577,7 @@ impl<'s> Linker<'s, '_> {
 const SETTINGS: usize = usize::MAX;
 
 fn child(root: &Root, body: &Body) -> Target {
-    Target { root: root.clone(), id: names::logical([body.name.as_str(), "stack"]) }
+    Target { root: root.clone(), id: names::logical([body.name.as_str(), "stack"]).into() }
 }
 
 /// A parameter of a nested stack, which always gets its value from the master: no default, and what the master has looked

@@ -1,5 +1,7 @@
 //! One resource of a template, and what it can name.
 
+use std::sync::Arc;
+
 use crate::root::{Group, Root};
 use crate::value::{Map, Value};
 
@@ -7,7 +9,7 @@ use crate::value::{Map, Value};
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Target {
     pub root: Root,
-    pub id: String,
+    pub id: Arc<str>,
 }
 
 impl Target {
@@ -75,7 +77,7 @@ pub enum Test {
 impl Condition {
     /// That a parameter is not empty.
     pub fn given(name: impl Into<String>, parameter: Value) -> Condition {
-        let empty = Test::Equal(parameter, Value::Text(String::new()));
+        let empty = Test::Equal(parameter, "".into());
         Condition { name: name.into(), test: Test::Not(Box::new(empty)) }
     }
     pub fn equal(name: impl Into<String>, left: impl Into<Value>, right: impl Into<Value>) -> Condition {

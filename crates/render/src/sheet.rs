@@ -1,6 +1,7 @@
 //! What the services write on: the stacks that are being made, and what the spec says.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 
 use model::design::{Manage, Site};
 use model::{ComponentId, Design, Part, SiteId};
@@ -18,7 +19,7 @@ pub struct Stack {
     pub parameters: Vec<Parameter>,
     pub resources: Vec<Resource>,
     /// The names of both, to find them without searching.
-    known: BTreeSet<String>,
+    known: HashSet<String>,
     /// Name, what it is, value.
     pub outputs: Vec<(String, String, Value)>,
 }
@@ -111,7 +112,7 @@ impl<'d> Sheet<'d> {
 
     /// Puts a resource into a stack.
     pub fn add(&mut self, root: &Root, resource: Resource) -> Target {
-        let target = Target { root: root.clone(), id: resource.id.clone() };
+        let target = Target { root: root.clone(), id: resource.id.as_str().into() };
         let stack = self.stacks.entry(root.clone()).or_default();
         stack.known.insert(resource.id.clone());
         stack.resources.push(resource);
@@ -120,13 +121,13 @@ impl<'d> Sheet<'d> {
     /// Makes one that is there already depend on a condition.
     pub fn only_if(&mut self, target: &Target, condition: &Condition) {
         let stack = self.stacks.get_mut(&target.root);
-        let resource = stack.and_then(|stack| stack.resources.iter_mut().find(|resource| resource.id == target.id));
+        let resource = stack.and_then(|stack| stack.resources.iter_mut().find(|resource| *resource.id == *target.id));
         if let Some(resource) = resource {
             resource.condition = Some(condition.clone());
         }
     }
     /// Names a resource, whether or not it is there yet.
-    pub fn target(&self, root: &Root, id: impl Into<String>) -> Target {
+    pub fn target(&self, root: &Root, id: impl Into<Arc<str>>) -> Target {
         Target { root: root.clone(), id: id.into() }
     }
     pub fn has(&self, root: &Root, id: &str) -> bool {

@@ -3,10 +3,10 @@
 //! CloudFormation takes 51,200 bytes of a template that is sent to it, and 500 resources, 200 parameters and 200 outputs
 //! (AWS CloudFormation User Guide, "Understand CloudFormation quotas").
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use crate::link::{LinkError, Linked};
-use crate::resource::Resource;
+use crate::resource::{Resource, Target};
 use crate::root::{Group, Root};
 use crate::sheet::Stack;
 use crate::value::Value;
@@ -62,10 +62,51 @@ fn one_file(root: &Root, stack: &Stack, before: &BTreeMap<&str, &str>) -> bool {
 }
 
 fn twice(root: &Root, stack: &Stack) -> Result<(), LinkError> {
-    let mut seen = BTreeSet::new();
+    let mut seen = HashSet::new();
     match stack.resources.iter().find(|resource| !seen.insert(&resource.id)) {
         Some(resource) => Err(LinkError::Twice { root: root.clone(), id: resource.id.clone() }),
         None => Ok(()),
+    }
+}
+
+/// What a cut has to know of a resource.
+struct Part<'s> {
+    resource: &'s Resource,
+    /// About: it is not known yet where it goes.
+    bytes: usize,
+    /// Each once.
+    asks: BTreeSet<Asked<'s>>,
+    /// The resources of the same root that it names.
+    names: Vec<&'s str>,
+}
+
+/// What a resource may have to be handed.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Asked<'s> {
+    Setting(&'s Root, &'s str),
+    /// And which attribute of it.
+    Resource(&'s Target, Option<&'s str>),
+}
+
+impl<'s> Part<'s> {
+    fn new(root: &Root, resource: &'s Resource) -> Part<'s> {
+        let mut part = Part { resource, bytes: yaml::length(resource), asks: BTreeSet::new(), names: Vec::new() };
+        resource.visit(&mut |value| {
+            let (target, asked) = match value {
+                Value::Parameter(root, name) => (None, Asked::Setting(root, name)),
+                Value::Ref(target) => (Some(target), Asked::Resource(target, None)),
+                Value::Attribute(target, which) => (Some(target), Asked::Resource(target, Some(which))),
+                _ => return,
+            };
+            part.asks.insert(asked);
+            part.names.extend(target.filter(|target| target.root == *root).map(|target| &*target.id));
+        });
+        let after = resource.depends_on.iter().filter(|target| target.root == *root);
+        part.names.extend(after.map(|target| &*target.id));
+        part
+    }
+    fn id(&self) -> &'s str {
+        &self.resource.id
     }
 }
 
@@ -77,30 +118,29 @@ fn in_pieces<'s>(
     most: usize,
     before: &BTreeMap<&str, &str>,
 ) -> Result<Vec<Chunk<'s>>, LinkError> {
-    let ordered = needed_first(root, resources)?;
-    let mut pieces = Pieces { root, most, sizes: Vec::new(), asked: Vec::new(), of: BTreeMap::new() };
-    for resource in &ordered {
-        if let Some(piece) = before.get(resource.id.as_str()).and_then(|name| number(group, name)) {
-            pieces.put(resource, yaml::length(resource), piece);
+    let parts: Vec<Part<'s>> = resources.iter().map(|resource| Part::new(root, resource)).collect();
+    let ordered = needed_first(root, &parts)?;
+    let mut pieces = Pieces { root, most, sizes: Vec::new(), asked: Vec::new(), of: HashMap::new() };
+    for part in &ordered {
+        if let Some(piece) = before.get(part.id()).and_then(|name| number(group, name)) {
+            pieces.put(part, piece);
         }
     }
-    let latest = latest(root, &ordered, &pieces.of);
-    for resource in ordered {
-        if pieces.of.contains_key(resource.id.as_str()) {
+    let latest = latest(&ordered, &pieces.of);
+    for part in ordered {
+        if pieces.of.contains_key(part.id()) {
             continue;
         }
-        let bytes = yaml::length(resource);
-        let needs = named(resource, root).into_iter().filter_map(|id| pieces.of.get(id)).max().copied();
-        let last = || pieces.with_room(resource, bytes, needs);
-        let piece = latest.get(resource.id.as_str()).copied().unwrap_or_else(last);
-        pieces.put(resource, bytes, piece);
+        let needs = part.names.iter().filter_map(|id| pieces.of.get(id)).max().copied();
+        let piece = latest.get(part.id()).copied().unwrap_or_else(|| pieces.with_room(part, needs));
+        pieces.put(part, piece);
     }
     let name =
         |piece: usize| if piece == 0 { group.name().to_owned() } else { format!("{}-{}", group.name(), piece + 1) };
     let empty = |piece: usize| Chunk { name: name(piece), group, resources: Vec::new() };
     let mut chunks: Vec<Chunk<'s>> = (0..pieces.sizes.len()).map(empty).collect();
-    for resource in resources {
-        chunks[pieces.of[resource.id.as_str()]].resources.push(resource);
+    for part in &parts {
+        chunks[pieces.of[part.id()]].resources.push(part.resource);
     }
     chunks.retain(|chunk| !chunk.resources.is_empty());
     Ok(chunks)
@@ -115,12 +155,12 @@ fn number(group: Group, name: &str) -> Option<usize> {
 }
 
 /// How far behind a new resource may stand: not after one that names it and has its place already.
-fn latest<'s>(root: &Root, ordered: &[&'s Resource], of: &BTreeMap<&'s str, usize>) -> BTreeMap<&'s str, usize> {
-    let mut latest: BTreeMap<&str, usize> = BTreeMap::new();
-    for resource in ordered.iter().rev() {
-        let own = of.get(resource.id.as_str()).or_else(|| latest.get(resource.id.as_str())).copied();
+fn latest<'s>(ordered: &[&Part<'s>], of: &HashMap<&'s str, usize>) -> HashMap<&'s str, usize> {
+    let mut latest: HashMap<&str, usize> = HashMap::new();
+    for part in ordered.iter().rev() {
+        let own = of.get(part.id()).or_else(|| latest.get(part.id())).copied();
         let Some(own) = own else { continue };
-        for id in named(resource, root).into_iter().filter(|id| !of.contains_key(id)) {
+        for id in part.names.iter().filter(|id| !of.contains_key(*id)) {
             latest.entry(id).and_modify(|known| *known = own.min(*known)).or_insert(own);
         }
     }
@@ -135,33 +175,30 @@ struct Pieces<'s, 'r> {
     sizes: Vec<(usize, usize)>,
     /// What each asks for that is not in it: its parameters.
     asked: Vec<BTreeSet<Asked<'s>>>,
-    of: BTreeMap<&'s str, usize>,
+    of: HashMap<&'s str, usize>,
 }
 
-/// A setting or a resource of a root, and which attribute of it.
-type Asked<'s> = (&'s Root, &'s str, Option<&'s str>);
-
 impl<'s> Pieces<'s, '_> {
-    fn put(&mut self, resource: &'s Resource, bytes: usize, piece: usize) {
+    fn put(&mut self, part: &Part<'s>, piece: usize) {
         if self.sizes.len() <= piece {
             self.sizes.resize(piece + 1, (0, 0));
             self.asked.resize(piece + 1, BTreeSet::new());
         }
         self.sizes[piece].0 += 1;
-        self.sizes[piece].1 += bytes;
-        let asked = self.asked_by(resource, piece);
+        self.sizes[piece].1 += part.bytes;
+        let asked: Vec<Asked<'s>> = self.asked_by(part, piece).collect();
         self.asked[piece].extend(asked);
-        self.of.insert(&resource.id, piece);
+        self.of.insert(part.id(), piece);
     }
 
     /// The last piece that has begun, not before what is needed, or the one after it.
-    fn with_room(&self, resource: &'s Resource, more_bytes: usize, needs: Option<usize>) -> usize {
+    fn with_room(&self, part: &Part<'s>, needs: Option<usize>) -> usize {
         let last = self.sizes.len().saturating_sub(1).max(needs.unwrap_or(0));
         match (self.sizes.get(last), self.asked.get(last)) {
             (Some((count, bytes)), Some(asked)) => {
-                let more = self.asked_by(resource, last).filter(|one| !asked.contains(one)).count();
+                let more = self.asked_by(part, last).filter(|one| !asked.contains(one)).count();
                 let full =
-                    count + 1 >= MOST_RESOURCES || bytes + more_bytes > self.most || asked.len() + more > MOST_ASKED;
+                    count + 1 >= MOST_RESOURCES || bytes + part.bytes > self.most || asked.len() + more > MOST_ASKED;
                 last + usize::from(full)
             }
             _ => last,
@@ -169,72 +206,48 @@ impl<'s> Pieces<'s, '_> {
     }
 
     /// What a resource asks for that is not in its piece; what it names stands before it.
-    fn asked_by(&self, resource: &'s Resource, piece: usize) -> impl Iterator<Item = Asked<'s>> + use<'s> {
-        let mut asked: BTreeSet<Asked<'s>> = BTreeSet::new();
-        let here = |root: &Root, id: &str| root == self.root && self.of.get(id) == Some(&piece);
-        resource.visit(&mut |value| match value {
-            Value::Parameter(root, name) => drop(asked.insert((root, name, None))),
-            Value::Ref(to) if !here(&to.root, &to.id) => drop(asked.insert((&to.root, &to.id, None))),
-            Value::Attribute(to, which) if !here(&to.root, &to.id) => {
-                asked.insert((&to.root, &to.id, Some(which)));
-            }
-            _ => {}
-        });
-        asked.into_iter()
+    fn asked_by<'p>(&'p self, part: &'p Part<'s>, piece: usize) -> impl Iterator<Item = Asked<'s>> + 'p {
+        let here = move |asked: &Asked<'_>| match asked {
+            Asked::Setting(..) => false,
+            Asked::Resource(target, _) => target.root == *self.root && self.of.get(&*target.id) == Some(&piece),
+        };
+        part.asks.iter().copied().filter(move |asked| !here(asked))
     }
 }
 
 /// Each after those of the same group that it names, otherwise as they were written: so that a cut anywhere leaves each
 /// piece knowing only those before it.
-fn needed_first<'s>(root: &Root, resources: &[&'s Resource]) -> Result<Vec<&'s Resource>, LinkError> {
-    let by_id: BTreeMap<&str, &'s Resource> =
-        resources.iter().map(|resource| (resource.id.as_str(), *resource)).collect();
-    let mut ordered = Order { root, by_id, done: BTreeMap::new(), out: Vec::new() };
-    resources.iter().try_for_each(|resource| ordered.put(resource))?;
+fn needed_first<'p, 's>(root: &Root, parts: &'p [Part<'s>]) -> Result<Vec<&'p Part<'s>>, LinkError> {
+    let by_id = parts.iter().map(|part| (part.id(), part)).collect();
+    let mut ordered = Order { root, by_id, done: HashMap::new(), out: Vec::new() };
+    parts.iter().try_for_each(|part| ordered.put(part))?;
     Ok(ordered.out)
 }
 
-struct Order<'s, 'r> {
+struct Order<'p, 's, 'r> {
     root: &'r Root,
-    by_id: BTreeMap<&'s str, &'s Resource>,
+    by_id: HashMap<&'s str, &'p Part<'s>>,
     /// Whether one is in `out`, or still waits for what it names.
-    done: BTreeMap<&'s str, bool>,
-    out: Vec<&'s Resource>,
+    done: HashMap<&'s str, bool>,
+    out: Vec<&'p Part<'s>>,
 }
 
-impl<'s> Order<'s, '_> {
-    fn put(&mut self, resource: &'s Resource) -> Result<(), LinkError> {
-        match self.done.insert(&resource.id, false) {
-            Some(true) => {
-                self.done.insert(&resource.id, true);
-                return Ok(());
-            }
-            Some(false) => return Err(LinkError::Loop { root: self.root.clone(), id: resource.id.clone() }),
-            None => {}
-        }
-        for id in named(resource, self.root) {
-            if let Some(needed) = self.by_id.get(id).copied().filter(|needed| needed.id != resource.id) {
+impl<'p, 's> Order<'p, 's, '_> {
+    fn put(&mut self, part: &'p Part<'s>) -> Result<(), LinkError> {
+        match self.done.get(part.id()) {
+            Some(true) => return Ok(()),
+            Some(false) => return Err(LinkError::Loop { root: self.root.clone(), id: part.id().to_owned() }),
+            None => self.done.insert(part.id(), false),
+        };
+        for id in &part.names {
+            if let Some(needed) = self.by_id.get(id).copied().filter(|needed| needed.id() != part.id()) {
                 self.put(needed)?;
             }
         }
-        self.done.insert(&resource.id, true);
-        self.out.push(resource);
+        self.done.insert(part.id(), true);
+        self.out.push(part);
         Ok(())
     }
-}
-
-/// The resources of the same root that it names.
-fn named<'r>(resource: &'r Resource, root: &Root) -> Vec<&'r str> {
-    let mut ids: Vec<&str> = Vec::new();
-    resource.visit(&mut |value| {
-        if let Value::Ref(target) | Value::Attribute(target, _) = value
-            && target.root == *root
-        {
-            ids.push(&target.id);
-        }
-    });
-    ids.extend(resource.depends_on.iter().filter(|target| target.root == *root).map(|target| target.id.as_str()));
-    ids
 }
 
 /// The templates of a root as files, when CloudFormation takes them.

@@ -3,6 +3,9 @@
 //! A value names resources, parameters and conditions of the whole graph; [`link`](crate::link) makes of that what is
 //! reachable from the template that it ends up in.
 
+use std::borrow::Cow;
+use std::sync::Arc;
+
 use crate::resource::{Condition, Target};
 use crate::root::Root;
 
@@ -10,7 +13,7 @@ use crate::root::Root;
 pub enum Value {
     Bool(bool),
     Int(i64),
-    Text(String),
+    Text(Arc<str>),
     List(Vec<Value>),
     Map(Map),
     /// What CloudFormation knows by itself.
@@ -67,22 +70,25 @@ pub const SUFFIX: Value = Value::Pseudo(Pseudo::UrlSuffix);
 pub const STACK: Value = Value::Pseudo(Pseudo::StackName);
 pub const NO_VALUE: Value = Value::Pseudo(Pseudo::NoValue);
 
+/// Nearly all are literals, which are not copied.
+pub type Key = Cow<'static, str>;
+
 /// Keys in the order in which they are written.
 #[derive(Clone, PartialEq, Debug, Default)]
-pub struct Map(pub Vec<(String, Value)>);
+pub struct Map(pub Vec<(Key, Value)>);
 
 impl Map {
     pub fn new() -> Map {
         Map::default()
     }
     #[must_use]
-    pub fn with(mut self, key: impl Into<String>, value: impl Into<Value>) -> Map {
+    pub fn with(mut self, key: impl Into<Key>, value: impl Into<Value>) -> Map {
         self.0.push((key.into(), value.into()));
         self
     }
     /// Leaves the key out when there is nothing to say.
     #[must_use]
-    pub fn with_some(self, key: impl Into<String>, value: Option<impl Into<Value>>) -> Map {
+    pub fn with_some(self, key: impl Into<Key>, value: Option<impl Into<Value>>) -> Map {
         match value {
             Some(value) => self.with(key, value),
             None => self,
@@ -91,10 +97,11 @@ impl Map {
     pub fn get(&self, key: &str) -> Option<&Value> {
         self.0.iter().find(|(name, _)| name == key).map(|(_, value)| value)
     }
-    pub fn set(&mut self, key: &str, value: impl Into<Value>) {
-        match self.0.iter_mut().find(|(name, _)| name == key) {
+    pub fn set(&mut self, key: impl Into<Key>, value: impl Into<Value>) {
+        let key = key.into();
+        match self.0.iter_mut().find(|(name, _)| *name == key) {
             Some((_, old)) => *old = value.into(),
-            None => self.0.push((key.to_owned(), value.into())),
+            None => self.0.push((key, value.into())),
         }
     }
 }
@@ -145,9 +152,10 @@ from! {
     u32 => |n: u32| Value::Int(n.into());
     u64 => |n: u64| Value::Int(i64::try_from(n).unwrap_or(i64::MAX));
     usize => |n: usize| Value::Int(i64::try_from(n).unwrap_or(i64::MAX));
-    &str => |text: &str| Value::Text(text.to_owned());
-    &String => |text: &String| Value::Text(text.clone());
-    String => Value::Text;
+    &str => |text: &str| Value::Text(text.into());
+    &String => |text: &String| Value::Text(text.as_str().into());
+    String => |text: String| Value::Text(text.into());
+    Key => |text: Key| Value::Text(text.into());
     Vec<Value> => Value::List;
     Map => Value::Map;
 }

@@ -12,7 +12,7 @@ use crate::{cat, list, map};
 pub fn template(sheet: &Sheet<'_>) -> Template {
     let root = Root::Global;
     let asked = sheet.asked_by("workload");
-    let bucket = Target { root: root.clone(), id: "Templates".to_owned() };
+    let bucket = Target { root: root.clone(), id: "Templates".into() };
     let name = Value::Parameter(root, "Bucket".to_owned());
     let about = "The name of the bucket: workload, account and region.";
     let encrypted = map! { "ServerSideEncryptionByDefault" => map! { "SSEAlgorithm" => "AES256" } };
@@ -57,5 +57,5 @@ pub fn template(sheet: &Sheet<'_>) -> Template {
 
 fn closed() -> Map {
     let each = ["BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets"];
-    Map(each.iter().map(|key| ((*key).to_owned(), true.into())).collect())
+    each.into_iter().fold(Map::new(), |map, key| map.with(key, true))
 }

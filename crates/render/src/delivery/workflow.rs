@@ -78,7 +78,7 @@ fn inputs(deployment: &Deployment) -> Map {
 
 /// What is deployed after what.
 fn plan() -> Map {
-    let outputs = WAVES.map(|(name, ..)| (name.to_owned(), format!("${{{{ steps.waves.outputs.{name} }}}}").into()));
+    let outputs = WAVES.map(|(name, ..)| (name.into(), format!("${{{{ steps.waves.outputs.{name} }}}}").into()));
     let waves = "deploy_first=(); [ \"$FIRST\" != true ] || deploy_first=(--first)\n\
                  bash ./deploy.sh waves --only \"$ONLY\" \"${deploy_first[@]}\" >> \"$GITHUB_OUTPUT\"\n";
     let waves = map! {
@@ -89,7 +89,7 @@ fn plan() -> Map {
     map! {
         "runs-on" => RUNNER,
         "timeout-minutes" => 5,
-        "outputs" => Map(outputs.to_vec()),
+        "outputs" => Map(outputs.into()),
         "steps" => list![checkout(), waves],
     }
 }

@@ -172,8 +172,10 @@ fn content(runbook: &Runbook, role: Option<Value>, made: impl Fn(&str) -> Option
         };
         let used = runbook.steps.iter().any(|step| uses(&step.work, &name.parameter));
         if used {
-            parameters
-                .set(&name.parameter, map! { "type" => "String", "description" => about }.with_some("default", known));
+            parameters.set(
+                name.parameter.clone(),
+                map! { "type" => "String", "description" => about }.with_some("default", known),
+            );
         }
     }
     let mut steps = vec![approve(runbook)];

@@ -72,7 +72,7 @@ pub fn made(sheet: &Sheet<'_>, part: &Part, site: &Site) -> Option<Target> {
     let resources = &sheet.stacks.get(&root)?.resources;
     let of = |kind: &&str| resources.iter().find(|resource| resource.kind == *kind && resource.asked.path == asked);
     let found = main_type(&part.kind.name).iter().find_map(of)?;
-    Some(Target { root, id: found.id.clone() })
+    Some(Target { root, id: found.id.as_str().into() })
 }
 
 /// The resource of a component in a region.
@@ -82,7 +82,7 @@ pub fn of(sheet: &mut Sheet<'_>, part: &Part, site: &Site, known_by: &str) -> Na
     let about = format!("{} in {region}", part.id);
     let from = match (made(sheet, part, site), crate::services::physical(part, site)) {
         (Some(target), _) if said(sheet, &target) < MOST_OUTPUTS => {
-            let (output, stack) = (target.id.clone(), delivery::stack_name(sheet, &target.root));
+            let (output, stack) = (target.id.to_string(), delivery::stack_name(sheet, &target.root));
             let says = format!("What runbooks call {} in this region", part.id);
             sheet.output(&target.root, output.clone(), says, target.get());
             From::Made { target, output, stack, region }
@@ -154,7 +154,7 @@ impl Named {
     }
     /// In an automation.
     pub fn automated(&self) -> Value {
-        Value::Text(format!("{{{{ {} }}}}", self.parameter))
+        format!("{{{{ {} }}}}", self.parameter).into()
     }
     /// The line of the shell that sets it.
     pub fn line(&self) -> String {

@@ -155,7 +155,7 @@ pub fn way_to(
     part: &Part,
     site: &Site,
     other: &Site,
-    (key, by, condition): (&str, Value, &Condition),
+    (key, by, condition): (&'static str, Value, &Condition),
 ) {
     let (root, asked) = (regional(site), sheet.asked(part));
     if !ours(sheet) {

@@ -36,7 +36,7 @@ pub fn word(value: &Value) -> String {
     match value {
         Value::Bool(value) => value.to_string(),
         Value::Int(value) => value.to_string(),
-        Value::Text(text) => text.clone(),
+        Value::Text(text) => text.to_string(),
         Value::List(items) | Value::Concat(items) | Value::Join(_, items) => items.iter().map(word).collect(),
         Value::Map(map) => map.0.iter().map(|(key, value)| format!("{key}={} ", word(value))).collect(),
         Value::Pseudo(Pseudo::NoValue) => String::new(),

@@ -58,7 +58,7 @@ fn instances_are_replaced_while_fewer_serve_than_there_can_be() {
 fn a_service_waits_for_the_instances_to_join_its_cluster() {
     let rendering = rendered("  jobs: { kind: aws.ecs }\n");
     let service = resource(&rendering, "eu-west-1", "JobsService");
-    assert_eq!(service.depends_on.iter().map(|of| of.id.as_str()).collect::<Vec<_>>(), ["JobsCapacityOfCluster"]);
+    assert_eq!(service.depends_on.iter().map(|of| &*of.id).collect::<Vec<_>>(), ["JobsCapacityOfCluster"]);
 }
 
 /// The registry is made by the same deployment, and nobody can have pushed to it.

@@ -219,8 +219,8 @@ fn records_cannot_be_changed_and_each_region_writes_its_own() {
             ],
         );
         let trail = resource(&rendering, region, "EachTrail");
-        assert_eq!(trail.depends_on[0].id, "EachRecordsPolicy", "it may write before it begins");
-        assert_eq!(resource(&rendering, region, "LooksChannel").depends_on[0].id, "LooksRecordsPolicy");
+        assert_eq!(*trail.depends_on[0].id, *"EachRecordsPolicy", "it may write before it begins");
+        assert_eq!(*resource(&rendering, region, "LooksChannel").depends_on[0].id, *"LooksRecordsPolicy");
     }
     says(&rendering, "us-east-1", &[("TrailTrail", "IsMultiRegionTrail", "true")]);
     assert!(find(&rendering, "us-west-2", "TrailTrail").is_none(), "one trail of all regions");

@@ -66,7 +66,7 @@ fn at<'v>(resource: &'v Resource, path: &str) -> &'v Value {
 
 fn text(resource: &Resource, path: &str) -> String {
     match at(resource, path) {
-        Value::Text(text) => text.clone(),
+        Value::Text(text) => text.to_string(),
         other => panic!("{path} of {} is {other:?}", resource.id),
     }
 }

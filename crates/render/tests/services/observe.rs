@@ -20,7 +20,7 @@ fn queries(alarm: &Resource) -> Vec<&Map> {
 
 fn formula(alarm: &Resource) -> String {
     match queries(alarm).first().and_then(|query| query.get("Expression")) {
-        Some(Value::Text(formula)) => formula.clone(),
+        Some(Value::Text(formula)) => formula.to_string(),
         other => panic!("{}: {other:?}", alarm.id),
     }
 }

@@ -49,7 +49,7 @@ fn each_region_watches_for_itself_and_could_be_the_one_that_is_left() {
 
 fn resource_ref(region: &str, id: &str) -> Value {
     let root = antipode_render::Root::Region(model::SiteId::new(region));
-    antipode_render::resource::Target { root, id: id.to_owned() }.get()
+    antipode_render::resource::Target { root, id: id.into() }.get()
 }
 
 /// The RPO of the database is a minute: half of it, while the alarm looks for the other half.

@@ -16,7 +16,7 @@ fn tasks_are_taken_back_by_an_alarm_of_their_own_region() {
             assert_eq!(at(of, "DeploymentConfiguration.Strategy"), &Value::from(strategy), "{service}");
             assert_eq!(at(of, "DeploymentConfiguration.Alarms.Rollback"), &Value::from(true), "{service}");
             let Value::Ref(alarm) = at(of, "DeploymentConfiguration.Alarms.AlarmNames.0") else { panic!("{service}") };
-            assert_eq!((alarm.root.name(), alarm.id.as_str()), (region, &*format!("{service}NewVersionFails")));
+            assert_eq!((alarm.root.name(), &*alarm.id), (region, &*format!("{service}NewVersionFails")));
             resource(&rendering, region, &alarm.id);
         }
     }

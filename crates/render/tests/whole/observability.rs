@@ -33,7 +33,7 @@ pub struct Seen {
 
 fn text(value: Option<&Value>) -> String {
     match value {
-        Some(Value::Text(text)) => text.clone(),
+        Some(Value::Text(text)) => text.to_string(),
         Some(Value::Concat(pieces)) => pieces.iter().map(|piece| text(Some(piece))).collect(),
         _ => "?".to_owned(),
     }

@@ -147,7 +147,7 @@ fn own(sheet: &mut Sheet<'_>, ways: &Ways<'_>, found_by: &str) -> Named {
 /// What makes the part's main resource in the region that is moved to, when it is rendered.
 fn made_as(sheet: &Sheet<'_>, name: &Named, kind: &str) -> Option<Target> {
     let names::From::Made { target, .. } = &name.from else { return None };
-    let is = |r: &crate::resource::Resource| r.id == target.id && r.kind.contains(kind);
+    let is = |r: &crate::resource::Resource| *r.id == *target.id && r.kind.contains(kind);
     sheet.stacks[&target.root].resources.iter().any(is).then(|| target.clone())
 }
 

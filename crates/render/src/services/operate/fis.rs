@@ -12,7 +12,7 @@ use crate::resource::{Resource, Target};
 use crate::root::Group;
 use crate::services::{network, role};
 use crate::sheet::{Sheet, aws_region, regional};
-use crate::value::{ACCOUNT, Map, PARTITION, REGION, Value};
+use crate::value::{ACCOUNT, Key, Map, PARTITION, REGION, Value};
 use crate::{cat, list, map, names};
 
 /// For how long something is broken.
@@ -82,7 +82,7 @@ impl Experiment {
         Experiment { what, says: says.into(), targets: Map::new(), actions: Map::new(), may: Vec::new() }
     }
     /// Breaks all resources of a type that have the workload's tag, as far as `narrowed` lets it.
-    fn hit(&mut self, sheet: &Sheet<'_>, name: &str, kind: &str, narrowed: Map) {
+    fn hit(&mut self, sheet: &Sheet<'_>, name: &'static str, kind: &str, narrowed: Map) {
         let mut target = map! {
             "ResourceType" => kind,
             "ResourceTags" => map! { "antipode:workload" => &sheet.design.workload },
@@ -92,7 +92,7 @@ impl Experiment {
         self.targets.set(name, target);
     }
     /// `on` is what FIS calls the targets of the action, and their name here.
-    fn act(&mut self, name: &str, action: &str, on: (&str, &str), parameters: Map) {
+    fn act(&mut self, name: impl Into<Key>, action: &str, on: (&'static str, &str), parameters: Map) {
         let action = map! { "ActionId" => action, "Targets" => map! { on.0 => on.1 } };
         let parameters = (!parameters.0.is_empty()).then_some(parameters);
         self.actions.set(name, action.with_some("Parameters", parameters));
@@ -222,7 +222,7 @@ fn isolation(sheet: &mut Sheet<'_>, site: &Site) -> Option<Experiment> {
         for other in &others {
             let name = names::logical(["pause copies to", aws_region(other)]);
             let parameters = map! { "duration" => DURATION, "region" => aws_region(other) };
-            experiment.act(&name, "aws:s3:bucket-pause-replication", ("Buckets", "buckets"), parameters);
+            experiment.act(name, "aws:s3:bucket-pause-replication", ("Buckets", "buckets"), parameters);
         }
         let of = vec![cat!["arn:", PARTITION, ":s3:::*"]];
         let changes = ["s3:GetReplicationConfiguration", "s3:PutReplicationConfiguration", "s3:PauseReplication"];
@@ -249,7 +249,7 @@ fn isolation(sheet: &mut Sheet<'_>, site: &Site) -> Option<Experiment> {
             let name = names::logical(["cut off", aws_region(other)]);
             let parameters = map! { "duration" => DURATION, "region" => aws_region(other) };
             let action = "aws:network:route-table-disrupt-cross-region-connectivity";
-            experiment.act(&name, action, ("Subnets", "subnets"), parameters);
+            experiment.act(name, action, ("Subnets", "subnets"), parameters);
         }
         let made = ["route-table/*", "subnet/*", "vpc/*", "vpc-endpoint/*", "prefix-list/*", "network-interface/*"];
         let changes = [

@@ -21,7 +21,7 @@ use crate::services::data::{aurora, fence, rds};
 use crate::services::role;
 use crate::services::traffic::arc;
 use crate::sheet::{Sheet, aws_region, regional};
-use crate::value::{ACCOUNT, Map, PARTITION, Value};
+use crate::value::{ACCOUNT, Key, Map, PARTITION, Value};
 use crate::{cat, list, map, names};
 
 /// Steps of a workflow: a plan is one resource, and has to fit a template of 51,200 bytes with both its workflows.
@@ -188,7 +188,7 @@ impl<'d> Plan<'d> {
         let each: Vec<Value> = clusters.iter().map(|arn| map! { "ClusterArn" => arn.clone() }.into()).collect();
         let scaled = named.iter().map(|(namespace, name)| {
             let here = map! { "Namespace" => namespace.as_str(), "Name" => name.as_str() };
-            let both = names.iter().fold(Map::new(), |map, (region, _)| map.with(*region, here.clone()));
+            let both = names.iter().fold(Map::new(), |map, (region, _)| map.with((*region).to_owned(), here.clone()));
             Value::Map(map! { format!("{namespace}-{name}") => both })
         });
         let config = map! {
@@ -219,7 +219,7 @@ impl<'d> Plan<'d> {
             });
             Value::List(each.collect())
         };
-        let controls = map! { aws_region(one) => states(0), aws_region(other) => states(1) };
+        let controls = map! { aws_region(one).to_owned() => states(0), aws_region(other).to_owned() => states(1) };
         let config = timed(sheet, map! { "RegionAndRoutingControls" => controls });
         self.block(part, "turn", (TRAFFIC, "ARCRoutingControl"), map! { "ArcRoutingControlConfig" => config });
         let turn =
@@ -256,7 +256,7 @@ impl<'d> Plan<'d> {
         for site in self.between {
             let name = rds::identifier(sheet, part, site);
             let arn = cat!["arn:", PARTITION, ":rds:", aws_region(site), ":", ACCOUNT, ":db:", name];
-            instances.set(aws_region(site), arn);
+            instances.set(aws_region(site).to_owned(), arn);
         }
         let arns = instances.0.iter().map(|(_, arn)| arn.clone()).collect();
         let config = timed(sheet, map! { "DbInstanceArnMap" => instances });
@@ -291,7 +291,7 @@ impl<'d> Plan<'d> {
         let asks = times > 0 || !self.fences.is_empty();
         let approver = if asks { Some((times, self.approver(sheet, &name))) } else { None };
         let role = self.role(sheet);
-        let watched: Vec<(String, Value)> = self.between.iter().filter_map(|site| watched(sheet, site)).collect();
+        let watched: Vec<(Key, Value)> = self.between.iter().filter_map(|site| watched(sheet, site)).collect();
         let preferred = sheet.design.preferred().map_or("", aws_region);
         // Only said when the plan is made: which region is active is known to the plan by its executions.
         let first = sheet.state(
@@ -452,10 +452,10 @@ fn timed(sheet: &Sheet<'_>, config: Map) -> Map {
 }
 
 /// The alarm by which the plan sees when a region is well again: what it measures its own recovery time by.
-fn watched(sheet: &Sheet<'_>, site: &Site) -> Option<(String, Value)> {
+fn watched(sheet: &Sheet<'_>, site: &Site) -> Option<(Key, Value)> {
     alarms::impaired(sheet, site)?;
     let name = alarms::impaired_name(sheet, site);
     let arn = cat!["arn:", PARTITION, ":cloudwatch:", sheet.region(&regional(site)), ":", ACCOUNT, ":alarm:", name];
     let alarm = map! { "AlarmType" => "applicationHealth", "ResourceIdentifier" => arn };
-    Some((names::physical([site.id.as_str(), "impaired"], 60), alarm.into()))
+    Some((names::physical([site.id.as_str(), "impaired"], 60).into(), alarm.into()))
 }

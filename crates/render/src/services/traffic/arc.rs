@@ -63,7 +63,14 @@ pub fn write(sheet: &mut Sheet<'_>, part: &Part) {
     sheet.note(part, says, how);
 }
 
-fn rule(sheet: &mut Sheet<'_>, part: &Part, panel: &Target, what: &str, (kind, of): (&str, Map), threshold: usize) {
+fn rule(
+    sheet: &mut Sheet<'_>,
+    part: &Part,
+    panel: &Target,
+    what: &str,
+    (kind, of): (&'static str, Map),
+    threshold: usize,
+) {
     let name = sheet.named([what], 64);
     let config = map! { "Type" => "ATLEAST", "Threshold" => threshold, "Inverted" => false };
     let properties = map! { "Name" => name, "ControlPanelArn" => panel.get(), "RuleConfig" => config, "Tags" => sheet.tags(Some(part)) };

@@ -26,7 +26,7 @@ pub fn green_id(balancer: &Part, backend: &Part) -> String {
 /// Makes them beside the group that is there: the second one, and the rule.
 pub fn of(sheet: &mut Sheet<'_>, (balancer, backend): (&Part, &Part), site: &Site, first: &Target) -> (Target, Target) {
     let root = regional(site);
-    let known = sheet.stacks.get(&root).and_then(|stack| stack.resources.iter().find(|known| known.id == first.id));
+    let known = sheet.stacks.get(&root).and_then(|stack| stack.resources.iter().find(|known| *known.id == *first.id));
     let mut green = known.cloned().unwrap_or_else(|| unreachable!("the first group was just made"));
     green.id = green_id(balancer, backend);
     let green = sheet.add(&root, green);
@@ -38,7 +38,7 @@ pub fn of(sheet: &mut Sheet<'_>, (balancer, backend): (&Part, &Part), site: &Sit
     let rules = sheet.stacks.get_mut(&root).into_iter().flat_map(|stack| &mut stack.resources);
     if let Some(rule) = rules.into_iter().find(|known| known.id == id) {
         rule.properties.set("Actions", actions);
-        return (green, Target { root, id });
+        return (green, Target { root, id: id.into() });
     }
     let properties = map! {
         "ListenerArn" => alb::listener(sheet, balancer, site),

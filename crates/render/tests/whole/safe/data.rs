@@ -73,7 +73,7 @@ pub fn by_itself(place: &Place<'_>) -> Vec<String> {
                 wrong.push(format!("{path} names {other}: {text}"));
             }
         };
-        texts(value, key.clone(), &mut see);
+        texts(value, key.to_string(), &mut see);
     }
     wrong
 }

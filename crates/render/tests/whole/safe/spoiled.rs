@@ -68,7 +68,7 @@ fn drop(resource: &mut Resource, key: &str) {
     resource.properties.0.retain(|(name, _)| name != key);
 }
 
-fn set(resource: &mut Resource, key: &str, value: impl Into<Value>) {
+fn set(resource: &mut Resource, key: &'static str, value: impl Into<Value>) {
     resource.properties.set(key, value);
 }
 
@@ -78,7 +78,7 @@ fn may(resource: &mut Resource, action: &str, on: impl Into<Value>) {
     set(resource, "Policies", list![map! { "PolicyDocument" => document }]);
 }
 
-fn trusts(resource: &mut Resource, kind: &str, who: &str) {
+fn trusts(resource: &mut Resource, kind: &'static str, who: &str) {
     let statement = map! { "Effect" => "Allow", "Principal" => map! { kind => who }, "Action" => "sts:AssumeRole" };
     set(resource, "AssumeRolePolicyDocument", map! { "Statement" => list![statement] });
 }

@@ -52,15 +52,15 @@ fn checks(sheet: &Sheet<'_>) -> Vec<Check> {
         for resource in stack.resources.iter().filter(|resource| resource.kind == "AWS::Route53::HealthCheck") {
             let Some(Value::Map(config)) = resource.properties.get("HealthCheckConfig") else { continue };
             let Some(Value::Text(kind)) = config.get("Type") else { continue };
-            let raised = config.get("ResourcePath") == Some(&Value::Text(format!("/{}", signal::OBJECT)));
+            let raised = config.get("ResourcePath") == Some(&format!("/{}", signal::OBJECT).into());
             // What another region's stack sees of a signal is what the region's own sees.
             let inverted = config.get("Inverted") == Some(&Value::Bool(true));
-            if kind == "CALCULATED" || (raised && inverted) || resource.condition.is_some() {
+            if **kind == *"CALCULATED" || (raised && inverted) || resource.condition.is_some() {
                 continue;
             }
             let kind = if raised { RAISED } else { kind };
             let Some(part) = resource.asked.path.strip_prefix("components.") else { continue };
-            let target = Target { root: root.clone(), id: resource.id.clone() };
+            let target = Target { root: root.clone(), id: resource.id.as_str().into() };
             checks.push(Check { target, kind: kind.to_owned(), part: ComponentId::new(part) });
         }
     }

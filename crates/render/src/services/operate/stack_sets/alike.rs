@@ -12,7 +12,7 @@ use crate::resource::{Condition, Resource, Test};
 use crate::root::Root;
 use crate::services::writer;
 use crate::sheet::{Sheet, aws_region};
-use crate::value::{Map, REGION, Value};
+use crate::value::{Key, Map, REGION, Value};
 
 /// The template of `parts`, or why there is none.
 pub fn template(sheet: &mut Sheet<'_>, set: &Part, parts: &[&Part]) -> Result<Template, String> {
@@ -57,7 +57,7 @@ fn stands_alone(site: &Site, resources: &[Resource]) -> Result<(), String> {
     for resource in resources {
         resource.visit(&mut |value| match value {
             Value::Ref(target) | Value::Attribute(target, _)
-                if !resources.iter().any(|other| other.id == target.id) || target.root.name() != site.id.as_str() =>
+                if !resources.iter().any(|other| *other.id == *target.id) || target.root.name() != site.id.as_str() =>
             {
                 outside = Some(format!("{} names {} of {}", resource.id, target.id, target.root));
             }
@@ -115,7 +115,7 @@ fn over(written: &[(&str, Vec<Resource>)], conditions: &mut Conditions) -> Vec<R
 fn here(value: &Value, region: &str) -> Value {
     let each = |values: &[Value]| values.iter().map(|value| here(value, region)).collect::<Vec<Value>>();
     match value {
-        Value::Text(text) if text == region => REGION,
+        Value::Text(text) if **text == *region => REGION,
         Value::Text(text) if text.contains(region) => Value::Concat(pieces(text, region)),
         Value::List(items) => Value::List(each(items)),
         Value::Concat(items) => {
@@ -157,7 +157,7 @@ fn merged(each: &[(&str, Value)], conditions: &mut Conditions) -> Value {
         _ => None,
     });
     if let (Value::Map(keys), Some(maps)) = (first, maps.collect::<Option<Vec<(&str, &Map)>>>()) {
-        let names: Vec<&String> = keys.0.iter().map(|(key, _)| key).collect();
+        let names: Vec<&Key> = keys.0.iter().map(|(key, _)| key).collect();
         if maps.iter().all(|(_, map)| map.0.iter().map(|(key, _)| key).eq(names.iter().copied())) {
             let one = |n: usize, conditions: &mut Conditions| {
                 let values: Vec<(&str, Value)> =
