@@ -235,16 +235,15 @@ struct Within<'w> {
     chunk: usize,
     given: BTreeMap<String, Source>,
     conditions: BTreeMap<String, Test>,
-    from: String,
+    from: &'w str,
 }
 
 impl<'s> Linker<'s, '_> {
     fn body(&mut self, root: &Root, number: usize, chunk: &Chunk<'_>) -> Result<Body, LinkError> {
-        let mut within =
-            Within { root, chunk: number, given: BTreeMap::new(), conditions: BTreeMap::new(), from: String::new() };
+        let mut within = Within { root, chunk: number, given: BTreeMap::new(), conditions: BTreeMap::new(), from: "" };
         let (mut resources, mut after) = (Vec::new(), BTreeSet::new());
         for resource in &chunk.resources {
-            within.from = resource.id.clone();
+            within.from = &resource.id;
             let properties = self.map(&resource.properties, &mut within)?;
             let policies = self.map(&resource.policies, &mut within)?;
             if let Some(condition) = &resource.condition {
@@ -318,7 +317,7 @@ impl<'s> Linker<'s, '_> {
     fn place(&self, target: &Target, within: &Within<'_>) -> Result<Option<usize>, LinkError> {
         let unknown = || LinkError::Unknown {
             root: within.root.clone(),
-            from: within.from.clone(),
+            from: within.from.to_owned(),
             to: format!("{} of {}", target.id, target.root),
         };
         let chunk = self.places.get(&target.root).and_then(|ids| ids.get(&*target.id)).ok_or_else(unknown)?;
@@ -383,7 +382,7 @@ impl<'s> Linker<'s, '_> {
         if chunk.is_some_and(|chunk| chunk > within.chunk) {
             return Err(LinkError::Backward {
                 root: within.root.clone(),
-                from: within.from.clone(),
+                from: within.from.to_owned(),
                 to: target.id.to_string(),
             });
         }

@@ -40,6 +40,8 @@ pub struct Sheet<'d> {
     pub homes: BTreeMap<ComponentId, SiteId>,
     /// Which components came together.
     pub waves: Waves,
+    /// The pipelines, which are asked of every component that they may deploy.
+    pub pipelines: Vec<&'d Part>,
     /// What is written beside the stacks.
     pub files: Vec<File>,
     pub notes: Vec<Note>,
@@ -58,6 +60,7 @@ impl<'d> Sheet<'d> {
             homes_before: BTreeMap::new(),
             homes: BTreeMap::new(),
             waves: Placement::default().waves(),
+            pipelines: design.with_facet("deploy").collect(),
             files: Vec::new(),
             notes: Vec::new(),
             problems: Vec::new(),

@@ -2,6 +2,8 @@
 //!
 //! CloudFormation takes 51,200 bytes of a template that is sent to it, and 500 resources, 200 parameters and 200 outputs
 //! (AWS CloudFormation User Guide, "Understand CloudFormation quotas").
+//!
+//! Hash maps are only looked up in, here and in `link`, and never walked: their order is another one each time.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 

@@ -7,11 +7,12 @@ use std::fmt::Write;
 
 use crate::link::{Output, Template};
 use crate::resource::{Keep, Parameter, Resource, Test};
+use crate::split::MOST_BYTES;
 use crate::value::{Map, Pseudo, Value};
 
 /// The text of one template.
 pub fn template(template: &Template, spec: &str) -> String {
-    let mut out = Writer::default();
+    let mut out = Writer(String::with_capacity(MOST_BYTES));
     out.line(0, &["# Written by `antipode render` from ", spec, ": change the spec, not this file."]);
     out.line(0, &["AWSTemplateFormatVersion: \"2010-09-09\""]);
     out.text(0, "Description", &template.description);
@@ -51,7 +52,8 @@ pub fn document(map: &Map) -> String {
 
 /// How long a resource is, about, before it is known where it goes.
 pub fn length(resource: &Resource) -> usize {
-    let mut out = Writer::default();
+    // Few are longer.
+    let mut out = Writer(String::with_capacity(4_096));
     out.resource(resource, "antipode.yaml");
     out.0.len()
 }
@@ -376,17 +378,24 @@ fn is_text(value: &Value) -> bool {
 const WORDS: [&str; 11] = ["y", "n", "yes", "no", "on", "off", "true", "false", "null", "inf", "nan"];
 const LONGEST_WORD: usize = 5;
 
+/// The bytes that may stand in a text without quotes, looked up because all that is written is asked for byte by byte.
+const PLAIN: [bool; 256] = {
+    let mut plain = [false; 256];
+    let mut byte = 0;
+    while byte < 128 {
+        plain[byte as usize] = matches!(byte, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9')
+            || matches!(byte, b'_' | b'-' | b'.' | b'/' | b':' | b'@' | b'+' | b'=' | b'*' | b' ')
+            || matches!(byte, b'(' | b')' | b',' | b';' | b'\'');
+        byte += 1u8;
+    }
+    plain
+};
+
 /// Whether a text needs no quotes.
 fn is_plain(text: &str) -> bool {
-    let starts = |byte: &u8| byte.is_ascii_alphabetic() || *byte == b'/';
-    let inside = |byte: &u8| {
-        byte.is_ascii_alphanumeric()
-            || matches!(byte, b'_' | b'-' | b'.' | b'/' | b':' | b'@' | b'+' | b'=' | b'*' | b' ')
-            || matches!(byte, b'(' | b')' | b',' | b';' | b'\'')
-    };
     let bytes = text.as_bytes();
-    bytes.first().is_some_and(starts)
-        && bytes.iter().all(inside)
+    bytes.first().is_some_and(|first| first.is_ascii_alphabetic() || *first == b'/')
+        && bytes.iter().all(|byte| PLAIN[usize::from(*byte)])
         && !bytes.ends_with(b" ")
         && !bytes.ends_with(b":")
         && !bytes.windows(2).any(|two| two == b": ")

@@ -44,7 +44,7 @@ pub enum Rollout {
 fn pipelines<'d>(sheet: &Sheet<'d>, part: &Part) -> impl Iterator<Item = &'d Part> {
     let deploys =
         |pipeline: &&Part| pipeline.components("deploys").is_none_or(|all| all.is_empty() || all.contains(&part.id));
-    sheet.design.with_facet("deploy").filter(deploys)
+    sheet.pipelines.iter().copied().filter(deploys)
 }
 
 /// The one of them that says how.

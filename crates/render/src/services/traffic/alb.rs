@@ -108,7 +108,7 @@ fn target_group_id(balancer: &Part, backend: &Part) -> String {
 /// What stands behind a load balancer in a region, in the order of the file.
 fn backends<'d>(sheet: &Sheet<'d>, balancer: &Part, site: &Site) -> Vec<&'d Part> {
     let behind = |part: &&Part| {
-        part.component("behind").as_ref() == Some(&balancer.id) && (part.sites.is_empty() || part.is_in(&site.id))
+        part.text("behind") == Some(balancer.id.as_str()) && (part.sites.is_empty() || part.is_in(&site.id))
     };
     sheet.design.components.iter().filter(behind).filter(|part| crate::services::serves_http(sheet, part)).collect()
 }

@@ -28,10 +28,10 @@ impl Detection {
 /// else as often as the RTO lets it.
 pub fn of(sheet: &mut Sheet<'_>, part: &Part, subject: &str) -> Detection {
     let design = sheet.design;
-    let watches = |alarm: &&Part| alarm.component("watches").as_ref() == Some(&part.id);
+    let watches = |alarm: &&Part| alarm.text("watches") == Some(part.id.as_str());
     let about = |said: &&Part| said.word("alarm.on").is_none_or(|on| on == subject) && said.mentions("alarm");
     let rto = part.duration("objectives.rto").or(design.objectives.rto);
-    let own = design.part(&part.id).filter(about);
+    let own = Some(part).filter(about);
     let said = own.or_else(|| design.of_kind("aws.cloudwatch-alarm").filter(watches).find(about));
     let by_rto = rto.map_or(MOST, |rto| (rto.as_secs() / 3 / MINUTE).clamp(1, MOST));
     let Some(said) = said else { return Detection { period: MINUTE, evaluations: by_rto } };

@@ -121,7 +121,7 @@ fn targets(sheet: &mut Sheet<'_>, part: &Part, site: &Site, namespace: &'static 
     let root = regional(site);
     let mut alarms = Vec::new();
     let design = sheet.design;
-    for backend in design.components.iter().filter(|other| other.component("behind").as_ref() == Some(&part.id)) {
+    for backend in design.components.iter().filter(|other| other.text("behind") == Some(part.id.as_str())) {
         let group = names::logical([part.id.as_str(), "to", backend.id.as_str()]);
         let wanted = backend.kind.name != "aws.lambda" && asg::sizes(backend, site).0 > 0;
         if !wanted || !sheet.has(&root, &group) {
