@@ -120,3 +120,16 @@ fn a_region_that_aws_does_not_have_is_said_before_anything_is_written() {
     let Err(antipode_render::RenderError::Impossible(problems)) = render(&design, "antipode.yaml") else { panic!() };
     assert_eq!((problems[0].path.as_str(), problems[0].line), ("sites.mars-north-1", 5));
 }
+
+/// A placement that says of a resource that it is in a template of another group, as after a version that grouped otherwise:
+/// it was in no template at all.
+#[test]
+fn what_was_in_another_group_is_still_made() {
+    let design = specs::design("moved", &large(1));
+    let before = render(&design, "antipode.yaml").unwrap();
+    let mut placement = serde_json::to_value(&before.placement).unwrap();
+    let moved = placement["us-east-1"]["compute"].as_array_mut().unwrap().pop().unwrap();
+    placement["us-east-1"]["data"] = serde_json::json!([moved]);
+    let after = render_again(&design, "antipode.yaml", &serde_json::from_value(placement).unwrap()).unwrap();
+    assert_eq!(places(&before), places(&after));
+}
