@@ -11,6 +11,7 @@
 //! The same spec gives the same bytes. Nothing is read and nothing is written here.
 
 pub mod availability;
+mod beside;
 pub mod change;
 pub mod delivery;
 pub mod import;

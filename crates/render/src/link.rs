@@ -5,16 +5,21 @@
 //! other, which the master joins. Between roots it is an output that the deployment reads and hands on. Services know
 //! nothing of it: they name a resource, wherever it is.
 
+mod finish;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use finish::Finish;
+
+use crate::File;
+use crate::beside;
 use crate::names;
 use crate::placement::Placement;
 use crate::resource::{Condition, Given, Parameter, Resource, Target, Test};
 use crate::root::{Group, Root};
-use crate::sheet::{Sheet, Stack, parameter};
+use crate::sheet::{Sheet, Stack};
 use crate::split::{self, Chunk};
-use crate::value::{Map, REGION, SUFFIX, Value};
-use crate::{File, list, map};
+use crate::value::{Map, Value};
 
 /// One file of CloudFormation; all that it names is in it.
 #[derive(Clone, PartialEq, Debug)]
@@ -110,28 +115,30 @@ pub fn link(sheet: &Sheet<'_>, before: &Placement) -> Result<(Vec<Linked>, Vec<F
 }
 
 fn cut_and_link(sheet: &Sheet<'_>, filled: usize, before: &Placement) -> Result<(Vec<Linked>, Vec<File>), LinkError> {
-    let mut cut: BTreeMap<&Root, Vec<Chunk<'_>>> = BTreeMap::new();
-    for (root, stack) in &sheet.stacks {
-        cut.insert(root, split::cut(root, stack, filled, &before.within(root))?);
-    }
+    let pieces = beside::each(sheet.stacks.iter().collect(), |(root, stack)| {
+        Ok((root, split::cut(root, stack, filled, &before.within(root))?))
+    });
+    let cut: BTreeMap<&Root, Vec<Chunk<'_>>> = pieces.into_iter().collect::<Result<_, LinkError>>()?;
     let places = cut.iter().map(|(root, chunks)| (*root, places(chunks))).collect();
     let settings = sheet.stacks.iter().map(|(root, stack)| (root, settings(stack))).collect();
     let conditions = sheet.stacks.iter().map(|(root, stack)| (root, conditions(stack))).collect();
-    let mut linker = Linker { places, conditions, settings, exports: BTreeMap::new(), sheet };
-    linker.say_outputs()?;
+    let linker = Linker { places, conditions, settings, sheet };
+    let mut exports = linker.said_outputs()?;
+    let resolved = beside::each(cut.iter().collect(), |(root, chunks)| linker.bodies(root, chunks));
     let mut bodies = Vec::new();
-    for (root, chunks) in &cut {
-        let each = chunks.iter().enumerate();
-        let resolved: Result<Vec<Body>, LinkError> = each.map(|(n, chunk)| linker.body(root, n, chunk)).collect();
-        bodies.push((*root, resolved?));
+    for each in resolved {
+        let (root, resolved, asked) = each?;
+        bodies.push((root, resolved));
+        exports.add(asked);
     }
-    let finished: Result<Vec<Linked>, LinkError> =
-        bodies.into_iter().map(|(root, chunks)| linker.finish(root, chunks)).collect();
-    let mut finished = finished?;
-    let mut files = Vec::new();
-    for linked in &finished {
-        files.extend(split::files(linked, &sheet.spec)?);
-    }
+    let finish = Finish { sheet, exports: &exports };
+    let finished = beside::each(bodies, |(root, chunks)| {
+        let linked = finish.root(root, chunks);
+        let files = split::files(&linked, &sheet.spec)?;
+        Ok((linked, files))
+    });
+    let finished: (Vec<Linked>, Vec<Vec<File>>) = finished.into_iter().collect::<Result<_, LinkError>>()?;
+    let (mut finished, files) = (finished.0, finished.1.into_iter().flatten().collect());
     // Regions in the order of the file: what stands in the first for all of them is there before they ask for it.
     let place = |root: &Root| sheet.design.sites.iter().position(|site| Root::Region(site.id.clone()) == *root);
     finished.sort_by(|one, other| match (place(&one.root), place(&other.root)) {
@@ -215,10 +222,12 @@ struct Linker<'s, 'd> {
     /// What is no parameter of its root after all.
     settings: BTreeMap<&'s Root, HashMap<&'s str, Value>>,
     places: BTreeMap<&'s Root, HashMap<&'s str, usize>>,
-    /// What others need of each chunk of each root: the output's name and the value.
-    exports: BTreeMap<(Root, usize), BTreeMap<String, Export>>,
     sheet: &'s Sheet<'d>,
 }
+
+/// What others need of each chunk of each root: the output's name and the value.
+#[derive(Default)]
+struct Exports(BTreeMap<(Root, usize), BTreeMap<String, Export>>);
 
 /// A value that other stacks need.
 #[derive(Clone)]
@@ -236,11 +245,50 @@ struct Within<'w> {
     given: BTreeMap<String, Source>,
     conditions: BTreeMap<String, Test>,
     from: &'w str,
+    exports: &'w mut Exports,
 }
 
+impl Exports {
+    /// Whether it is handed on already; from now on outside its root too, when it is asked for there.
+    fn known(&mut self, root: &Root, chunk: usize, name: &str, outside: bool) -> bool {
+        let known = self.0.get_mut(&(root.clone(), chunk)).and_then(|known| known.get_mut(name));
+        let Some(export) = known else { return false };
+        export.outside |= outside;
+        true
+    }
+
+    fn export(&mut self, root: &Root, chunk: usize, name: &str, export: Export) {
+        if !self.known(root, chunk, name, export.outside) {
+            self.0.entry((root.clone(), chunk)).or_default().insert(name.to_owned(), export);
+        }
+    }
+
+    /// What another root has asked for besides.
+    fn add(&mut self, more: Exports) {
+        for ((root, chunk), each) in more.0 {
+            each.into_iter().for_each(|(name, export)| self.export(&root, chunk, &name, export));
+        }
+    }
+
+    fn of(&self, root: &Root, chunk: usize) -> impl Iterator<Item = (&String, &Export)> {
+        self.0.get(&(root.clone(), chunk)).into_iter().flatten()
+    }
+}
+
+/// The chunks of a root, and what it asks of others.
+type Resolved<'s> = (&'s Root, Vec<Body>, Exports);
+
 impl<'s> Linker<'s, '_> {
-    fn body(&mut self, root: &Root, number: usize, chunk: &Chunk<'_>) -> Result<Body, LinkError> {
-        let mut within = Within { root, chunk: number, given: BTreeMap::new(), conditions: BTreeMap::new(), from: "" };
+    fn bodies(&self, root: &'s Root, chunks: &[Chunk<'_>]) -> Result<Resolved<'s>, LinkError> {
+        let mut exports = Exports::default();
+        let each = chunks.iter().enumerate();
+        let bodies: Result<_, LinkError> = each.map(|(n, chunk)| self.body(root, n, chunk, &mut exports)).collect();
+        Ok((root, bodies?, exports))
+    }
+
+    fn body(&self, root: &Root, number: usize, chunk: &Chunk<'_>, exports: &mut Exports) -> Result<Body, LinkError> {
+        let (given, conditions) = (BTreeMap::new(), BTreeMap::new());
+        let mut within = Within { root, chunk: number, given, conditions, from: "", exports };
         let (mut resources, mut after) = (Vec::new(), BTreeSet::new());
         for resource in &chunk.resources {
             within.from = &resource.id;
@@ -273,7 +321,8 @@ impl<'s> Linker<'s, '_> {
     }
 
     /// What people, or the deployment, are told of a root.
-    fn say_outputs(&mut self) -> Result<(), LinkError> {
+    fn said_outputs(&self) -> Result<Exports, LinkError> {
+        let mut exports = Exports::default();
         for (root, stack) in &self.sheet.stacks {
             for (name, about, value) in &stack.outputs {
                 let target = match value {
@@ -284,10 +333,10 @@ impl<'s> Linker<'s, '_> {
                     || LinkError::Unknown { root: root.clone(), from: name.clone(), to: target.id.to_string() };
                 let owner = *self.places[root].get(&*target.id).ok_or_else(unknown)?;
                 let value = self.if_there(target, value);
-                self.export(root, owner, name, Export { value, about: about.clone(), outside: true });
+                exports.export(root, owner, name, Export { value, about: about.clone(), outside: true });
             }
         }
-        Ok(())
+        Ok(exports)
     }
 
     /// What is only made on a condition has nothing to hand on while that does not hold: an empty text. CloudFormation
@@ -296,20 +345,6 @@ impl<'s> Linker<'s, '_> {
         match self.conditions.get(&target.root).and_then(|of| of.get(&*target.id)) {
             Some(condition) => Value::either((*condition).clone(), value.clone(), ""),
             None => value.clone(),
-        }
-    }
-
-    /// Whether it is handed on already; from now on outside its root too, when it is asked for there.
-    fn exported(&mut self, root: &Root, chunk: usize, name: &str, outside: bool) -> bool {
-        let known = self.exports.get_mut(&(root.clone(), chunk)).and_then(|known| known.get_mut(name));
-        let Some(export) = known else { return false };
-        export.outside |= outside;
-        true
-    }
-
-    fn export(&mut self, root: &Root, chunk: usize, name: &str, export: Export) {
-        if !self.exported(root, chunk, name, export.outside) {
-            self.exports.entry((root.clone(), chunk)).or_default().insert(name.to_owned(), export);
         }
     }
 
@@ -324,16 +359,16 @@ impl<'s> Linker<'s, '_> {
         Ok((target.root == *within.root).then_some(*chunk))
     }
 
-    fn map(&mut self, map: &Map, within: &mut Within<'_>) -> Result<Map, LinkError> {
+    fn map(&self, map: &Map, within: &mut Within<'_>) -> Result<Map, LinkError> {
         let each = map.0.iter().map(|(key, value)| Ok((key.clone(), self.value(value, within)?)));
         each.collect::<Result<_, _>>().map(Map)
     }
 
-    fn values(&mut self, values: &[Value], within: &mut Within<'_>) -> Result<Vec<Value>, LinkError> {
+    fn values(&self, values: &[Value], within: &mut Within<'_>) -> Result<Vec<Value>, LinkError> {
         values.iter().map(|value| self.value(value, within)).collect()
     }
 
-    fn value(&mut self, value: &Value, within: &mut Within<'_>) -> Result<Value, LinkError> {
+    fn value(&self, value: &Value, within: &mut Within<'_>) -> Result<Value, LinkError> {
         Ok(match value {
             Value::List(items) => Value::List(self.values(items, within)?),
             Value::Map(map) => Value::Map(self.map(map, within)?),
@@ -359,7 +394,7 @@ impl<'s> Linker<'s, '_> {
                 // A setting of another root: its stack says it as an output.
                 let handed = names::logical([root.name(), name]);
                 let about = format!("The setting {name} of this stack");
-                self.export(root, SETTINGS, name, Export { value: value.clone(), about, outside: true });
+                within.exports.export(root, SETTINGS, name, Export { value: value.clone(), about, outside: true });
                 within.given.insert(handed.clone(), Source::Other(root.clone()));
                 Value::Parameter(within.root.clone(), handed)
             }
@@ -372,7 +407,7 @@ impl<'s> Linker<'s, '_> {
     }
 
     fn reach(
-        &mut self,
+        &self,
         target: &Target,
         attribute: Option<&str>,
         value: &Value,
@@ -398,23 +433,23 @@ impl<'s> Linker<'s, '_> {
             }
         };
         let outside = chunk.is_none();
-        if !self.exported(&target.root, owner, &output, outside) {
+        if !within.exports.known(&target.root, owner, &output, outside) {
             let about = format!("{} of {}", attribute.unwrap_or("The name"), target.id);
             let value = self.if_there(target, value);
-            self.export(&target.root, owner, &output, Export { value, about, outside });
+            within.exports.export(&target.root, owner, &output, Export { value, about, outside });
         }
         within.given.insert(name.clone(), from);
         Ok(Value::Parameter(within.root.clone(), name))
     }
 
-    fn condition(&mut self, condition: &Condition, within: &mut Within<'_>) -> Result<Condition, LinkError> {
+    fn condition(&self, condition: &Condition, within: &mut Within<'_>) -> Result<Condition, LinkError> {
         let test = self.test(&condition.test, within)?;
         within.conditions.insert(condition.name.clone(), test.clone());
         Ok(Condition { name: condition.name.clone(), test })
     }
 
-    fn test(&mut self, test: &Test, within: &mut Within<'_>) -> Result<Test, LinkError> {
-        let each = |linker: &mut Self, tests: &[Test], within: &mut Within<'_>| -> Result<Vec<Test>, LinkError> {
+    fn test(&self, test: &Test, within: &mut Within<'_>) -> Result<Test, LinkError> {
+        let each = |linker: &Self, tests: &[Test], within: &mut Within<'_>| -> Result<Vec<Test>, LinkError> {
             tests.iter().map(|test| linker.test(test, within)).collect()
         };
         Ok(match test {
@@ -424,180 +459,7 @@ impl<'s> Linker<'s, '_> {
             Test::Or(tests) => Test::Or(each(self, tests, within)?),
         })
     }
-
-    /// The templates of a root, now that it is known what each of its chunks has to hand on.
-    fn finish(&self, root: &'s Root, mut bodies: Vec<Body>) -> Result<Linked, LinkError> {
-        let stack = &self.sheet.stacks[root];
-        let after: BTreeSet<Root> = bodies
-            .iter()
-            .flat_map(|body| body.given.values())
-            .filter_map(|from| if let Source::Other(root) = from { Some(root.clone()) } else { None })
-            .collect();
-        let region = self.sheet.region(root).to_owned();
-        let templates = match bodies.as_mut_slice() {
-            [only] if only.name == "master" => vec![self.flat(root, stack, only)],
-            _ => self.nested(root, stack, bodies),
-        };
-        Ok(Linked { root: root.clone(), region, templates, after })
-    }
-
-    /// Everything in one template.
-    fn flat(&self, root: &Root, stack: &'s Stack, body: &mut Body) -> Template {
-        let mut template = self.chunk(root, 0, body, stack);
-        template.name = "master".to_owned();
-        template.description = self.described(root, "all of it");
-        template.outputs.extend(self.outputs_of(root, SETTINGS));
-        let here = |name: &String| template.parameters.iter().any(|parameter| parameter.name == *name);
-        let said: Vec<Parameter> = self.said(root, stack).filter(|parameter| !here(&parameter.name)).cloned().collect();
-        template.parameters.extend(said);
-        template
-    }
-
-    /// The settings of a root that another root is told, whether or not a template of its own uses them.
-    fn said(&self, root: &Root, stack: &'s Stack) -> impl Iterator<Item = &'s Parameter> {
-        let exports = self.exports.get(&(root.clone(), SETTINGS));
-        let told = move |name: &String| exports.is_some_and(|exports| exports.contains_key(name));
-        stack.parameters.iter().filter(move |parameter| told(&parameter.name))
-    }
-
-    fn nested(&self, root: &Root, stack: &'s Stack, mut bodies: Vec<Body>) -> Vec<Template> {
-        let resources = bodies.iter().map(|body| self.child(root, stack, &bodies, body)).collect();
-        let each = bodies.iter_mut().enumerate();
-        let mut templates: Vec<Template> = each.map(|(n, body)| self.chunk(root, n, body, stack)).collect();
-        let (mut parameters, mut seen) = (Vec::new(), BTreeSet::new());
-        for parameter in templates.iter().flat_map(|template| &template.parameters) {
-            let from_here = matches!(&parameter.value, Given::Output(of, _) if of == root);
-            if !from_here && seen.insert(&parameter.name) {
-                parameters.push(parameter.clone());
-            }
-        }
-        let said: Vec<Parameter> =
-            self.said(root, stack).filter(|parameter| !seen.contains(&parameter.name)).cloned().collect();
-        parameters.extend(said);
-        templates.iter_mut().flat_map(|template| &mut template.parameters).for_each(by_the_master);
-        parameters.push(located("TemplateBucket", "The bucket of this region that has the nested templates."));
-        parameters.push(located(
-            "TemplatePrefix",
-            "The folder in that bucket, another one for each version of the templates.",
-        ));
-        let mut outputs = Vec::new();
-        for (n, body) in bodies.iter().enumerate() {
-            let said = self.exports.get(&(root.clone(), n)).into_iter().flatten().filter(|(_, export)| export.outside);
-            outputs.extend(said.map(|(name, export)| Output {
-                name: name.clone(),
-                about: export.about.clone(),
-                value: output_of(&child(root, body), name),
-            }));
-        }
-        outputs.extend(self.outputs_of(root, SETTINGS));
-        let description = self.described(root, "the master");
-        templates.push(Template {
-            name: "master".to_owned(),
-            description,
-            parameters,
-            conditions: Vec::new(),
-            resources,
-            outputs,
-        });
-        templates
-    }
-
-    /// The nested stack as a resource of the master.
-    fn child(&self, root: &Root, stack: &Stack, bodies: &[Body], body: &Body) -> Resource {
-        let here = |name: &str| Value::Parameter(root.clone(), name.to_owned());
-        let file = format!("/{root}/{}.yaml", body.name);
-        let host = ["https://".into(), here("TemplateBucket"), ".s3.".into(), REGION, ".".into(), SUFFIX, "/".into()];
-        let url = host.into_iter().chain([here("TemplatePrefix"), file.into()]).collect();
-        let given = body.given.iter().map(|(name, from)| {
-            let value = match from {
-                Source::Root if lists(stack, name) => Value::Join(",", vec![here(name)]),
-                Source::Root | Source::Other(_) => here(name),
-                Source::Chunk(n) => output_of(&child(root, &bodies[*n]), name),
-            };
-            (name.clone().into(), value)
-        });
-        let given = Map(given.collect());
-        let tags = list![map! { "Key" => "antipode:workload", "Value" => &self.sheet.design.workload }];
-        let properties = map! { "TemplateURL" => Value::Concat(url) };
-        let properties = properties.with_some("Parameters", (!given.0.is_empty()).then_some(given)).with("Tags", tags);
-        let asked = body.resources.first().map_or_else(|| self.sheet.asked_by("workload"), |first| first.asked.clone());
-        let mut resource =
-            Resource::new(body.group, "AWS::CloudFormation::Stack", &*child(root, body).id, asked, properties);
-        // What is given something by it comes after it anyway.
-        let silent = body.after.iter().filter(|n| !body.given.values().any(|from| *from == Source::Chunk(**n)));
-        resource.depends_on = silent.map(|n| child(root, &bodies[*n])).collect();
-        resource
-    }
-
-    /// The template of a body, whose resources go over to it.
-    fn chunk(&self, root: &Root, n: usize, body: &mut Body, stack: &Stack) -> Template {
-        let parameter = |(name, from): (&String, &Source)| match from {
-            Source::Root => stack.parameters.iter().find(|known| known.name == *name).cloned(),
-            Source::Chunk(_) => Some(self.received(root, name, root)),
-            Source::Other(other) => Some(self.received(root, name, other)),
-        };
-        Template {
-            name: body.name.clone(),
-            description: self.described(root, &body.name),
-            parameters: body.given.iter().filter_map(parameter).collect(),
-            conditions: body.conditions.iter().map(|(name, test)| (name.clone(), test.clone())).collect(),
-            resources: std::mem::take(&mut body.resources),
-            outputs: self.outputs_of(root, n),
-        }
-    }
-
-    fn received(&self, root: &Root, name: &str, from: &Root) -> Parameter {
-        let (about, output) = match from == root {
-            true => (format!("{name}, from another stack of this region"), name.to_owned()),
-            false => {
-                let prefix = names::logical([from.name()]).len();
-                (format!("{}, from the stack {from}", &name[prefix..]), name[prefix..].to_owned())
-            }
-        };
-        parameter(name, "String", &about, Given::Output(from.clone(), output))
-    }
-
-    fn outputs_of(&self, root: &Root, chunk: usize) -> Vec<Output> {
-        let said = self.exports.get(&(root.clone(), chunk)).into_iter().flatten();
-        said.map(|(name, export)| Output {
-            name: name.clone(),
-            about: export.about.clone(),
-            value: export.value.clone(),
-        })
-        .collect()
-    }
-
-    fn described(&self, root: &Root, what: &str) -> String {
-        format!("{}, {root}: {what}", self.sheet.design.workload)
-    }
 }
 
 /// In place of the number of a chunk: what a root says of its own parameters.
 const SETTINGS: usize = usize::MAX;
-
-fn child(root: &Root, body: &Body) -> Target {
-    Target { root: root.clone(), id: names::logical([body.name.as_str(), "stack"]).into() }
-}
-
-/// A parameter of a nested stack, which always gets its value from the master: no default, and what the master has looked
-/// up already is not looked up again.
-fn by_the_master(parameter: &mut Parameter) {
-    parameter.value = Given::Deployment;
-    if let Some(of) = parameter.kind.strip_prefix("AWS::SSM::Parameter::Value<") {
-        parameter.kind = of.strip_suffix('>').unwrap_or(of);
-    }
-}
-
-/// Whether a parameter is a list, which a nested stack is handed as one text.
-fn lists(stack: &Stack, name: &str) -> bool {
-    let known = stack.parameters.iter().find(|parameter| parameter.name == name);
-    known.is_some_and(|parameter| parameter.kind.contains("List"))
-}
-
-fn output_of(stack: &Target, name: &str) -> Value {
-    Value::Output(stack.clone(), name.to_owned())
-}
-
-fn located(name: &str, about: &str) -> Parameter {
-    parameter(name, "String", about, Given::Deployment)
-}

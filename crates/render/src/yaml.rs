@@ -399,7 +399,7 @@ fn is_plain(text: &str) -> bool {
         && !bytes.ends_with(b" ")
         && !bytes.ends_with(b":")
         && !bytes.windows(2).any(|two| two == b": ")
-        && !(bytes.len() <= LONGEST_WORD && WORDS.iter().any(|word| text.eq_ignore_ascii_case(word)))
+        && (bytes.len() > LONGEST_WORD || !WORDS.iter().any(|word| text.eq_ignore_ascii_case(word)))
 }
 
 /// What YAML 1.1 takes for the end of a line, or for nothing at all.
