@@ -9,7 +9,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use antipode_render::render;
+use antipode_render::{Rendering, render, render_again};
 use serde_json::Value;
 
 const SPEC: &str = include_str!("../specs/delivery.yaml");
@@ -21,8 +21,20 @@ struct Deployment {
 }
 
 fn rendered(text: &str) -> Deployment {
+    unpacked(&render(&specs::design("delivery", text), "antipode.yaml").unwrap())
+}
+
+/// Rendered again, over what was rendered before components came in waves.
+fn rendered_since_long(text: &str) -> Deployment {
+    let design = specs::design("delivery", text);
+    let before = render(&design, "antipode.yaml").unwrap().placement;
+    let mut before = serde_json::to_value(&before).unwrap();
+    before.as_object_mut().unwrap().retain(|key, _| !key.starts_with("waves"));
+    unpacked(&render_again(&design, "antipode.yaml", &serde_json::from_value(before).unwrap()).unwrap())
+}
+
+fn unpacked(rendering: &Rendering) -> Deployment {
     let folder = tempfile::tempdir().unwrap();
-    let rendering = render(&specs::design("delivery", text), "antipode.yaml").unwrap();
     for file in &rendering.files {
         let place = folder.path().join(&file.path);
         fs::create_dir_all(place.parent().unwrap()).unwrap();
@@ -287,7 +299,7 @@ fn only_a_first_deployment_says_how_many_to_begin_with() {
 #[test]
 fn what_runs_since_an_earlier_template_does_not_begin_again() {
     let spec = SPEC.replace("components:", "components:\n  worker: { kind: aws.fargate, peak: 2 }");
-    let deployment = rendered(&spec).filled_in();
+    let deployment = rendered_since_long(&spec).filled_in();
     deployment.does(&["us-east-1", "--version", "one", "--no-check"]);
     with_defaults(&deployment, "shop-us-east-1", &["OtherMinimum"]);
     deployment.does(&["us-east-1", "--version", "two", "--no-check"]);

@@ -130,6 +130,7 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("codebuild", "PipelineRole"),
     ("cloudformation", "DeployerRole"),
     ("ecr", "DeployerRole"),
+    ("lambda", "DeployerRole"),
 ];
 
 /// Services that do not say on whose behalf they come.
