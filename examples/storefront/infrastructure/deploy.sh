@@ -80,14 +80,17 @@ version_here() {
 # Writes the parameters of stack $1 to $2: the spec's, the team's own, what other stacks hand on, and "$3" on top (JSON).
 # What recoveries change is not among them, and so stays as it is.
 parameters() {
-  local name=$1 into=$2 set=$3 own=$templates/parameters/$1.own.json open values key from what value
+  local name=$1 into=$2 set=$3 own=$templates/parameters/$1.own.json asked open values key from what value
   jq '[.[] | {ParameterKey, ParameterValue}]' "$templates/parameters/$name.json" >"$into"
   if [ -e "$own" ]; then
-    open=$(jq -r --argjson set "$set" '.[] | select(.ParameterValue == "" and ($set[.ParameterKey] == null))
+    # What was asked for once and is no more may stay in it, empty.
+    asked=$(of "$name" '[.asked[].parameter]')
+    open=$(jq -r --argjson set "$set" --argjson asked "$asked" '.[] | .ParameterKey as $key
+      | select(.ParameterValue == "" and $set[$key] == null and ($asked | index($key)) != null)
       | "  \(.ParameterKey): \(.about // "")\n    found by: \(.["found by"] // "")"' "$own")
     [ -z "$open" ] || die "$own has values that nobody has filled in:
 $open" "fill them in, and commit the file: it is yours, and is not rendered again"
-    values=$(jq -s '.[0] + [.[1][] | {ParameterKey, ParameterValue}]' "$into" "$own")
+    values=$(jq -s '.[0] + [.[1][] | select(.ParameterValue != "") | {ParameterKey, ParameterValue}]' "$into" "$own")
     printf '%s' "$values" >"$into"
   elif [ "$(of "$name" '.asked | length')" != 0 ]; then
     die "there is no $own" "render again; it asks for: $(of "$name" '[.asked[].parameter] | join(", ")')"
@@ -112,7 +115,7 @@ $open" "fill them in, and commit the file: it is yours, and is not rendered agai
 # of stack $1 for which that is so now, as JSON of what is set. None when a region does not answer.
 joins() {
   local name=$1 each theirs keys
-  keys=$(of "$name" '[.state[] | select(endswith("OtherRegions"))]')
+  keys=$(of "$name" '[.state[] | select(test("OtherRegions[0-9]*$"))]')
   [ "$(jq length <<<"${keys:-[]}")" != 0 ] || { printf '{}'; return; }
   for each in $(jq -r '.stacks[] | select(.kind == "region") | .name' "$plan"); do
     theirs=$(aws cloudformation describe-stacks --stack-name "$(of "$each" .stack)" --region "$(of "$each" .region)" \
@@ -125,15 +128,18 @@ joins() {
 }
 
 # What only the first deployment of stack $1 is told (how many tasks or nodes to begin with), emptied, as JSON of what is
-# set: how many there are since is decided while they run.
+# set: how many there are since is decided while they run. A stack of before there was such a parameter, which knows the
+# fewest of that component, has begun too.
 begun() {
   local name=$1 keys now
-  keys=$(of "$name" '[.state[] | select(endswith("AtFirst"))]')
+  keys=$(of "$name" '[.state[] | select(test("AtFirst[0-9]*$"))]')
   [ "$(jq length <<<"${keys:-[]}")" != 0 ] || { printf '{}'; return; }
   now=$(aws cloudformation describe-stacks --stack-name "$(of "$name" .stack)" --region "$(of "$name" .region)" \
     --query 'Stacks[0].Parameters' --output json 2>/dev/null) || { printf '{}'; return; }
   jq --argjson now "${now:-null}" \
-    '[.[] as $key | select(any(($now // [])[]; .ParameterKey == $key and .ParameterValue != "")) | {($key): ""}] | add // {}' <<<"$keys"
+    '($now // [] | map({(.ParameterKey): .ParameterValue}) | add // {}) as $now
+     | [.[] as $key | select(if $now | has($key) then $now[$key] != "" else $now | has(($key | rtrimstr("AtFirst")) + "Minimum") end)
+        | {($key): ""}] | add // {}' <<<"$keys"
 }
 
 # What an image is, whatever it is called; empty where it is not, or nobody answers soon.
@@ -163,6 +169,30 @@ same() { # stack
     found=$(jq --arg component "$component" --arg digest "$own" '. + {($component): $digest}' <<<"$found")
   done
   printf '%s' "$found"
+}
+
+# Which version a function says that it is, and what its code is; empty where it is not, or nobody answers soon.
+code() { # stack, component
+  local function
+  function=$(of "$1" ".functions[]? | select(.component == \"$2\") | .function")
+  [ -n "$function" ] || return 0
+  aws lambda get-function-configuration --region "$(of "$1" .region)" --function-name "$function" --cli-connect-timeout 5 \
+    --cli-read-timeout 10 --query '[Description,CodeSha256]' --output text 2>/dev/null || true
+}
+# Refuses code that is not what the other regions have of the same version. What an archive is, is known when the region
+# has it: so before users come, and not before it is deployed.
+same_code() { # stack
+  local name=$1 component own each theirs
+  for component in $(of "$name" '.functions[]?.component'); do
+    own=$(code "$name" "$component")
+    [ -n "$own" ] || continue
+    for each in $(jq -r --arg name "$name" '.stacks[] | select(.kind == "region" and .name != $name) | .name' "$plan"); do
+      theirs=$(code "$each" "$component")
+      [ -z "$theirs" ] || [ "${theirs%%$'\t'*}" != "${own%%$'\t'*}" ] || [ "$theirs" = "$own" ] ||
+        die "${own%%$'\t'*} of $component is ${own##*$'\t'} in $name, and ${theirs##*$'\t'} in $each" \
+          "deploy.sh rollback $name; then put the same archive into the bucket of each region under another version: one is built once"
+    done
+  done
 }
 
 deploy() { # stack, version, JSON of what is set
@@ -238,10 +268,12 @@ unready() {
     CREATE_COMPLETE | UPDATE_COMPLETE | UPDATE_ROLLBACK_COMPLETE | IMPORT_COMPLETE) ;;
     *) printf 'the stack is %s\n' "${now:-not there}" ;;
   esac
-  # What the region is worth as a whole. An alarm that only wants somebody to look (a certificate, a cost, another region that
-  # does not answer) keeps nobody from mending this one.
+  # Whether the region fails its users, and whether what was just deployed does. An alarm that only wants somebody to look (a
+  # certificate, a cost, another region that does not answer), or that the region could not take over, keeps nobody from
+  # mending this one.
   alarms=$(aws cloudwatch describe-alarms --region "$region" --state-value ALARM --alarm-name-prefix "$workload-" \
-    --alarm-types CompositeAlarm --query 'CompositeAlarms[].AlarmName' --output text)
+    --alarm-types CompositeAlarm MetricAlarm --query "[CompositeAlarms[?contains(AlarmName, '-impaired')].AlarmName,
+      MetricAlarms[?contains(AlarmName, '-new-version-fails')].AlarmName][]" --output text)
   for each in ${alarms/None/}; do printf 'the alarm %s is raised\n' "$each"; done
   if [ "$(of "$name" .ready.targets)" = true ]; then
     for arn in $(tagged "$region" targetgroup); do
@@ -270,6 +302,7 @@ join() { # version, JSON of what is set
 check() { # stack, seconds for which it has to be ready
   local name=$1 lasting=$2 until since="" found
   known "$name"
+  same_code "$name"
   # Instances that have just started need a while: as long as a load balancer takes to see them, and some.
   until=$((SECONDS + ${ANTIPODE_PATIENCE:-600} + lasting))
   while :; do
@@ -314,7 +347,7 @@ waves() { # serving region, whether it is the first time, one stack only
        else [[$regions[] | select(.name != $serving)], [$regions[] | select(.name == $serving)]] end) as $split
     | {before: [$stacks[] | select(.kind == "before") | target], first: [$split[0][] | target],
        then: [$split[1][] | target],
-       joined: [$regions[] | select(.state | any(endswith("OtherRegions"))) | target], after: [$stacks[] | select(.kind == "after") | target]}' "$plan"
+       joined: [$regions[] | select(.state | any(test("OtherRegions[0-9]*$"))) | target], after: [$stacks[] | select(.kind == "after") | target]}' "$plan"
 }
 ordered() { # serving region, first time, one stack only
   if [ -z "$1" ] && [ "$2" != true ] && [ -z "$3" ] && [ "$(jq '[.stacks[] | select(.kind == "region")] | length' "$plan")" -gt 1 ]; then
