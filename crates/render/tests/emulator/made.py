@@ -20,7 +20,8 @@ calls = {
     ),
     # moto's CloudFormation has it, and drops half of what is said of it, the cluster among that.
     "AWS::RDS::DBInstance": (
-        "rds", "create_db_instance", {"VPCSecurityGroups": "VpcSecurityGroupIds"},
+        "rds", "create_db_instance",
+        {"VPCSecurityGroups": "VpcSecurityGroupIds", "DeleteAutomatedBackups": "-", "AllowMajorVersionUpgrade": "-"},
         {"Ref": "DBInstance.DBInstanceIdentifier", "Endpoint.Address": "DBInstance.Endpoint.Address"},
     ),
     "AWS::RDS::GlobalCluster": ("rds", "create_global_cluster", {}, {"Ref": "GlobalCluster.GlobalClusterIdentifier"}),
@@ -154,8 +155,7 @@ def prepared(kind, said, region, account):
         enabled = said["SSESpecification"].pop("SSEEnabled")
         said["SSESpecification"] = {"Enabled": enabled, **said["SSESpecification"]}
     if "SourceDBInstanceIdentifier" in said:
-        # A replica has them, by a later call.
-        said = {name: each for name, each in said.items() if name not in ("BackupRetentionPeriod", "DeleteAutomatedBackups")}
+        said.pop("BackupRetentionPeriod", None)  # A later call gives it to a replica.
     return said
 
 
