@@ -13,11 +13,11 @@ objectives: { rto: 15m, rpo: 1m }
 sites:
   us-east-1: { zones: [a, b], preferred: true }
   eu-west-1: { zones: [a, b], capacity: 50% }
-components:
 ";
 
 /// What is copied under other names: mostly tables, queues, topics and secrets, behind a tenth of services.
 const STORES: &str = "\
+components:
   lb: { kind: aws.alb, check: { path: /ready, every: 10s, failures: 3 } }
   web: { kind: aws.asg, behind: lb, peak: 4, autoscale: true, usage: { class: t3.medium } }
   api: { kind: aws.fargate, behind: lb, peak: 6, autoscale: true, usage: { vcpus: 1, memory: 2GB } }
@@ -48,6 +48,7 @@ const STORES: &str = "\
 /// As many of each kind: services of three kinds behind their load balancer, what they keep, what they send, and what they
 /// need to be let in.
 const ALIKE: &str = "\
+components:
   lb: { kind: aws.alb, check: { path: /ready, every: 10s, failures: 3 } }
   web: { kind: aws.asg, behind: lb, peak: 4, autoscale: true, usage: { class: t3.medium } }
   api: { kind: aws.fargate, behind: lb, peak: 6, autoscale: true, usage: { vcpus: 1, memory: 2GB } }
