@@ -36,6 +36,10 @@ pub struct Placement {
     /// The same of each region: what came to one later is of a later wave there.
     #[serde(default, rename = "waves of regions", skip_serializing_if = "BTreeMap::is_empty")]
     regional_waves: BTreeMap<String, BTreeMap<String, u32>>,
+    /// The last that there was, though all that came with it may have gone: a stack that was not deployed since has its
+    /// parameters still.
+    #[serde(default, rename = "waves so far", skip_serializing_if = "nothing")]
+    last_wave: u32,
     /// By root stack, by template, the names of its resources.
     #[serde(flatten)]
     templates: BTreeMap<String, BTreeMap<String, Vec<String>>>,
@@ -57,6 +61,7 @@ impl Placement {
             fences: sheet.fenced.iter().map(ToString::to_string).collect(),
             waves: sheet.waves.components.clone(),
             regional_waves: sheet.waves.regions.clone(),
+            last_wave: sheet.waves.last(before),
             templates: stacks.iter().map(|stack| (stack.root.to_string(), templates(stack))).collect(),
         }
     }
@@ -64,15 +69,6 @@ impl Placement {
     pub(crate) fn within(&self, root: &Root) -> BTreeMap<&str, &str> {
         let templates = self.templates.get(root.name()).into_iter().flatten();
         templates.flat_map(|(name, ids)| ids.iter().map(move |id| (id.as_str(), name.as_str()))).collect()
-    }
-    /// What was in which wave, and what was there before there were any.
-    pub(crate) fn waves(&self) -> Waves {
-        let regional = self.regional_waves.values().flat_map(BTreeMap::values);
-        Waves {
-            next: self.waves.values().chain(regional).max().map_or(1, |last| last + 1),
-            before: Box::new(self.clone()),
-            ..Waves::default()
-        }
     }
     /// Whether a region, or with none any stack, has a resource whose name begins so.
     fn has(&self, region: Option<&SiteId>, begins: &str) -> bool {
@@ -127,26 +123,33 @@ impl Placement {
 pub struct Waves {
     components: BTreeMap<String, u32>,
     regions: BTreeMap<String, BTreeMap<String, u32>>,
-    /// The number of what comes now.
-    next: u32,
-    before: Box<Placement>,
 }
 
 impl Waves {
     /// The wave of a component over all regions; `None` when it has parameters of its own.
-    pub fn of(&mut self, part: &ComponentId) -> Option<u32> {
-        let known = self.before.waves.get(part.as_str()).copied();
-        let old = known.is_none() && self.before.has(None, &names::logical([part.as_str()]));
-        let wave = known.or((!old).then_some(self.next))?;
+    pub fn of(&mut self, before: &Placement, part: &ComponentId) -> Option<u32> {
+        let known = before.waves.get(part.as_str()).copied();
+        let old = known.is_none() && before.has(None, &names::logical([part.as_str()]));
+        let wave = known.or((!old).then_some(before.last_wave + 1))?;
         self.components.insert(part.to_string(), wave);
         Some(wave)
     }
     /// The same in one region, where it may have come later; `id` is the name of its resource there.
-    pub fn within(&mut self, region: &SiteId, part: &ComponentId, id: &str) -> Option<u32> {
-        let known = self.before.regional_waves.get(region.as_str()).and_then(|of| of.get(part.as_str())).copied();
-        let old = known.is_none() && self.before.has(Some(region), id);
-        let wave = known.or((!old).then_some(self.next))?;
+    pub fn within(&mut self, before: &Placement, region: &SiteId, (part, id): (&ComponentId, &str)) -> Option<u32> {
+        let known = before.regional_waves.get(region.as_str()).and_then(|of| of.get(part.as_str())).copied();
+        let old = known.is_none() && before.has(Some(region), id);
+        let wave = known.or((!old).then_some(before.last_wave + 1))?;
         self.regions.entry(region.to_string()).or_default().insert(part.to_string(), wave);
         Some(wave)
     }
+    /// The number of the last there ever was.
+    fn last(&self, before: &Placement) -> u32 {
+        let now = self.components.values().chain(self.regions.values().flat_map(BTreeMap::values));
+        now.copied().max().unwrap_or_default().max(before.last_wave)
+    }
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // As serde asks it.
+fn nothing(number: &u32) -> bool {
+    *number == 0
 }

@@ -59,7 +59,7 @@ impl<'d> Sheet<'d> {
             before: Placement::default(),
             homes_before: BTreeMap::new(),
             homes: BTreeMap::new(),
-            waves: Placement::default().waves(),
+            waves: Waves::default(),
             pipelines: design.with_facet("deploy").collect(),
             files: Vec::new(),
             notes: Vec::new(),
@@ -72,7 +72,6 @@ impl<'d> Sheet<'d> {
         self.fenced = before.fenced(self.design);
         self.homes_before = before.homes();
         self.before = before.clone();
-        self.waves = before.waves();
     }
 
     /// The region of AWS that a stack is deployed in.

@@ -20,7 +20,7 @@ use crate::sheet::{Sheet, parameter};
 /// That a component stands in the other regions.
 pub fn stand(sheet: &mut Sheet<'_>, root: &Root, part: &Part) -> Condition {
     // `deploy.sh` knows these parameters by their end.
-    let (name, what) = match sheet.waves.of(&part.id) {
+    let (name, what) = match sheet.waves.of(&sheet.before, &part.id) {
         Some(wave) => (format!("OtherRegions{wave}"), format!("what came with wave {wave}")),
         None => (names::logical([part.id.as_str(), "other regions"]), part.id.to_string()),
     };

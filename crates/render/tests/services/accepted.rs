@@ -291,7 +291,7 @@ fn roles_that_are_adopted_are_not_made_once_more() {
 fn it_is_said_how_the_fewest_nodes_become_more() {
     let rendering = rendered("  pods: { kind: aws.eks }\n");
     let told = |note: &antipode_render::Note| {
-        note.says.contains("fewest nodes") && note.instead.contains("--set PodsAtFirst=")
+        note.says.contains("fewest nodes") && note.instead.contains("--scaling-config desiredSize=")
     };
     assert_eq!(rendering.notes.iter().filter(|note| told(note)).count(), 1, "{:?}", rendering.notes);
 }

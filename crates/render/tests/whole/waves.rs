@@ -83,7 +83,7 @@ fn what_comes_to_another_region_begins_there() {
 fn what_was_rendered_with_a_parameter_of_its_own_keeps_it() {
     let old = format!("  images: {BUCKET}\n  api: {{ kind: aws.fargate, peak: 4 }}\n  k: {{ kind: aws.eks }}\n");
     let mut before = serde_json::to_value(&render(&workload(&old), "antipode.yaml").unwrap().placement).unwrap();
-    for key in ["waves of components", "waves of regions"] {
+    for key in ["waves of components", "waves of regions", "waves so far"] {
         before.as_object_mut().unwrap().remove(key).unwrap();
     }
     let before: Placement = serde_json::from_value(before).unwrap();
@@ -107,6 +107,10 @@ fn what_went_and_comes_again_begins_again() {
     let without = again(one, &first.placement);
     let with = again(&both, &without.placement);
     assert_eq!(when(&with, "eu-west-1", ("ShopService", COUNT.1)), "Begins2");
+    // A stack that was not deployed in between has the parameter of that wave still, empty.
+    let gone = again(one, &with.placement);
+    let back = again(&both, &gone.placement);
+    assert_eq!(when(&back, "eu-west-1", ("ShopService", COUNT.1)), "Begins3");
 }
 
 /// So many services, buckets and functions, each of which says `of`.

@@ -30,11 +30,13 @@ pub fn write(sheet: &mut Sheet<'_>, part: &Part) {
         add(sheet, part, site, (Group::Compute, "AWS::IAM::OIDCProvider", "identity"), provider);
     }
     // Amazon EKS API reference, "NodegroupScalingConfig": what is wanted lies between the fewest and the most.
-    let at_first = id(part, "at first");
+    let Some(cluster) = sheet.sites(part).first().map(|site| name(sheet, part, site)) else { return };
     sheet.note(
         part,
         "a deployment that makes its fewest nodes more than there are is refused: it does not say again how many there are",
-        format!("say it once, in that deployment, and no fewer than run: bash deploy.sh REGION --set {at_first}=NODES"),
+        format!(
+            "before that deployment, in each region: aws eks update-nodegroup-config --cluster-name {cluster} --nodegroup-name NODEGROUP --scaling-config desiredSize=NODES --region REGION; aws eks list-nodegroups names it"
+        ),
     );
 }
 

@@ -17,7 +17,7 @@ use crate::value::Value;
 /// there, and what is counted.
 pub fn only(sheet: &mut Sheet<'_>, part: &Part, site: &Site, of: (&str, &str), count: u64) -> Value {
     let (resource, counted) = of;
-    let Some(wave) = sheet.waves.within(&site.id, &part.id, &id(part, resource)) else {
+    let Some(wave) = sheet.waves.within(&sheet.before, &site.id, (&part.id, &id(part, resource))) else {
         // It was rendered before, with a parameter of its own, which is kept.
         let about =
             format!("The {counted} of {} that this region begins with; empty since: as many as there are.", part.id);
