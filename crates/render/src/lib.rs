@@ -126,24 +126,51 @@ pub fn render_again(design: &Design, spec: &str, before: &Placement) -> Result<R
 /// As [`render_again`].
 pub fn render_with(design: &Design, spec: &str, told: &Told) -> Result<Rendering, RenderError> {
     let design = told.before.in_order(design);
-    let mut sheet = sheet::Sheet::new(&design, spec);
+    let mut tried = link::FILLED.into_iter();
+    loop {
+        let (mut sheet, runbooks) = written(&design, spec, told)?;
+        let filled = tried.next().expect("the last of them is returned from");
+        match link::link(&mut sheet, filled, &told.before) {
+            Ok(linked) => return Ok(rendering(sheet, linked, runbooks, told)),
+            // Smaller pieces may do, of a sheet that is written anew: this one's resources have gone into the larger.
+            Err(error) if error.of_a_piece() && tried.len() > 0 => {}
+            Err(error) => return Err(refused(&sheet, error)),
+        }
+    }
+}
+
+/// What the services say, and the runbooks that look at it.
+fn written<'d>(
+    design: &'d Design,
+    spec: &str,
+    told: &Told,
+) -> Result<(sheet::Sheet<'d>, Vec<File>), RenderError> {
+    let mut sheet = sheet::Sheet::new(design, spec);
     sheet.remember(&told.before);
     services::render(&mut sheet);
     let runbooks = runbook::write(&mut sheet, &told.recoveries);
     delivery::write(&mut sheet);
     availability::check(&mut sheet);
     sheet.names_apart();
-    if !sheet.problems.is_empty() {
-        return Err(RenderError::Impossible(sheet.problems));
+    match sheet.problems.is_empty() {
+        true => Ok((sheet, runbooks)),
+        false => Err(RenderError::Impossible(sheet.problems)),
     }
-    let (stacks, mut files) = link::link(&sheet, &told.before).map_err(|error| refused(&sheet, error))?;
+}
+
+fn rendering(
+    mut sheet: sheet::Sheet<'_>,
+    (stacks, mut files): (Vec<Linked>, Vec<File>),
+    runbooks: Vec<File>,
+    told: &Told,
+) -> Rendering {
     files.extend(stacks.iter().flat_map(parameters::files));
     files.extend(delivery::files(&sheet, &stacks, &told.folder));
     files.extend(runbooks);
     files.append(&mut sheet.files);
     files.sort();
     let placement = Placement::of(&sheet, &stacks, &told.before);
-    Ok(Rendering { files, stacks, placement, notes: sheet.notes })
+    Rendering { files, stacks, placement, notes: sheet.notes }
 }
 
 /// What recoveries and deployments change is a parameter, of which a stack has so many: too many of them is the spec's.

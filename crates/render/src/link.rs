@@ -8,6 +8,7 @@
 mod finish;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use finish::Finish;
 
@@ -76,13 +77,14 @@ pub enum LinkError {
 }
 
 impl LinkError {
-    fn of_master(&self) -> bool {
-        matches!(self, Self::TooLarge { template, .. } if template == "master")
+    /// Whether smaller pieces may help: what a root is given is not divided by them.
+    pub(crate) fn of_a_piece(&self) -> bool {
+        matches!(self, Self::TooLarge { .. }) && self.given_too_much().is_none()
     }
     /// The root that is given more than a stack takes, how much that is, and how much it takes.
     pub(crate) fn given_too_much(&self) -> Option<(&Root, usize, usize)> {
         match self {
-            Self::TooLarge { root, what: split::PARAMETERS, count, most, .. } if self.of_master() => {
+            Self::TooLarge { root, template, what: split::PARAMETERS, count, most } if template == "master" => {
                 Some((root, *count, *most))
             }
             _ => None,
@@ -90,41 +92,33 @@ impl LinkError {
     }
 }
 
-/// How much of a template its resources may fill, at first and when that was too much: the rest is for what it is handed
-/// and hands on, which is only known once the root is cut.
-const FILLED: [usize; 4] = [30_000, 15_000, 8_000, 4_000];
+/// How many bytes of a template its resources may fill, at first and when that was too much: the rest is for what it is
+/// handed and hands on, which is only known once the root is cut.
+pub const FILLED: [usize; 4] = [30_000, 15_000, 8_000, 4_000];
 
 /// So many settings of the spec are parameters that people can read and change; more stand where they are used.
 const MOST_SETTINGS: usize = 80;
 
-/// Makes the templates of all roots, in the order in which they are deployed, and their files.
+/// Makes the templates of all roots, in the order in which they are deployed, and their files: of what is on the sheet,
+/// whose resources go over to them. `filled` is how much of a template its resources may fill.
 ///
 /// # Errors
 /// When the services' work does not fit together, or a template would not be taken by CloudFormation.
-pub fn link(sheet: &Sheet<'_>, before: &Placement) -> Result<(Vec<Linked>, Vec<File>), LinkError> {
-    let mut last = None;
-    for filled in FILLED {
-        match cut_and_link(sheet, filled, before) {
-            // What a root is given is not divided by smaller pieces.
-            Err(error @ LinkError::TooLarge { what: split::PARAMETERS, .. }) if error.of_master() => return Err(error),
-            Err(error @ LinkError::TooLarge { .. }) => last = Some(error),
-            other => return other,
-        }
-    }
-    Err(last.expect("it is tried at least once"))
-}
-
-fn cut_and_link(sheet: &Sheet<'_>, filled: usize, before: &Placement) -> Result<(Vec<Linked>, Vec<File>), LinkError> {
-    let pieces = beside::each(sheet.stacks.iter().collect(), |(root, stack)| {
-        Ok((root, split::cut(root, stack, filled, &before.within(root))?))
+pub fn link(sheet: &mut Sheet<'_>, filled: usize, before: &Placement) -> Result<(Vec<Linked>, Vec<File>), LinkError> {
+    let resources = |(root, stack): (&Root, &mut Stack)| (root.clone(), std::mem::take(&mut stack.resources));
+    let resources: Vec<(Root, Vec<Resource>)> = sheet.stacks.iter_mut().map(resources).collect();
+    let sheet = &*sheet;
+    let pieces = beside::each(resources, |(root, resources)| {
+        let chunks = split::cut(&root, resources, filled, &before.within(&root))?;
+        Ok((root, chunks))
     });
-    let cut: BTreeMap<&Root, Vec<Chunk<'_>>> = pieces.into_iter().collect::<Result<_, LinkError>>()?;
-    let places = cut.iter().map(|(root, chunks)| (*root, places(chunks))).collect();
+    let cut: Vec<(Root, Vec<Chunk>)> = pieces.into_iter().collect::<Result<_, LinkError>>()?;
+    let places = cut.iter().map(|(root, chunks)| (root.clone(), places(chunks))).collect();
+    let conditions = cut.iter().map(|(root, chunks)| (root.clone(), conditions(chunks))).collect();
     let settings = sheet.stacks.iter().map(|(root, stack)| (root, settings(stack))).collect();
-    let conditions = sheet.stacks.iter().map(|(root, stack)| (root, conditions(stack))).collect();
     let linker = Linker { places, conditions, settings, sheet };
     let mut exports = linker.said_outputs()?;
-    let resolved = beside::each(cut.iter().collect(), |(root, chunks)| linker.bodies(root, chunks));
+    let resolved = beside::each(cut, |(root, chunks)| linker.bodies(root, chunks));
     let mut bodies = Vec::new();
     for each in resolved {
         let (root, resolved, asked) = each?;
@@ -133,7 +127,7 @@ fn cut_and_link(sheet: &Sheet<'_>, filled: usize, before: &Placement) -> Result<
     }
     let finish = Finish { sheet, exports: &exports };
     let finished = beside::each(bodies, |(root, chunks)| {
-        let linked = finish.root(root, chunks);
+        let linked = finish.root(&root, chunks);
         let files = split::files(&linked, &sheet.spec)?;
         Ok((linked, files))
     });
@@ -149,14 +143,14 @@ fn cut_and_link(sheet: &Sheet<'_>, filled: usize, before: &Placement) -> Result<
 }
 
 /// The number of the chunk of each resource.
-fn places<'s>(chunks: &[Chunk<'s>]) -> HashMap<&'s str, usize> {
+fn places(chunks: &[Chunk]) -> HashMap<Arc<str>, usize> {
     let each = chunks.iter().enumerate();
-    each.flat_map(|(n, chunk)| chunk.resources.iter().map(move |resource| (resource.id.as_str(), n))).collect()
+    each.flat_map(|(n, chunk)| chunk.resources.iter().map(move |resource| (resource.id.clone(), n))).collect()
 }
 
-fn conditions(stack: &Stack) -> HashMap<&str, &Condition> {
-    let each = stack.resources.iter();
-    each.filter_map(|resource| Some((resource.id.as_str(), resource.condition.as_ref()?))).collect()
+fn conditions(chunks: &[Chunk]) -> HashMap<Arc<str>, Condition> {
+    let each = chunks.iter().flat_map(|chunk| &chunk.resources);
+    each.filter_map(|resource| Some((resource.id.clone(), resource.condition.clone()?))).collect()
 }
 
 /// The settings of a stack that has too many for parameters, each as what stands where it is used.
@@ -218,10 +212,10 @@ enum Source {
 
 struct Linker<'s, 'd> {
     /// What the resources that are not always made depend on.
-    conditions: BTreeMap<&'s Root, HashMap<&'s str, &'s Condition>>,
+    conditions: BTreeMap<Root, HashMap<Arc<str>, Condition>>,
     /// What is no parameter of its root after all.
     settings: BTreeMap<&'s Root, HashMap<&'s str, Value>>,
-    places: BTreeMap<&'s Root, HashMap<&'s str, usize>>,
+    places: BTreeMap<Root, HashMap<Arc<str>, usize>>,
     sheet: &'s Sheet<'d>,
 }
 
@@ -244,7 +238,7 @@ struct Within<'w> {
     chunk: usize,
     given: BTreeMap<String, Source>,
     conditions: BTreeMap<String, Test>,
-    from: &'w str,
+    from: Arc<str>,
     exports: &'w mut Exports,
 }
 
@@ -276,48 +270,40 @@ impl Exports {
 }
 
 /// The chunks of a root, and what it asks of others.
-type Resolved<'s> = (&'s Root, Vec<Body>, Exports);
+type Resolved = (Root, Vec<Body>, Exports);
 
-impl<'s> Linker<'s, '_> {
-    fn bodies(&self, root: &'s Root, chunks: &[Chunk<'_>]) -> Result<Resolved<'s>, LinkError> {
+impl Linker<'_, '_> {
+    fn bodies(&self, root: Root, chunks: Vec<Chunk>) -> Result<Resolved, LinkError> {
         let mut exports = Exports::default();
-        let each = chunks.iter().enumerate();
-        let bodies: Result<_, LinkError> = each.map(|(n, chunk)| self.body(root, n, chunk, &mut exports)).collect();
+        let each = chunks.into_iter().enumerate();
+        let bodies: Result<_, LinkError> = each.map(|(n, chunk)| self.body(&root, n, chunk, &mut exports)).collect();
         Ok((root, bodies?, exports))
     }
 
-    fn body(&self, root: &Root, number: usize, chunk: &Chunk<'_>, exports: &mut Exports) -> Result<Body, LinkError> {
+    fn body(&self, root: &Root, number: usize, chunk: Chunk, exports: &mut Exports) -> Result<Body, LinkError> {
+        let Chunk { name, group, mut resources } = chunk;
         let (given, conditions) = (BTreeMap::new(), BTreeMap::new());
-        let mut within = Within { root, chunk: number, given, conditions, from: "", exports };
-        let (mut resources, mut after) = (Vec::new(), BTreeSet::new());
-        for resource in &chunk.resources {
-            within.from = &resource.id;
-            let properties = self.map(&resource.properties, &mut within)?;
-            let policies = self.map(&resource.policies, &mut within)?;
-            if let Some(condition) = &resource.condition {
+        let mut within = Within { root, chunk: number, given, conditions, from: Arc::default(), exports };
+        let mut after = BTreeSet::new();
+        for resource in &mut resources {
+            within.from = resource.id.clone();
+            self.map(&mut resource.properties, &mut within)?;
+            self.map(&mut resource.policies, &mut within)?;
+            if let Some(condition) = &mut resource.condition {
                 self.condition(condition, &mut within)?;
             }
             let mut depends_on = Vec::new();
-            for target in &resource.depends_on {
-                match self.place(target, &within)? {
-                    Some(chunk) if chunk == number => depends_on.push(target.clone()),
+            for target in std::mem::take(&mut resource.depends_on) {
+                match self.place(&target, &within)? {
+                    Some(chunk) if chunk == number => depends_on.push(target),
                     Some(chunk) => _ = after.insert(chunk),
                     None => {}
                 }
             }
-            resources.push(Resource {
-                id: resource.id.clone(),
-                properties,
-                policies,
-                depends_on,
-                condition: resource.condition.clone(),
-                metadata: resource.metadata.clone(),
-                asked: resource.asked.clone(),
-                ..**resource
-            });
+            resource.depends_on = depends_on;
         }
         let Within { given, conditions, .. } = within;
-        Ok(Body { name: chunk.name.clone(), group: chunk.group, resources, conditions, given, after })
+        Ok(Body { name, group, resources, conditions, given, after })
     }
 
     /// What people, or the deployment, are told of a root.
@@ -343,7 +329,7 @@ impl<'s> Linker<'s, '_> {
     /// refuses an output that names what a condition leaves out.
     fn if_there(&self, target: &Target, value: &Value) -> Value {
         match self.conditions.get(&target.root).and_then(|of| of.get(&*target.id)) {
-            Some(condition) => Value::either((*condition).clone(), value.clone(), ""),
+            Some(condition) => Value::either(condition.clone(), value.clone(), ""),
             None => value.clone(),
         }
     }
@@ -352,77 +338,78 @@ impl<'s> Linker<'s, '_> {
     fn place(&self, target: &Target, within: &Within<'_>) -> Result<Option<usize>, LinkError> {
         let unknown = || LinkError::Unknown {
             root: within.root.clone(),
-            from: within.from.to_owned(),
+            from: within.from.to_string(),
             to: format!("{} of {}", target.id, target.root),
         };
         let chunk = self.places.get(&target.root).and_then(|ids| ids.get(&*target.id)).ok_or_else(unknown)?;
         Ok((target.root == *within.root).then_some(*chunk))
     }
 
-    fn map(&self, map: &Map, within: &mut Within<'_>) -> Result<Map, LinkError> {
-        let each = map.0.iter().map(|(key, value)| Ok((key.clone(), self.value(value, within)?)));
-        each.collect::<Result<_, _>>().map(Map)
+    fn map(&self, map: &mut Map, within: &mut Within<'_>) -> Result<(), LinkError> {
+        map.0.iter_mut().try_for_each(|(_, value)| self.value(value, within))
     }
 
-    fn values(&self, values: &[Value], within: &mut Within<'_>) -> Result<Vec<Value>, LinkError> {
-        values.iter().map(|value| self.value(value, within)).collect()
-    }
-
-    fn value(&self, value: &Value, within: &mut Within<'_>) -> Result<Value, LinkError> {
-        Ok(match value {
-            Value::List(items) => Value::List(self.values(items, within)?),
-            Value::Map(map) => Value::Map(self.map(map, within)?),
-            Value::Concat(pieces) => Value::Concat(self.values(pieces, within)?),
-            Value::Join(by, items) => Value::Join(by, self.values(items, within)?),
-            Value::Select(index, of) => Value::Select(*index, Box::new(self.value(of, within)?)),
-            Value::Cidr(of, count, bits) => Value::Cidr(Box::new(self.value(of, within)?), *count, *bits),
+    /// Makes of a value what is reachable from where it stands; nearly all stay what they are.
+    fn value(&self, value: &mut Value, within: &mut Within<'_>) -> Result<(), LinkError> {
+        let instead = match value {
+            Value::List(items) | Value::Concat(items) | Value::Join(_, items) => {
+                return items.iter_mut().try_for_each(|item| self.value(item, within));
+            }
+            Value::Map(map) => return self.map(map, within),
+            Value::Select(_, of) | Value::Cidr(of, ..) => return self.value(of, within),
             Value::If(condition, then, otherwise) => {
-                let condition = self.condition(condition, within)?;
-                let (then, otherwise) = (self.value(then, within)?, self.value(otherwise, within)?);
-                Value::If(Box::new(condition), Box::new(then), Box::new(otherwise))
+                self.condition(condition, within)?;
+                self.value(then, within)?;
+                return self.value(otherwise, within);
             }
-            Value::Parameter(root, name)
-                if self.settings.get(root).is_some_and(|known| known.contains_key(name.as_str())) =>
-            {
-                self.settings[root][name.as_str()].clone()
-            }
-            Value::Parameter(root, name) if root == within.root => {
-                within.given.insert(name.clone(), Source::Root);
-                value.clone()
-            }
-            Value::Parameter(root, name) => {
-                // A setting of another root: its stack says it as an output.
-                let handed = names::logical([root.name(), name]);
-                let about = format!("The setting {name} of this stack");
-                within.exports.export(root, SETTINGS, name, Export { value: value.clone(), about, outside: true });
-                within.given.insert(handed.clone(), Source::Other(root.clone()));
-                Value::Parameter(within.root.clone(), handed)
-            }
-            Value::Ref(target) => self.reach(target, None, value, within)?,
-            Value::Attribute(target, attribute) => self.reach(target, Some(attribute), value, within)?,
-            Value::Bool(_) | Value::Int(_) | Value::Text(_) | Value::Pseudo(_) | Value::Zones | Value::Output(..) => {
-                value.clone()
-            }
-        })
+            Value::Parameter(root, name) => self.setting(root, name, within),
+            Value::Ref(target) => self.reach(target, None, within)?,
+            Value::Attribute(target, attribute) => self.reach(target, Some(attribute), within)?,
+            Value::Bool(_) | Value::Int(_) | Value::Text(_) | Value::Pseudo(_) | Value::Zones | Value::Output(..) => None,
+        };
+        if let Some(instead) = instead {
+            *value = instead;
+        }
+        Ok(())
     }
 
+    /// What stands for a parameter, when it is not one of this template.
+    fn setting(&self, root: &Root, name: &str, within: &mut Within<'_>) -> Option<Value> {
+        if let Some(literal) = self.settings.get(root).and_then(|known| known.get(name)) {
+            return Some(literal.clone());
+        }
+        if root == within.root {
+            if !within.given.contains_key(name) {
+                within.given.insert(name.to_owned(), Source::Root);
+            }
+            return None;
+        }
+        // A setting of another root: its stack says it as an output.
+        let handed = names::logical([root.name(), name]);
+        let about = format!("The setting {name} of this stack");
+        let value = Value::Parameter(root.clone(), name.to_owned());
+        within.exports.export(root, SETTINGS, name, Export { value, about, outside: true });
+        within.given.insert(handed.clone(), Source::Other(root.clone()));
+        Some(Value::Parameter(within.root.clone(), handed))
+    }
+
+    /// What stands for a resource, when it is not of this template.
     fn reach(
         &self,
         target: &Target,
-        attribute: Option<&str>,
-        value: &Value,
+        attribute: Option<&'static str>,
         within: &mut Within<'_>,
-    ) -> Result<Value, LinkError> {
+    ) -> Result<Option<Value>, LinkError> {
         let chunk = self.place(target, within)?;
         if chunk.is_some_and(|chunk| chunk > within.chunk) {
             return Err(LinkError::Backward {
                 root: within.root.clone(),
-                from: within.from.to_owned(),
+                from: within.from.to_string(),
                 to: target.id.to_string(),
             });
         }
         if chunk == Some(within.chunk) {
-            return Ok(value.clone());
+            return Ok(None);
         }
         let output = handed(target, attribute);
         let (owner, name, from) = match chunk {
@@ -435,29 +422,31 @@ impl<'s> Linker<'s, '_> {
         let outside = chunk.is_none();
         if !within.exports.known(&target.root, owner, &output, outside) {
             let about = format!("{} of {}", attribute.unwrap_or("The name"), target.id);
-            let value = self.if_there(target, value);
+            let value = attribute.map_or_else(|| target.get(), |attribute| target.att(attribute));
+            let value = self.if_there(target, &value);
             within.exports.export(&target.root, owner, &output, Export { value, about, outside });
         }
         within.given.insert(name.clone(), from);
-        Ok(Value::Parameter(within.root.clone(), name))
+        Ok(Some(Value::Parameter(within.root.clone(), name)))
     }
 
-    fn condition(&self, condition: &Condition, within: &mut Within<'_>) -> Result<Condition, LinkError> {
-        let test = self.test(&condition.test, within)?;
-        within.conditions.insert(condition.name.clone(), test.clone());
-        Ok(Condition { name: condition.name.clone(), test })
+    fn condition(&self, condition: &mut Condition, within: &mut Within<'_>) -> Result<(), LinkError> {
+        self.test(&mut condition.test, within)?;
+        if !within.conditions.contains_key(&condition.name) {
+            within.conditions.insert(condition.name.clone(), condition.test.clone());
+        }
+        Ok(())
     }
 
-    fn test(&self, test: &Test, within: &mut Within<'_>) -> Result<Test, LinkError> {
-        let each = |linker: &Self, tests: &[Test], within: &mut Within<'_>| -> Result<Vec<Test>, LinkError> {
-            tests.iter().map(|test| linker.test(test, within)).collect()
-        };
-        Ok(match test {
-            Test::Equal(left, right) => Test::Equal(self.value(left, within)?, self.value(right, within)?),
-            Test::Not(test) => Test::Not(Box::new(self.test(test, within)?)),
-            Test::And(tests) => Test::And(each(self, tests, within)?),
-            Test::Or(tests) => Test::Or(each(self, tests, within)?),
-        })
+    fn test(&self, test: &mut Test, within: &mut Within<'_>) -> Result<(), LinkError> {
+        match test {
+            Test::Equal(left, right) => {
+                self.value(left, within)?;
+                self.value(right, within)
+            }
+            Test::Not(test) => self.test(test, within),
+            Test::And(tests) | Test::Or(tests) => tests.iter_mut().try_for_each(|test| self.test(test, within)),
+        }
     }
 }
 

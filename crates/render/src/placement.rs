@@ -47,7 +47,7 @@ pub struct Placement {
 
 impl Placement {
     pub fn of(sheet: &Sheet<'_>, stacks: &[Linked], before: &Placement) -> Placement {
-        let ids = |resources: &[crate::resource::Resource]| resources.iter().map(|r| r.id.clone()).collect();
+        let ids = |resources: &[crate::resource::Resource]| resources.iter().map(|r| r.id.to_string()).collect();
         let templates = |stack: &Linked| {
             let nested = stack.templates.len() > 1;
             let own = stack.templates.iter().filter(|template| !nested || template.name != "master");

@@ -25,7 +25,7 @@ impl Target {
 
 #[derive(Clone, PartialEq, Debug)]
 pub struct Resource {
-    pub id: String,
+    pub id: Arc<str>,
     /// Such as `AWS::EC2::VPC`.
     pub kind: &'static str,
     pub group: Group,
@@ -103,7 +103,7 @@ impl Test {
 
 impl Resource {
     /// `id` is the logical name; see [`names`](crate::names).
-    pub fn new(group: Group, kind: &'static str, id: impl Into<String>, asked: Asked, properties: Map) -> Resource {
+    pub fn new(group: Group, kind: &'static str, id: impl Into<Arc<str>>, asked: Asked, properties: Map) -> Resource {
         Resource {
             id: id.into(),
             kind,

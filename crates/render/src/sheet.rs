@@ -19,7 +19,7 @@ pub struct Stack {
     pub parameters: Vec<Parameter>,
     pub resources: Vec<Resource>,
     /// The names of both, to find them without searching.
-    known: HashSet<String>,
+    known: HashSet<Arc<str>>,
     /// Name, what it is, value.
     pub outputs: Vec<(String, String, Value)>,
 }
@@ -114,7 +114,7 @@ impl<'d> Sheet<'d> {
 
     /// Puts a resource into a stack.
     pub fn add(&mut self, root: &Root, resource: Resource) -> Target {
-        let target = Target { root: root.clone(), id: resource.id.as_str().into() };
+        let target = Target { root: root.clone(), id: resource.id.clone() };
         let stack = self.stacks.entry(root.clone()).or_default();
         stack.known.insert(resource.id.clone());
         stack.resources.push(resource);
@@ -144,7 +144,7 @@ impl<'d> Sheet<'d> {
         let value = Value::Parameter(root.clone(), parameter.name.clone());
         let stack = self.stacks.entry(root.clone()).or_default();
         // No resource has a name with a space in it.
-        if stack.known.insert(format!("parameter {}", parameter.name)) {
+        if stack.known.insert(format!("parameter {}", parameter.name).into()) {
             stack.parameters.push(parameter);
         }
         value
@@ -210,7 +210,7 @@ impl<'d> Sheet<'d> {
                 let path = resource.asked.path.as_str();
                 let first = *known.entry(&resource.id).or_insert(path);
                 if first != path && !same.iter().any(|(one, other, _)| one == first && other == path) {
-                    same.push((first.to_owned(), path.to_owned(), resource.id.clone()));
+                    same.push((first.to_owned(), path.to_owned(), resource.id.to_string()));
                 }
             }
         }

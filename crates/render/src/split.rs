@@ -10,7 +10,6 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use crate::link::{LinkError, Linked};
 use crate::resource::{Resource, Target};
 use crate::root::{Group, Root};
-use crate::sheet::Stack;
 use crate::value::Value;
 use crate::{File, yaml};
 
@@ -25,48 +24,47 @@ const MOST_ASKED: usize = MOST_HANDED - 25;
 const MOST_BYTES_READ: usize = 1_000_000;
 
 /// One nested stack to be.
-pub struct Chunk<'s> {
+pub struct Chunk {
     /// `data`, or `data-2`.
     pub name: String,
     pub group: Group,
-    pub resources: Vec<&'s Resource>,
+    pub resources: Vec<Resource>,
 }
 
 /// `filled` is how many bytes the resources of one template may take, `before` the template that a resource is in already.
-pub fn cut<'s>(
+pub fn cut(
     root: &Root,
-    stack: &'s Stack,
+    resources: Vec<Resource>,
     filled: usize,
     before: &BTreeMap<&str, &str>,
-) -> Result<Vec<Chunk<'s>>, LinkError> {
-    twice(root, stack)?;
-    if one_file(root, stack, before) {
-        let (name, group) = ("master".to_owned(), Group::Network);
-        return Ok(vec![Chunk { name, group, resources: stack.resources.iter().collect() }]);
+) -> Result<Vec<Chunk>, LinkError> {
+    twice(root, &resources)?;
+    if one_file(root, &resources, before) {
+        return Ok(vec![Chunk { name: "master".to_owned(), group: Group::Network, resources }]);
     }
-    let mut chunks = Vec::new();
-    for group in Group::ALL {
-        let resources: Vec<&Resource> = stack.resources.iter().filter(|resource| resource.group == group).collect();
-        chunks.extend(in_pieces(root, group, &resources, filled, before)?);
+    let mut groups: BTreeMap<Group, Vec<Resource>> = BTreeMap::new();
+    for resource in resources {
+        groups.entry(resource.group).or_default().push(resource);
     }
-    Ok(chunks)
+    let chunks = groups.into_iter().map(|(group, resources)| in_pieces(root, group, resources, filled, before));
+    Ok(chunks.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
 }
 
 /// What stands for all regions is small, and is one file: unless it was several, or is too large from the beginning. A region
 /// always has nested stacks, because what moves into one later would be made anew.
-fn one_file(root: &Root, stack: &Stack, before: &BTreeMap<&str, &str>) -> bool {
-    let bytes = || stack.resources.iter().map(yaml::length).sum::<usize>();
+fn one_file(root: &Root, resources: &[Resource], before: &BTreeMap<&str, &str>) -> bool {
+    let bytes = || resources.iter().map(yaml::length).sum::<usize>();
     match before.values().next() {
         _ if matches!(root, Root::Region(_)) => false,
         Some(template) => *template == "master",
-        None => stack.resources.len() < MOST_RESOURCES && bytes() < MOST_BYTES / 2,
+        None => resources.len() < MOST_RESOURCES && bytes() < MOST_BYTES / 2,
     }
 }
 
-fn twice(root: &Root, stack: &Stack) -> Result<(), LinkError> {
+fn twice(root: &Root, resources: &[Resource]) -> Result<(), LinkError> {
     let mut seen = HashSet::new();
-    match stack.resources.iter().find(|resource| !seen.insert(&resource.id)) {
-        Some(resource) => Err(LinkError::Twice { root: root.clone(), id: resource.id.clone() }),
+    match resources.iter().find(|resource| !seen.insert(&resource.id)) {
+        Some(resource) => Err(LinkError::Twice { root: root.clone(), id: resource.id.to_string() }),
         None => Ok(()),
     }
 }
@@ -113,14 +111,34 @@ impl<'s> Part<'s> {
 }
 
 /// The pieces of a group: what was in one stays in it, what is new goes to the end, or to where it is needed.
-fn in_pieces<'s>(
+fn in_pieces(
     root: &Root,
     group: Group,
-    resources: &[&'s Resource],
+    resources: Vec<Resource>,
     most: usize,
     before: &BTreeMap<&str, &str>,
-) -> Result<Vec<Chunk<'s>>, LinkError> {
-    let parts: Vec<Part<'s>> = resources.iter().map(|resource| Part::new(root, resource)).collect();
+) -> Result<Vec<Chunk>, LinkError> {
+    let pieces = pieces(root, group, &resources, most, before)?;
+    let name =
+        |piece: usize| if piece == 0 { group.name().to_owned() } else { format!("{}-{}", group.name(), piece + 1) };
+    let empty = |piece: usize| Chunk { name: name(piece), group, resources: Vec::new() };
+    let mut chunks: Vec<Chunk> = (0..=pieces.iter().copied().max().unwrap_or_default()).map(empty).collect();
+    for (resource, piece) in resources.into_iter().zip(pieces) {
+        chunks[piece].resources.push(resource);
+    }
+    chunks.retain(|chunk| !chunk.resources.is_empty());
+    Ok(chunks)
+}
+
+/// The number of the piece of each resource.
+fn pieces(
+    root: &Root,
+    group: Group,
+    resources: &[Resource],
+    most: usize,
+    before: &BTreeMap<&str, &str>,
+) -> Result<Vec<usize>, LinkError> {
+    let parts: Vec<Part<'_>> = resources.iter().map(|resource| Part::new(root, resource)).collect();
     let ordered = needed_first(root, &parts)?;
     let mut pieces = Pieces { root, most, sizes: Vec::new(), asked: Vec::new(), of: HashMap::new() };
     for part in &ordered {
@@ -137,15 +155,7 @@ fn in_pieces<'s>(
         let piece = latest.get(part.id()).copied().unwrap_or_else(|| pieces.with_room(part, needs));
         pieces.put(part, piece);
     }
-    let name =
-        |piece: usize| if piece == 0 { group.name().to_owned() } else { format!("{}-{}", group.name(), piece + 1) };
-    let empty = |piece: usize| Chunk { name: name(piece), group, resources: Vec::new() };
-    let mut chunks: Vec<Chunk<'s>> = (0..pieces.sizes.len()).map(empty).collect();
-    for part in &parts {
-        chunks[pieces.of[part.id()]].resources.push(part.resource);
-    }
-    chunks.retain(|chunk| !chunk.resources.is_empty());
-    Ok(chunks)
+    Ok(parts.iter().map(|part| pieces.of[part.id()]).collect())
 }
 
 /// `data` is the first piece, `data-2` the second.

@@ -3,8 +3,6 @@
 //! Our own writer, because no library writes `!Ref` and comments. It writes a small part of YAML: block maps and lists,
 //! and texts that are plain only where no reader can take them for something else.
 
-use std::fmt::Write;
-
 use crate::link::{Output, Template};
 use crate::resource::{Keep, Parameter, Resource, Test};
 use crate::split::MOST_BYTES;
@@ -45,26 +43,51 @@ pub fn bare(of: &Template) -> String {
 
 /// Any value as a document of its own.
 pub fn document(map: &Map) -> String {
-    let mut out = Writer::default();
+    let mut out = Writer(String::new());
     out.map(0, map);
     out.0
 }
 
 /// How long a resource is, about, before it is known where it goes.
 pub fn length(resource: &Resource) -> usize {
-    // Few are longer.
-    let mut out = Writer(String::with_capacity(4_096));
+    let mut out = Writer(Length(0));
     out.resource(resource, "antipode.yaml");
-    out.0.len()
+    out.0.0
 }
 
 /// As many as the deepest line begins with, nearly always.
 const SPACES: &str = "                                                                ";
 
-#[derive(Default)]
-struct Writer(String);
+/// What texts are written to.
+trait Sink {
+    fn push_str(&mut self, text: &str);
+    fn push(&mut self, letter: char);
+}
 
-impl Writer {
+impl Sink for String {
+    fn push_str(&mut self, text: &str) {
+        self.push_str(text);
+    }
+    fn push(&mut self, letter: char) {
+        self.push(letter);
+    }
+}
+
+/// Only how much was written.
+struct Length(usize);
+
+impl Sink for Length {
+    fn push_str(&mut self, text: &str) {
+        self.0 += text.len();
+    }
+    fn push(&mut self, letter: char) {
+        self.0 += letter.len_utf8();
+    }
+}
+
+struct Writer<S>(S);
+
+impl<S: Sink> Writer<S> {
     fn line(&mut self, indent: usize, words: &[&str]) {
         self.words(indent, words);
         self.0.push('\n');
@@ -77,7 +100,7 @@ impl Writer {
     fn pad(&mut self, indent: usize) {
         match SPACES.get(..indent) {
             Some(spaces) => self.0.push_str(spaces),
-            None => self.0.extend(std::iter::repeat_n(' ', indent)),
+            None => (0..indent).for_each(|_| self.0.push(' ')),
         }
     }
 
@@ -325,7 +348,7 @@ impl Writer {
             '\t' => self.0.push_str("\\t"),
             '\u{8}' => self.0.push_str("\\b"),
             '\u{c}' => self.0.push_str("\\f"),
-            other => _ = write!(self.0, "\\u{:04x}", u32::from(other)),
+            other => self.0.push_str(&format!("\\u{:04x}", u32::from(other))),
         }
     }
 
@@ -418,7 +441,7 @@ mod tests {
     use crate::{cat, list, map};
 
     fn scalar(text: &str) -> String {
-        let mut out = Writer::default();
+        let mut out = Writer(String::new());
         out.scalar(text);
         out.0
     }

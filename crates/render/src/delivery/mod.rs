@@ -201,7 +201,7 @@ fn deployed(sheet: &Sheet<'_>, linked: &Linked) -> Deployed {
         role: access::deployer(sheet, root),
         execution: access::executor(sheet, root),
         bake: bake(sheet.design),
-        ready: ready::of(sheet, root),
+        ready: ready::of(sheet, linked),
         images: images(sheet, root),
         functions: functions(sheet, root),
     }

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::link::Linked;
 use crate::resource::Resource;
 use crate::root::Root;
 use crate::sheet::Sheet;
@@ -27,21 +28,22 @@ pub struct Url {
 const TARGET_GROUP: &str = "AWS::ElasticLoadBalancingV2::TargetGroup";
 const BALANCER: &str = "AWS::ElasticLoadBalancingV2::LoadBalancer";
 
-pub fn of(sheet: &Sheet<'_>, root: &Root) -> Ready {
-    let Some(stack) = sheet.stacks.get(root).filter(|_| matches!(root, Root::Region(_))) else {
+pub fn of(sheet: &Sheet<'_>, linked: &Linked) -> Ready {
+    if !matches!(linked.root, Root::Region(_)) {
         return Ready::default();
-    };
-    let targets = stack.resources.iter().any(|resource| resource.kind == TARGET_GROUP);
-    Ready { targets, urls: urls(sheet, &stack.resources) }
+    }
+    let resources: Vec<&Resource> = linked.templates.iter().flat_map(|template| &template.resources).collect();
+    let targets = resources.iter().any(|resource| resource.kind == TARGET_GROUP);
+    Ready { targets, urls: urls(sheet, &resources) }
 }
 
 /// The name of each record that leads to an application load balancer of this region.
-fn urls(sheet: &Sheet<'_>, resources: &[Resource]) -> Vec<Url> {
+fn urls(sheet: &Sheet<'_>, resources: &[&Resource]) -> Vec<Url> {
     let each = sheet.design.with_facet("traffic").filter_map(|router| {
         let (host, to) = (router.text("record")?, sheet.part(&router.component("to")?)?);
         let path = router.text("check.path").or(to.text("check.path")).unwrap_or("/");
         let asked = format!("components.{}", to.id);
-        let here = |resource: &Resource| resource.kind == BALANCER && resource.asked.path == asked;
+        let here = |resource: &&Resource| resource.kind == BALANCER && resource.asked.path == asked;
         let answers = to.kind.name == "aws.alb" && resources.iter().any(here);
         answers.then(|| Url { component: to.id.to_string(), host: host.to_owned(), path: path.to_owned() })
     });

@@ -17,7 +17,7 @@ pub struct Finish<'s, 'd> {
 
 impl<'s> Finish<'s, '_> {
     /// The templates of a root, now that it is known what each of its chunks has to hand on.
-    pub fn root(&self, root: &'s Root, mut bodies: Vec<Body>) -> Linked {
+    pub fn root(&self, root: &Root, mut bodies: Vec<Body>) -> Linked {
         let stack = &self.sheet.stacks[root];
         let after: BTreeSet<Root> = bodies
             .iter()

@@ -72,7 +72,7 @@ pub fn made(sheet: &Sheet<'_>, part: &Part, site: &Site) -> Option<Target> {
     let resources = &sheet.stacks.get(&root)?.resources;
     let of = |kind: &&str| resources.iter().find(|resource| resource.kind == *kind && resource.asked.path == asked);
     let found = main_type(&part.kind.name).iter().find_map(of)?;
-    Some(Target { root, id: found.id.as_str().into() })
+    Some(Target { root, id: found.id.clone() })
 }
 
 /// The resource of a component in a region.

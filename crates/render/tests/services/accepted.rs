@@ -278,7 +278,7 @@ fn roles_that_are_adopted_are_not_made_once_more() {
         let text = text.replace("artifact: v1", &format!("artifact: v1\n{workload}"));
         let rendering = specs::rendering("test", &text);
         let roles = of_kind(&rendering, "global", "AWS::IAM::Role");
-        let recovery = roles.iter().any(|role| role.id == "RolesRecovery");
+        let recovery = roles.iter().any(|role| &*role.id == "RolesRecovery");
         (recovery, rendering.notes.iter().any(|note| note.instead.contains("get-role")))
     };
     assert_eq!(roles("", ""), (true, false));

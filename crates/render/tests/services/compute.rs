@@ -17,7 +17,7 @@ fn only_a_first_deployment_says_how_many_tasks_run() {
         for service in services {
             let Some(Value::If(condition, count, otherwise)) = service.properties.get("DesiredCount") else { panic!() };
             assert!(condition.name == "Begins1" && **otherwise == NO_VALUE, "{condition:?}");
-            let wanted = if service.id == "ApiService" { 6 } else { 2 };
+            let wanted = if &*service.id == "ApiService" { 6 } else { 2 };
             assert_eq!(**count, Value::from(wanted), "scaling does not lift what begins below its least");
         }
         assert_eq!(crate::at_first(&rendering, root, "AtFirst1"), "begin");

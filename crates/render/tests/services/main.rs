@@ -45,7 +45,7 @@ fn resource<'r>(rendering: &'r Rendering, root: &str, id: &str) -> &'r Resource 
 
 fn find<'r>(rendering: &'r Rendering, root: &str, id: &str) -> Option<&'r Resource> {
     let stack = rendering.stacks.iter().find(|stack| stack.root.name() == root)?;
-    stack.templates.iter().flat_map(|template| &template.resources).find(|resource| resource.id == id)
+    stack.templates.iter().flat_map(|template| &template.resources).find(|resource| *resource.id == *id)
 }
 
 /// What stands behind a path of keys and positions, such as `Rules.0.Id`; what a condition adds counts as there.

@@ -21,7 +21,7 @@ pub fn two_regions(components: &str) -> String {
 pub fn resource<'r>(rendering: &'r Rendering, root: &str, id: &str) -> &'r Resource {
     let stacks = rendering.stacks.iter().filter(|stack| stack.root.name() == root);
     let mut all = stacks.flat_map(|stack| &stack.templates).flat_map(|template| &template.resources);
-    all.find(|resource| resource.id == id).unwrap_or_else(|| panic!("no {id} in {root}"))
+    all.find(|resource| *resource.id == *id).unwrap_or_else(|| panic!("no {id} in {root}"))
 }
 
 pub fn of_kind<'r>(rendering: &'r Rendering, root: &str, kind: &str) -> Vec<&'r Resource> {

@@ -47,7 +47,7 @@ fn only_partners_are_let_in() {
         let stack = rendering.stacks.iter().find(|stack| stack.root.name() == "us-east-1").unwrap();
         let rules = stack.templates.iter().flat_map(|template| &template.resources);
         let rules = rules.filter(|rule| rule.id.starts_with(&format!("{server}FromPartner")));
-        rules.map(|rule| (rule.id.clone(), crate::text(rule, "CidrIp"))).collect()
+        rules.map(|rule| (rule.id.to_string(), crate::text(rule, "CidrIp"))).collect()
     };
     let sftp = let_in(&rendering, "Sftp");
     assert_eq!(

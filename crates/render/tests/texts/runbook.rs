@@ -165,7 +165,7 @@ fn each_region_has_the_automations_that_lead_to_it() {
         let documents = stack.templates.iter().flat_map(|template| &template.resources);
         let documents: Vec<&str> = documents
             .filter(|resource| resource.kind == "AWS::SSM::Document")
-            .map(|resource| resource.id.as_str())
+            .map(|resource| &*resource.id)
             .collect();
         assert_eq!(documents.len(), 2, "{here}: {documents:?}");
         let file = text(&rendering, &format!("runbooks/leave-{there}-for-{here}.ssm.yaml"));

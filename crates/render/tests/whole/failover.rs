@@ -27,7 +27,7 @@ fn resources(rendering: &Rendering) -> BTreeMap<(String, String, String), &Resou
     let stacks =
         rendering.stacks.iter().flat_map(|stack| stack.templates.iter().map(move |template| (stack, template)));
     let each = stacks.flat_map(|(stack, template)| {
-        let place = move |resource: &Resource| (stack.root.to_string(), template.name.clone(), resource.id.clone());
+        let place = move |resource: &Resource| (stack.root.to_string(), template.name.clone(), resource.id.to_string());
         template.resources.iter().map(move |resource| (place(resource), resource))
     });
     each.collect()

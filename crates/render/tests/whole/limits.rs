@@ -90,7 +90,7 @@ fn places(rendering: &Rendering) -> BTreeMap<(String, String), String> {
         rendering.stacks.iter().flat_map(|stack| stack.templates.iter().map(move |template| (stack, template)));
     let nested = templates.filter(|(_, template)| template.name != "master");
     let each = nested.flat_map(|(stack, template)| {
-        let place = |id: &String| ((stack.root.to_string(), id.clone()), template.name.clone());
+        let place = |id: &str| ((stack.root.to_string(), id.to_owned()), template.name.clone());
         template.resources.iter().map(|resource| place(&resource.id)).collect::<Vec<_>>()
     });
     each.collect()

@@ -111,7 +111,7 @@ pub fn seen() -> Seen {
                         }
                     }
                     "AWS::Events::Rule" if resource.group == Group::Observability => {
-                        seen.rules.entry(resource.id.clone()).or_default().insert(place(&stack.root));
+                        seen.rules.entry(resource.id.to_string()).or_default().insert(place(&stack.root));
                     }
                     "AWS::CloudWatch::Dashboard" => {
                         pictures(&mut seen, &text(resource.properties.get("DashboardBody")))

@@ -36,7 +36,7 @@ fn resources(rendering: &Rendering) -> BTreeMap<(String, String), &Resource> {
     let of = |stack: &antipode_render::Linked| stack.root.to_string();
     let stacks = rendering.stacks.iter().flat_map(|stack| stack.templates.iter().map(move |t| (of(stack), t)));
     stacks
-        .flat_map(|(root, template)| template.resources.iter().map(move |r| ((root.clone(), r.id.clone()), r)))
+        .flat_map(|(root, template)| template.resources.iter().map(move |r| ((root.clone(), r.id.to_string()), r)))
         .collect()
 }
 

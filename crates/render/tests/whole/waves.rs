@@ -21,7 +21,7 @@ fn again(components: &str, before: &Placement) -> Rendering {
 fn find<'r>(rendering: &'r Rendering, root: &str, id: &str) -> &'r Resource {
     let stack = rendering.stacks.iter().find(|stack| stack.root.name() == root).unwrap();
     let mut all = stack.templates.iter().flat_map(|template| &template.resources);
-    all.find(|resource| resource.id == id).unwrap_or_else(|| panic!("{id} is not in {root}"))
+    all.find(|resource| *resource.id == *id).unwrap_or_else(|| panic!("{id} is not in {root}"))
 }
 
 /// The condition under which a property is said.

@@ -28,7 +28,7 @@ pub fn of(sheet: &mut Sheet<'_>, (balancer, backend): (&Part, &Part), site: &Sit
     let root = regional(site);
     let known = sheet.stacks.get(&root).and_then(|stack| stack.resources.iter().find(|known| *known.id == *first.id));
     let mut green = known.cloned().unwrap_or_else(|| unreachable!("the first group was just made"));
-    green.id = green_id(balancer, backend);
+    green.id = green_id(balancer, backend).into();
     let green = sheet.add(&root, green);
     let weighted =
         |group: &Target, weight: u32| Value::Map(map! { "TargetGroupArn" => group.get(), "Weight" => weight });
@@ -36,7 +36,7 @@ pub fn of(sheet: &mut Sheet<'_>, (balancer, backend): (&Part, &Part), site: &Sit
     let actions = list![map! { "Type" => "forward", "ForwardConfig" => map! { "TargetGroups" => groups } }];
     let id = names::logical([balancer.id.as_str(), "rule", backend.id.as_str()]);
     let rules = sheet.stacks.get_mut(&root).into_iter().flat_map(|stack| &mut stack.resources);
-    if let Some(rule) = rules.into_iter().find(|known| known.id == id) {
+    if let Some(rule) = rules.into_iter().find(|known| *known.id == *id) {
         rule.properties.set("Actions", actions);
         return (green, Target { root, id: id.into() });
     }

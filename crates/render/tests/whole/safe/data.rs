@@ -8,7 +8,7 @@ use antipode_render::value::Value;
 pub fn kept(place: &Place<'_>) -> Vec<String> {
     let resource = place.resource;
     // What was alarmed of is nobody's data.
-    let wanted = HOLDS.iter().find(|(kind, _)| *kind == resource.kind).filter(|_| resource.id != "AlarmKey");
+    let wanted = HOLDS.iter().find(|(kind, _)| *kind == resource.kind).filter(|_| &*resource.id != "AlarmKey");
     let wrong = wanted.filter(|(_, keep)| *keep != resource.keep);
     wrong.map(|(_, keep)| format!("is {:?}, not {keep:?}", resource.keep)).into_iter().collect()
 }

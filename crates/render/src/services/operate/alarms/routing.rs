@@ -60,7 +60,7 @@ fn checks(sheet: &Sheet<'_>) -> Vec<Check> {
             }
             let kind = if raised { RAISED } else { kind };
             let Some(part) = resource.asked.path.strip_prefix("components.") else { continue };
-            let target = Target { root: root.clone(), id: resource.id.as_str().into() };
+            let target = Target { root: root.clone(), id: resource.id.clone() };
             checks.push(Check { target, kind: kind.to_owned(), part: ComponentId::new(part) });
         }
     }

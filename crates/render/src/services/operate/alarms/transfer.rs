@@ -61,6 +61,6 @@ fn ways_out(sheet: &Sheet<'_>, root: &Root) -> Vec<String> {
     resources
         .iter()
         .filter(|resource| resource.kind == "AWS::EC2::NatGateway")
-        .map(|resource| resource.id.clone())
+        .map(|resource| resource.id.to_string())
         .collect()
 }

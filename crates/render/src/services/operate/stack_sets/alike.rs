@@ -83,13 +83,13 @@ type Conditions = BTreeMap<String, Test>;
 fn over(written: &[(&str, Vec<Resource>)], conditions: &mut Conditions) -> Vec<Resource> {
     let mut ids: Vec<&str> = Vec::new();
     for resource in written.iter().flat_map(|(_, resources)| resources) {
-        if !ids.contains(&resource.id.as_str()) {
+        if !ids.contains(&&*resource.id) {
             ids.push(&resource.id);
         }
     }
     let one = |id: &str, conditions: &mut Conditions| {
         let of = |(region, resources): &'_ (&'_ str, Vec<Resource>)| {
-            resources.iter().find(|resource| resource.id == id).map(|resource| ((*region).to_owned(), resource.clone()))
+            resources.iter().find(|resource| *resource.id == *id).map(|resource| ((*region).to_owned(), resource.clone()))
         };
         let each: Vec<(String, Resource)> = written.iter().filter_map(of).collect();
         let maps: Vec<(&str, Value)> = each
