@@ -17,6 +17,7 @@ pub mod delivery;
 pub mod import;
 pub mod link;
 pub mod names;
+mod once;
 pub mod parameters;
 pub mod placement;
 pub mod resource;
@@ -140,17 +141,14 @@ pub fn render_with(design: &Design, spec: &str, told: &Told) -> Result<Rendering
 }
 
 /// What the services say, and the runbooks that look at it.
-fn written<'d>(
-    design: &'d Design,
-    spec: &str,
-    told: &Told,
-) -> Result<(sheet::Sheet<'d>, Vec<File>), RenderError> {
+fn written<'d>(design: &'d Design, spec: &str, told: &Told) -> Result<(sheet::Sheet<'d>, Vec<File>), RenderError> {
     let mut sheet = sheet::Sheet::new(design, spec);
     sheet.remember(&told.before);
     services::render(&mut sheet);
     let runbooks = runbook::write(&mut sheet, &told.recoveries);
     delivery::write(&mut sheet);
     availability::check(&mut sheet);
+    once::check(&mut sheet);
     sheet.names_apart();
     match sheet.problems.is_empty() {
         true => Ok((sheet, runbooks)),

@@ -7,10 +7,11 @@
 
 mod finish;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use finish::Finish;
+use rustc_hash::FxHashMap;
 
 use crate::File;
 use crate::beside;
@@ -143,21 +144,21 @@ pub fn link(sheet: &mut Sheet<'_>, filled: usize, before: &Placement) -> Result<
 }
 
 /// The number of the chunk of each resource.
-fn places(chunks: &[Chunk]) -> HashMap<Arc<str>, usize> {
+fn places(chunks: &[Chunk]) -> FxHashMap<Arc<str>, usize> {
     let each = chunks.iter().enumerate();
     each.flat_map(|(n, chunk)| chunk.resources.iter().map(move |resource| (resource.id.clone(), n))).collect()
 }
 
-fn conditions(chunks: &[Chunk]) -> HashMap<Arc<str>, Condition> {
+fn conditions(chunks: &[Chunk]) -> FxHashMap<Arc<str>, Condition> {
     let each = chunks.iter().flat_map(|chunk| &chunk.resources);
     each.filter_map(|resource| Some((resource.id.clone(), resource.condition.clone()?))).collect()
 }
 
 /// The settings of a stack that has too many for parameters, each as what stands where it is used.
-fn settings(stack: &Stack) -> HashMap<&str, Value> {
+fn settings(stack: &Stack) -> FxHashMap<&str, Value> {
     let spec = |parameter: &&Parameter| matches!(parameter.value, Given::Spec(_));
     if stack.parameters.iter().filter(spec).count() <= MOST_SETTINGS {
-        return HashMap::new();
+        return FxHashMap::default();
     }
     let literal = |parameter: &'_ Parameter| match &parameter.value {
         Given::Spec(value) if parameter.kind.starts_with("AWS::SSM::") => {
@@ -212,10 +213,10 @@ enum Source {
 
 struct Linker<'s, 'd> {
     /// What the resources that are not always made depend on.
-    conditions: BTreeMap<Root, HashMap<Arc<str>, Condition>>,
+    conditions: BTreeMap<Root, FxHashMap<Arc<str>, Condition>>,
     /// What is no parameter of its root after all.
-    settings: BTreeMap<&'s Root, HashMap<&'s str, Value>>,
-    places: BTreeMap<Root, HashMap<Arc<str>, usize>>,
+    settings: BTreeMap<&'s Root, FxHashMap<&'s str, Value>>,
+    places: BTreeMap<Root, FxHashMap<Arc<str>, usize>>,
     sheet: &'s Sheet<'d>,
 }
 
@@ -365,7 +366,9 @@ impl Linker<'_, '_> {
             Value::Parameter(root, name) => self.setting(root, name, within),
             Value::Ref(target) => self.reach(target, None, within)?,
             Value::Attribute(target, attribute) => self.reach(target, Some(attribute), within)?,
-            Value::Bool(_) | Value::Int(_) | Value::Text(_) | Value::Pseudo(_) | Value::Zones | Value::Output(..) => None,
+            Value::Bool(_) | Value::Int(_) | Value::Text(_) | Value::Pseudo(_) | Value::Zones | Value::Output(..) => {
+                None
+            }
         };
         if let Some(instead) = instead {
             *value = instead;

@@ -6,7 +6,7 @@ use crate::root::{Group, Root};
 use crate::value::{Map, Value};
 
 /// A resource of the graph, wherever it ends up.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Target {
     pub root: Root,
     pub id: Arc<str>,

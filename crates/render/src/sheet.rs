@@ -1,10 +1,11 @@
 //! What the services write on: the stacks that are being made, and what the spec says.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use model::design::{Manage, Site};
 use model::{ComponentId, Design, Part, SiteId};
+use rustc_hash::FxHashSet;
 
 use crate::names;
 use crate::placement::Waves;
@@ -19,7 +20,7 @@ pub struct Stack {
     pub parameters: Vec<Parameter>,
     pub resources: Vec<Resource>,
     /// The names of both, to find them without searching.
-    known: HashSet<Arc<str>>,
+    known: FxHashSet<Arc<str>>,
     /// Name, what it is, value.
     pub outputs: Vec<(String, String, Value)>,
 }

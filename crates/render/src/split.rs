@@ -5,7 +5,9 @@
 //!
 //! Hash maps are only looked up in, here and in `link`, and never walked: their order is another one each time.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::BTreeMap;
+
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::link::{LinkError, Linked};
 use crate::resource::{Resource, Target};
@@ -62,7 +64,7 @@ fn one_file(root: &Root, resources: &[Resource], before: &BTreeMap<&str, &str>) 
 }
 
 fn twice(root: &Root, resources: &[Resource]) -> Result<(), LinkError> {
-    let mut seen = HashSet::new();
+    let mut seen = FxHashSet::default();
     match resources.iter().find(|resource| !seen.insert(&resource.id)) {
         Some(resource) => Err(LinkError::Twice { root: root.clone(), id: resource.id.to_string() }),
         None => Ok(()),
@@ -75,13 +77,13 @@ struct Part<'s> {
     /// About: it is not known yet where it goes.
     bytes: usize,
     /// Each once.
-    asks: BTreeSet<Asked<'s>>,
+    asks: FxHashSet<Asked<'s>>,
     /// The resources of the same root that it names.
     names: Vec<&'s str>,
 }
 
 /// What a resource may have to be handed.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum Asked<'s> {
     Setting(&'s Root, &'s str),
     /// And which attribute of it.
@@ -90,7 +92,7 @@ enum Asked<'s> {
 
 impl<'s> Part<'s> {
     fn new(root: &Root, resource: &'s Resource) -> Part<'s> {
-        let mut part = Part { resource, bytes: yaml::length(resource), asks: BTreeSet::new(), names: Vec::new() };
+        let mut part = Part { resource, bytes: yaml::length(resource), asks: FxHashSet::default(), names: Vec::new() };
         resource.visit(&mut |value| {
             let (target, asked) = match value {
                 Value::Parameter(root, name) => (None, Asked::Setting(root, name)),
@@ -140,7 +142,7 @@ fn pieces(
 ) -> Result<Vec<usize>, LinkError> {
     let parts: Vec<Part<'_>> = resources.iter().map(|resource| Part::new(root, resource)).collect();
     let ordered = needed_first(root, &parts)?;
-    let mut pieces = Pieces { root, most, sizes: Vec::new(), asked: Vec::new(), of: HashMap::new() };
+    let mut pieces = Pieces { root, most, sizes: Vec::new(), asked: Vec::new(), of: FxHashMap::default() };
     for part in &ordered {
         if let Some(piece) = before.get(part.id()).and_then(|name| number(group, name)) {
             pieces.put(part, piece);
@@ -167,8 +169,8 @@ fn number(group: Group, name: &str) -> Option<usize> {
 }
 
 /// How far behind a new resource may stand: not after one that names it and has its place already.
-fn latest<'s>(ordered: &[&Part<'s>], of: &HashMap<&'s str, usize>) -> HashMap<&'s str, usize> {
-    let mut latest: HashMap<&str, usize> = HashMap::new();
+fn latest<'s>(ordered: &[&Part<'s>], of: &FxHashMap<&'s str, usize>) -> FxHashMap<&'s str, usize> {
+    let mut latest: FxHashMap<&str, usize> = FxHashMap::default();
     for part in ordered.iter().rev() {
         let own = of.get(part.id()).or_else(|| latest.get(part.id())).copied();
         let Some(own) = own else { continue };
@@ -186,15 +188,15 @@ struct Pieces<'s, 'r> {
     /// Resources and bytes of each.
     sizes: Vec<(usize, usize)>,
     /// What each asks for that is not in it: its parameters.
-    asked: Vec<BTreeSet<Asked<'s>>>,
-    of: HashMap<&'s str, usize>,
+    asked: Vec<FxHashSet<Asked<'s>>>,
+    of: FxHashMap<&'s str, usize>,
 }
 
 impl<'s> Pieces<'s, '_> {
     fn put(&mut self, part: &Part<'s>, piece: usize) {
         if self.sizes.len() <= piece {
             self.sizes.resize(piece + 1, (0, 0));
-            self.asked.resize(piece + 1, BTreeSet::new());
+            self.asked.resize(piece + 1, FxHashSet::default());
         }
         self.sizes[piece].0 += 1;
         self.sizes[piece].1 += part.bytes;
@@ -231,16 +233,16 @@ impl<'s> Pieces<'s, '_> {
 /// piece knowing only those before it.
 fn needed_first<'p, 's>(root: &Root, parts: &'p [Part<'s>]) -> Result<Vec<&'p Part<'s>>, LinkError> {
     let by_id = parts.iter().map(|part| (part.id(), part)).collect();
-    let mut ordered = Order { root, by_id, done: HashMap::new(), out: Vec::new() };
+    let mut ordered = Order { root, by_id, done: FxHashMap::default(), out: Vec::new() };
     parts.iter().try_for_each(|part| ordered.put(part))?;
     Ok(ordered.out)
 }
 
 struct Order<'p, 's, 'r> {
     root: &'r Root,
-    by_id: HashMap<&'s str, &'p Part<'s>>,
+    by_id: FxHashMap<&'s str, &'p Part<'s>>,
     /// Whether one is in `out`, or still waits for what it names.
-    done: HashMap<&'s str, bool>,
+    done: FxHashMap<&'s str, bool>,
     out: Vec<&'p Part<'s>>,
 }
 

@@ -301,7 +301,7 @@ fn a_zone_recovers_by_itself_and_stays() {
 
 #[test]
 fn two_hubs_know_the_way_to_each_other_once_both_stand() {
-    let rendering = spec("traffic");
+    let rendering = spec("hubs");
     says(
         &rendering,
         "ap-south-1",

@@ -2,7 +2,7 @@
 
 use antipode_render::resource::Keep;
 use antipode_render::value::{NO_VALUE, Value};
-use antipode_render::{RenderError, render};
+use antipode_render::{RenderError, render, render_again};
 
 use crate::regions::{list, map, of_kind, rendered, resource, two_regions};
 use crate::specs;
@@ -49,6 +49,23 @@ fn images_come_from_the_own_region_and_are_copied_both_ways() {
         assert_eq!(repository[0].keep, Keep::Retain);
         assert_eq!(repository[0].properties.get("ImageTagMutability"), Some(&"IMMUTABLE".into()));
     }
+}
+
+/// An account has one registry in a region, however many the spec calls one.
+#[test]
+fn a_repository_is_made_once_and_stays_with_what_made_it() {
+    let two = "  images: { kind: aws.ecr }\n  tools: { kind: aws.ecr }\n  api: { kind: aws.fargate }\n";
+    let turned = "  tools: { kind: aws.ecr }\n  images: { kind: aws.ecr }\n  api: { kind: aws.fargate }\n";
+    let repositories = |rendering: &antipode_render::Rendering| {
+        let made = of_kind(rendering, "eu-west-1", "AWS::ECR::Repository");
+        made.into_iter().map(|made| format!("{} {}", made.id, crate::text(made, "RepositoryName"))).collect::<Vec<_>>()
+    };
+    let first = rendered(two);
+    assert_eq!(repositories(&first), ["ImagesTestApiRepository test/api", "ToolsTestToolsRepository test-tools"]);
+    let again = render_again(&specs::design("test", &two_regions(turned)), "antipode.yaml", &first.placement).unwrap();
+    let mut kept = repositories(&again);
+    kept.sort();
+    assert_eq!(kept, repositories(&first));
 }
 
 #[test]

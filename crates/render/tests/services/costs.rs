@@ -76,5 +76,8 @@ fn backups_that_do_not_come_are_told() {
         assert!(!rule.contains("NoBackup"), "it keeps nobody from taking over: {rule}");
     }
     let resources = rendering.stacks.iter().flat_map(|stack| &stack.templates).flat_map(|template| &template.resources);
-    assert!(!resources.into_iter().any(|resource| &*resource.id == "WeeklyNoBackupAlarm"), "no alarm looks back so far");
+    assert!(
+        !resources.into_iter().any(|resource| &*resource.id == "WeeklyNoBackupAlarm"),
+        "no alarm looks back so far"
+    );
 }

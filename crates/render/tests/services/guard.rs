@@ -2,9 +2,10 @@
 
 use antipode_render::resource::Keep;
 use antipode_render::value::Value;
+use antipode_render::{RenderError, render};
 
-use crate::regions::rendered;
-use crate::{at, find, resource, spec, text, words};
+use crate::regions::{rendered, two_regions};
+use crate::{at, find, resource, spec, specs, text, words};
 
 #[test]
 fn a_key_of_several_regions_is_made_in_the_first_and_replicated_to_the_others() {
@@ -81,5 +82,26 @@ fn what_needs_a_log_may_read_and_write_it_in_its_own_region() {
     ] {
         let statement = may.lines().find(|line| line.contains(call)).unwrap_or_else(|| panic!("no {call} in {may}"));
         assert!(statement.contains(&format!(":kafka:{{AWS::Region}}:{{AWS::AccountId}}:{of}")), "{statement}");
+    }
+}
+
+/// CloudFormation would say so in the middle of a deployment.
+#[test]
+fn what_there_can_be_once_is_said_before_anything_is_written() {
+    for (first, second) in [
+        ("aws.iam", "aws.iam"),
+        ("aws.guardduty", "aws.guardduty"),
+        ("aws.vpc-peering", "aws.transit-gateway"),
+        ("aws.config", "aws.config"),
+    ] {
+        let text = two_regions(&format!("  first: {{ kind: {first} }}\n  second: {{ kind: {second} }}\n"));
+        match render(&specs::design("test", &text), "antipode.yaml") {
+            Err(RenderError::Impossible(problems)) => {
+                let [problem] = problems.as_slice() else { panic!("{problems:#?}") };
+                assert_eq!(problem.path, "components.second");
+                assert!(problem.says.contains("as components.first does"), "{}", problem.says);
+            }
+            other => panic!("{first} and {second}: {:?}", other.map(|rendering| rendering.files.len())),
+        }
     }
 }

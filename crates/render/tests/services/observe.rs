@@ -168,7 +168,10 @@ fn a_canary_of_each_region_asks_as_users_do_and_asks_every_region_by_its_own_nam
         let seen = resource(&rendering, region, &format!("WwwCanary{there}Alarm"));
         assert_eq!(text(seen, "Dimensions.1.Value"), other);
         let unready = format!("{:?}", at(resource(&rendering, region, "RegionNotReady"), "AlarmRule"));
-        assert!(unready.contains(&*own.id) && !unready.contains(&*seen.id), "another region's trouble is not this one's");
+        assert!(
+            unready.contains(&*own.id) && !unready.contains(&*seen.id),
+            "another region's trouble is not this one's"
+        );
     }
 }
 

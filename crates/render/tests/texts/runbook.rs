@@ -163,10 +163,8 @@ fn each_region_has_the_automations_that_lead_to_it() {
     for (here, there) in [("us-east-1", "eu-west-1"), ("eu-west-1", "us-east-1")] {
         let stack = rendering.stacks.iter().find(|stack| stack.root == Root::Region(SiteId::new(here))).unwrap();
         let documents = stack.templates.iter().flat_map(|template| &template.resources);
-        let documents: Vec<&str> = documents
-            .filter(|resource| resource.kind == "AWS::SSM::Document")
-            .map(|resource| &*resource.id)
-            .collect();
+        let documents: Vec<&str> =
+            documents.filter(|resource| resource.kind == "AWS::SSM::Document").map(|resource| &*resource.id).collect();
         assert_eq!(documents.len(), 2, "{here}: {documents:?}");
         let file = text(&rendering, &format!("runbooks/leave-{there}-for-{here}.ssm.yaml"));
         in_order(

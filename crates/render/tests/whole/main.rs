@@ -10,6 +10,7 @@ mod same;
 #[path = "../checkers/specs.rs"]
 mod specs;
 mod systems;
+mod twins;
 mod waves;
 #[path = "../checkers/words.rs"]
 mod words;

@@ -20,11 +20,12 @@ pub fn write(sheet: &mut Sheet<'_>, part: &Part) {
     }
     let design = sheet.design;
     let pulling = |puller: &&Part| PULLING.contains(&puller.kind.name.as_str()) && puller.text("image.name").is_none();
-    let mut names: Vec<String> = design.components.iter().filter(pulling).map(|puller| ours(sheet, puller)).collect();
-    if names.is_empty() {
-        names.push(sheet.named([part.id.as_str()], 256));
-    }
     for site in sheet.sites(part) {
+        let pulled = design.components.iter().filter(pulling).map(|puller| ours(sheet, puller));
+        let mut names = kept(sheet, part, site, pulled.collect());
+        if names.is_empty() {
+            names.push(sheet.named([part.id.as_str()], 256));
+        }
         for name in &names {
             repository_of(sheet, part, site, name);
         }
@@ -41,6 +42,24 @@ fn ours(sheet: &Sheet<'_>, puller: &Part) -> String {
     format!("{}/{}", sheet.named([], 100), names::physical([puller.id.as_str()], 100))
 }
 
+/// The repositories that are of this part in a region, where there can be only one of a name: it is of the part that it was
+/// of before, else of the first.
+fn kept(sheet: &Sheet<'_>, part: &Part, site: &Site, names: Vec<String>) -> Vec<String> {
+    let at = |other: &&Part| sheet.renders(other) && is_at(other, site);
+    let all: Vec<&Part> = sheet.design.of_kind("aws.ecr").filter(at).collect();
+    let stood = sheet.before.within(&regional(site));
+    if all.len() == 1 || stood.is_empty() {
+        return if all[0].id == part.id { names } else { Vec::new() };
+    }
+    let had = |other: &&&Part, name: &String| stood.contains_key(repository_id(other, name).as_str());
+    let keeper = |name: &String| all.iter().find(|other| had(other, name)).map_or(&all[0].id, |other| &other.id);
+    names.into_iter().filter(|name| *keeper(name) == part.id).collect()
+}
+
+fn repository_id(part: &Part, name: &str) -> String {
+    names::logical([part.id.as_str(), name, "repository"])
+}
+
 fn repository_of(sheet: &mut Sheet<'_>, part: &Part, site: &Site, name: &str) {
     let expires = r#"{"rules":[{"rulePriority":1,"description":"untagged images","selection":{"tagStatus":"untagged","countType":"sinceImagePushed","countUnit":"days","countNumber":30},"action":{"type":"expire"}}]}"#;
     let properties = map! {
@@ -52,7 +71,7 @@ fn repository_of(sheet: &mut Sheet<'_>, part: &Part, site: &Site, name: &str) {
         "LifecyclePolicy" => map! { "LifecyclePolicyText" => expires },
         "Tags" => sheet.tags(Some(part)),
     };
-    let (id, asked) = (names::logical([part.id.as_str(), name, "repository"]), sheet.asked(part));
+    let (id, asked) = (repository_id(part, name), sheet.asked(part));
     let repository = Resource::new(Group::Data, "AWS::ECR::Repository", id, asked, properties).keep(Keep::Retain);
     sheet.add(&regional(site), repository);
 }

@@ -89,7 +89,10 @@ fn over(written: &[(&str, Vec<Resource>)], conditions: &mut Conditions) -> Vec<R
     }
     let one = |id: &str, conditions: &mut Conditions| {
         let of = |(region, resources): &'_ (&'_ str, Vec<Resource>)| {
-            resources.iter().find(|resource| *resource.id == *id).map(|resource| ((*region).to_owned(), resource.clone()))
+            resources
+                .iter()
+                .find(|resource| *resource.id == *id)
+                .map(|resource| ((*region).to_owned(), resource.clone()))
         };
         let each: Vec<(String, Resource)> = written.iter().filter_map(of).collect();
         let maps: Vec<(&str, Value)> = each
