@@ -35,6 +35,10 @@ use exit::Exit;
 use failure::{Code, Failure};
 use output::Output;
 
+/// A quarter of what rendering a large design takes is memory; see docs/decisions/2026-11-22-allocator.md.
+#[global_allocator]
+static MEMORY: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     // One TLS provider for the whole process; a second call changes nothing.
     let _ = rustls::crypto::ring::default_provider().install_default();

@@ -7,6 +7,10 @@ use std::time::{Duration, Instant};
 use antipode_render::render;
 use model::{ComponentId, Design};
 
+/// As `antipode` has it.
+#[global_allocator]
+static MEMORY: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const HEAD: &str = "\
 workload: large
 objectives: { rto: 15m, rpo: 1m }
