@@ -115,24 +115,35 @@ fn a_version_is_watched_as_long_as_the_pipeline_of_its_rollout_says() {
 
 /// A group that is made beside the old one begins with the fewest instances, whatever a recovery added to the old one.
 #[test]
-fn no_group_of_instances_is_made_anew_and_who_wants_it_is_told() {
+fn instances_come_as_the_pipeline_says_and_no_group_is_made_anew() {
     let rendering = spec("rollouts");
     for region in REGIONS {
-        for (group, in_service) in [("SingleGroup", "1"), ("GroupGroup", "2")] {
-            let of = resource(&rendering, region, group);
-            let policy = words::word(of.policies.get("UpdatePolicy").unwrap());
-            assert!(!policy.contains("AutoScalingReplacingUpdate"), "{group}: {policy}");
-            assert!(
-                policy.contains("AutoScalingRollingUpdate") && policy.contains("MaxBatchSize=1"),
-                "{group}: {policy}"
-            );
-            let fewest = format!("MinInstancesInService={in_service}");
-            let fewest =
-                if region == "us-east-1" && group == "GroupGroup" { "MinInstancesInService=4" } else { &fewest };
-            assert!(policy.contains(fewest), "{group} in {region}: {policy}");
+        let policy =
+            |group: &str| words::word(resource(&rendering, region, group).policies.get("UpdatePolicy").unwrap());
+        let single = policy("SingleGroup");
+        assert!(single.contains("AutoScalingRollingUpdate") && single.contains("MaxBatchSize=1"), "{single}");
+        assert!(single.contains("MinInstancesInService=1"), "{single}");
+        let first = resource(&rendering, region, "GroupGroup");
+        let refresh = |group: &str, of: &str| {
+            let of = format!("AutoScalingInstanceRefresh.Preferences.{of}");
+            let Some(Value::Map(policy)) = resource(&rendering, region, group).policies.get("UpdatePolicy") else {
+                panic!()
+            };
+            let mut words = Vec::new();
+            words::below(&Value::Map(policy.clone()), &of, &mut words);
+            words.join(" ")
+        };
+        assert_eq!(refresh("GroupGroup", "CheckpointPercentages.*"), "10 100");
+        assert_eq!([refresh("GroupGroup", "CheckpointDelay"), refresh("GroupGroup", "BakeTime")], ["900", "900"]);
+        assert_eq!(refresh("GroupGroup", "MaxHealthyPercentage"), "110");
+        assert_eq!(refresh("BesidesGroup", "MaxHealthyPercentage"), "200");
+        for group in ["GroupGroup", "BesidesGroup"] {
+            assert_eq!(refresh(group, "MinHealthyPercentage"), "100", "an old one goes when a new one is healthy");
+            let alarm = group.replace("Group", "") + if group == "GroupGroup" { "Group" } else { "" };
+            assert_eq!(refresh(group, "AlarmSpecification.Alarms.*"), format!("{{{alarm}NewVersionFails}}"));
         }
+        assert!(first.properties.get("DesiredCapacity").is_none(), "what a recovery added stays");
+        assert_eq!(crate::at_first(&rendering, region, "WatchesNewInstances"), "yes");
     }
-    let told =
-        |id: &str| rendering.notes.iter().any(|note| note.component.as_str() == id && note.says.contains("one after"));
-    assert_eq!([told("group"), told("single")], [true, false], "rolling is what it gets");
+    assert!(!format!("{rendering:?}").contains("AutoScalingReplacingUpdate"));
 }

@@ -1,6 +1,6 @@
 //! Groups of instances over the zones of a region, started from the region's own image and replaced when they are unhealthy.
 
-use super::rollout::{self, Rollout};
+use super::rollout;
 use crate::services::id;
 use crate::services::in_each_region;
 use model::Part;
@@ -64,13 +64,15 @@ pub fn one(sheet: &mut Sheet<'_>, part: &Part, site: &Site) {
         properties,
     );
     // How many run is decided while it runs: nothing here sets it, so no deployment takes away what a recovery added.
-    group.policies = map! { "UpdatePolicy" => map! { "AutoScalingRollingUpdate" => map! {
-        "MinInstancesInService" => in_service, "MaxBatchSize" => 1, "PauseTime" => format!("PT{}S", warm_up.min(LONGEST_PAUSE)),
-        "SuspendProcesses" => list!["HealthCheck", "ReplaceUnhealthy", "AZRebalance", "AlarmNotification", "ScheduledActions"],
-    } } };
+    let alarm = rollout::of_balancer(sheet, part, site);
+    let renewed = rollout::of_instances(sheet, part, site, alarm).unwrap_or_else(|| {
+        map! { "AutoScalingRollingUpdate" => map! {
+            "MinInstancesInService" => in_service, "MaxBatchSize" => 1, "PauseTime" => format!("PT{}S", warm_up.min(LONGEST_PAUSE)),
+            "SuspendProcesses" => list!["HealthCheck", "ReplaceUnhealthy", "AZRebalance", "AlarmNotification", "ScheduledActions"],
+        } }
+    });
+    group.policies = map! { "UpdatePolicy" => renewed };
     let group = sheet.add(&root, group);
-    rollout::of_balancer(sheet, part, site);
-    one_by_one(sheet, part);
     if part.bool("autoscale") == Some(true) {
         let properties = map! {
             "AutoScalingGroupName" => group.get(),
@@ -84,24 +86,6 @@ pub fn one(sheet: &mut Sheet<'_>, part: &Part, site: &Site) {
             &root,
             Resource::new(Group::Compute, "AWS::AutoScaling::ScalingPolicy", id(part, "scaling"), asked, properties),
         );
-    }
-}
-
-/// A rollout other than part by part is said to be none of these instances'.
-///
-/// # Rejected
-/// - `AutoScalingReplacingUpdate`, which makes a group beside the old one: the new one begins with the fewest instances that
-///   there can be, because no template says how many run, and so it takes away what a recovery or the load added just when
-///   all requests come to it. It waits for instances that signal, which an image has to do; without signals the old group
-///   is deleted before one of the new is healthy (CloudFormation Template Reference, "`UpdatePolicy` attribute").
-/// - An instance refresh with checkpoints keeps the number and can stop at a tenth, but CloudFormation has none: whoever
-///   begins it, what runs is no longer what the template says, and the way back is not the version before.
-fn one_by_one(sheet: &mut Sheet<'_>, part: &Part) {
-    let says = "its instances are replaced one after the other, whatever the rollout of its pipeline says: a group that CloudFormation makes beside it would begin with the fewest instances";
-    let other = matches!(rollout::said(sheet, part), Some(Rollout::Canary | Rollout::BlueGreen));
-    if other && !sheet.notes.iter().any(|note| note.component == part.id && note.says == says) {
-        let how = "the check after the deployment watches the alarm of a new version for the time that `bake` says, and goes back; for a few users first, run it as containers";
-        sheet.note(part, says, how);
     }
 }
 

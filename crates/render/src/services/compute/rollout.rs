@@ -5,7 +5,7 @@
 //! |---|---|---|---|
 //! | ECS, Fargate | tasks, with a circuit breaker | a tenth of the requests, then all | all of them at once, the old tasks kept for a while |
 //! | Lambda | a tenth more each minute | a tenth, then all | all calls at once |
-//! | Auto Scaling group | one instance after the other | likewise: CloudFormation knows no other way | likewise |
+//! | Auto Scaling group | one instance after the other | a tenth of the instances, then all | as many again beside the old ones, which go when all of the new are healthy |
 //!
 //! ECS watches alarms that it is told by name and that have to be there: so each service has one of its own, in its own
 //! stack, which looks at the errors of its load balancer. One that is raised when a deployment begins is not watched by that
@@ -18,9 +18,9 @@ use model::design::Site;
 use super::super::traffic::alb;
 use super::super::{id, is_at};
 use super::lambda;
-use crate::resource::{Resource, Target};
+use crate::resource::{Condition, Given, Parameter, Resource, Target};
 use crate::root::Group;
-use crate::sheet::{Sheet, regional};
+use crate::sheet::{Sheet, parameter, regional};
 use crate::value::{Map, Value};
 use crate::{list, map};
 
@@ -150,6 +150,38 @@ pub fn of_tasks(sheet: &Sheet<'_>, part: &Part, how: Rollout, alarm: Option<Valu
     };
     let alarms = alarm.map(|name| map! { "AlarmNames" => list![name], "Enable" => true, "Rollback" => true });
     Map([common.0, own.0].concat()).with_some("Alarms", alarms)
+}
+
+/// How CloudFormation replaces the instances of a group when a few come first or all come beside the old ones; `None` when
+/// they are replaced one after the other. (CloudFormation Template Reference, "`UpdatePolicy` attribute": since July 2026.)
+///
+/// An instance refresh keeps the number that runs, whatever a recovery or the load made of it, and takes an old instance away
+/// only when a new one is healthy. It fails when an alarm is raised, also one that was raised before; so the deployment that
+/// mends a version can be told not to look at it.
+///
+/// # Rejected
+/// `AutoScalingReplacingUpdate`, which makes a group beside the old one: the new one begins with the fewest instances that
+/// there can be, because no template says how many run, and so it takes away what a recovery or the load added just when all
+/// requests come to it.
+pub fn of_instances(sheet: &mut Sheet<'_>, part: &Part, site: &Site, alarm: Option<Target>) -> Option<Map> {
+    let seconds = 60 * bake(sheet, part);
+    let most = |percent: u64| map! { "MinHealthyPercentage" => 100, "MaxHealthyPercentage" => percent };
+    let how = match said(sheet, part)? {
+        Rollout::Rolling => return None,
+        Rollout::Canary => most(110).with("CheckpointPercentages", list![FIRST, 100]).with("CheckpointDelay", seconds),
+        Rollout::BlueGreen => most(200),
+    };
+    let alarms = alarm.map(|alarm| {
+        let about = "Whether an alarm takes a new version of instances back: `no` for a deployment that mends a version which \
+                     fails, because its alarm is raised before it begins.";
+        let watched = parameter("WatchesNewInstances", "String", about, Given::AtFirst("yes".to_owned()));
+        let watched = Parameter { allowed: vec!["yes".to_owned(), "no".to_owned()], ..watched };
+        let watched = sheet.parameter(&regional(site), watched);
+        let watches = Condition::equal("WatchesNewInstances", watched, "yes");
+        Value::when(watches, map! { "Alarms" => list![alarm.get()] })
+    });
+    let how = how.with("BakeTime", seconds).with("SkipMatching", true).with_some("AlarmSpecification", alarms);
+    Some(map! { "AutoScalingInstanceRefresh" => map! { "Strategy" => "Rolling", "Preferences" => how } })
 }
 
 /// As CodeDeploy calls it: the canary that is nearest to the time that the spec says.
