@@ -142,6 +142,22 @@ impl Waves {
         self.regions.entry(region.to_string()).or_default().insert(part.to_string(), wave);
         Some(wave)
     }
+    /// In which wave a component that the regions know of one another came to one of them: with all of it, or later. What was
+    /// rendered before this was kept came with all of it to every region that there was.
+    pub fn of_region(&mut self, before: &Placement, region: &SiteId, part: &ComponentId) -> Option<u32> {
+        let whole = self.of(before, part);
+        let recorded = |of: &BTreeMap<String, u32>| of.get(part.as_str()).copied();
+        let known = before.regional_waves.get(region.as_str()).and_then(recorded);
+        let new = !before.waves.contains_key(part.as_str()) && whole.is_some();
+        let kept = whole.is_some() && before.regional_waves.values().any(|of| recorded(of).is_some());
+        let there = before.regions.iter().any(|known| known == region.as_str());
+        let wave = known.or(match new || !kept && there {
+            true => whole,
+            false => Some(before.last_wave + 1),
+        })?;
+        self.regions.entry(region.to_string()).or_default().insert(part.to_string(), wave);
+        Some(wave)
+    }
     /// The number of the last there ever was.
     fn last(&self, before: &Placement) -> u32 {
         let now = self.components.values().chain(self.regions.values().flat_map(BTreeMap::values));

@@ -15,12 +15,25 @@ use model::{Part, SiteId};
 use crate::names;
 use crate::resource::{Condition, Given, Parameter};
 use crate::root::Root;
-use crate::sheet::{Sheet, parameter};
+use crate::sheet::{Sheet, parameter, regional};
 
 /// That a component stands in the other regions.
 pub fn stand(sheet: &mut Sheet<'_>, root: &Root, part: &Part) -> Condition {
+    let wave = sheet.waves.of(&sheet.before, &part.id);
+    of_wave(sheet, root, part, wave)
+}
+
+/// That a component stands in one other region, to which it may have come later than to the rest: what joins those that were
+/// there stays, and what leads to the new one, or from it, waits.
+pub fn joined(sheet: &mut Sheet<'_>, site: &Site, part: &Part, other: &Site) -> Condition {
+    let mut came = |site: &Site| sheet.waves.of_region(&sheet.before, &site.id, &part.id);
+    let wave = came(site).max(came(other));
+    of_wave(sheet, &regional(site), part, wave)
+}
+
+fn of_wave(sheet: &mut Sheet<'_>, root: &Root, part: &Part, wave: Option<u32>) -> Condition {
     // `deploy.sh` knows these parameters by their end.
-    let (name, what) = match sheet.waves.of(&sheet.before, &part.id) {
+    let (name, what) = match wave {
         Some(wave) => (format!("OtherRegions{wave}"), format!("what came with wave {wave}")),
         None => (names::logical([part.id.as_str(), "other regions"]), part.id.to_string()),
     };

@@ -6,6 +6,7 @@ use antipode_render::{Placement, RenderError, Rendering, Root, render, render_ag
 use model::Design;
 
 use crate::specs;
+use crate::words;
 
 const BUCKET: &str = "{ kind: aws.s3, system_of_record: true, replication: asynchronous, versioned: true }";
 
@@ -76,6 +77,45 @@ fn what_comes_to_another_region_begins_there() {
     assert_eq!(when(&second, "us-east-1", COUNT), "Begins1");
     assert_eq!(when(&second, "eu-west-1", COUNT), "Begins2");
     assert_eq!(when(&second, "eu-west-1", ("ShopService", COUNT.1)), "Begins1");
+}
+
+/// A region that a component gains does not stand yet for the older ones, which copy to one another all the time.
+#[test]
+fn what_leads_to_a_region_that_is_gained_waits_and_the_rest_goes_on() {
+    let sites = |third: &str, order: [&str; 2]| {
+        let [one, other] = order;
+        let head = format!(
+            "workload: waves\nobjectives: {{ rto: 15m, rpo: 1m }}\nsites:\n  {one}: {{ zones: [a, b], preferred: true }}\n  {other}: {{ zones: [a, b] }}\n{third}components:\n"
+        );
+        let more = "  events: { kind: aws.eventbridge, replication: asynchronous }\n  films: { kind: aws.s3, sites: [us-east-1, eu-west-1], versioned: true, replication: asynchronous }\n";
+        specs::design("waves", &format!("{head}  images: {BUCKET}\n  carts: {{ kind: aws.dynamodb-global }}\n{more}"))
+    };
+    let order = ["us-east-1", "eu-west-1"];
+    let first = render(&sites("", order), "antipode.yaml").unwrap();
+    let third = sites("  ap-south-1: { zones: [a, b] }\n", order);
+    let second = render_again(&third, "antipode.yaml", &first.placement).unwrap();
+    let again = render_again(&third, "antipode.yaml", &second.placement).unwrap();
+    for rendering in [&second, &again] {
+        assert_eq!(when(rendering, "us-east-1", COPIES), "ImagesCopiesToSome");
+        let rules = words::word(find(rendering, "us-east-1", "ImagesBucket").properties.get(COPIES.1).unwrap());
+        assert!(rules.contains("eu-west-1") && rules.contains("ap-south-1"), "{rules}");
+        let Some(Value::If(_, copies, _)) = find(rendering, "us-east-1", "ImagesBucket").properties.get(COPIES.1)
+        else {
+            panic!()
+        };
+        let Value::Map(copies) = &**copies else { panic!() };
+        let Some(Value::List(rules)) = copies.get("Rules") else { panic!() };
+        let waits = rules.iter().map(|rule| match rule {
+            Value::If(condition, ..) => condition.name.as_str(),
+            other => panic!("{other:?}"),
+        });
+        assert_eq!(waits.collect::<Vec<_>>(), ["OtherRegions1Stand", "OtherRegions2Stand"]);
+        // Of the new region both ways begin together: it copies to nobody before it is known by all.
+        assert_eq!(when(rendering, "ap-south-1", COPIES), "OtherRegions2Stand");
+        assert_eq!(when(rendering, "us-east-1", ("FilmsBucket", COPIES.1)), "OtherRegions1Stand");
+        let rule = |to: &str| find(rendering, "us-east-1", to).condition.as_ref().unwrap().name.clone();
+        assert_eq!([rule("EventsToEuWest1"), rule("EventsToApSouth1")], ["OtherRegions1Stand", "OtherRegions2Stand"]);
+    }
 }
 
 /// Its value in a stack that stands is `stand`, or empty: another parameter would begin anew, and take copies away.

@@ -49,7 +49,7 @@ fn one(sheet: &mut Sheet<'_>, part: &Part, copied: &Part, (from, to): (&Site, &S
         let id = names::logical([part.id.as_str(), what, from.id.as_str()]);
         let location = Resource::new(Group::Data, "AWS::DataSync::LocationS3", id, asked.clone(), properties);
         // The bucket of the other region has to be there, and the one here before it.
-        let mut location = location.only_if(peers::stand(sheet, &root, part));
+        let mut location = location.only_if(peers::joined(sheet, to, part, from));
         if sheet.renders(copied) && site.id == to.id {
             location = location.after(sheet.target(&root, names::logical([copied.id.as_str(), "bucket"])));
         }
@@ -76,7 +76,7 @@ fn one(sheet: &mut Sheet<'_>, part: &Part, copied: &Part, (from, to): (&Site, &S
         "Tags" => sheet.tags(Some(part)),
     };
     let task_id = names::logical([part.id.as_str(), "task from", from.id.as_str()]);
-    let when = peers::stand(sheet, &root, part);
+    let when = peers::joined(sheet, to, part, from);
     let task = Resource::new(Group::Data, "AWS::DataSync::Task", task_id, asked.clone(), properties);
     sheet.add(&root, task.only_if(when));
 }

@@ -112,7 +112,7 @@ fn everywhere(sheet: &mut Sheet<'_>, part: &Part) {
         // With a key of ours a replica needs that of its region, which is made with that region.
         let waits = site.id != home.id && kms::named(sheet, part, site).is_some();
         // Replicas of a strongly consistent table are all made at once: it waits as a whole.
-        let others = (waits && !strong).then(|| peers::stand(sheet, &regional(home), part));
+        let others = (waits && !strong).then(|| peers::joined(sheet, home, part, site));
         replicas.push(match others {
             Some(others) => Value::when(others, replica),
             None => replica.into(),

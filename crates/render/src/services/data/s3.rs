@@ -161,7 +161,18 @@ fn lock(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Map {
 /// The rules that copy to each other region, once those stand.
 fn replication(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Value {
     let root = regional(site);
-    let mut when = peers::stand(sheet, &root, part);
+    let peers = sheet.peers(part, site);
+    let stand: Vec<Condition> = peers.iter().map(|other| peers::joined(sheet, site, part, other)).collect();
+    let mut each = stand.clone();
+    each.dedup_by(|one, other| one.name == other.name);
+    let several = each.len() > 1;
+    let mut when = match several {
+        false => each.remove(0),
+        true => {
+            let tests = each.into_iter().map(|condition| condition.test).collect();
+            Condition { name: id(part, "copies to some"), test: Test::Or(tests) }
+        }
+    };
     if part.bool("both_ways") == Some(false) {
         let first = peers::first_writer(sheet, part).as_ref() == Some(&site.id);
         let about = format!("Whether the bucket of {} in this region copies to the others: `yes` or `no`.", part.id);
@@ -171,9 +182,11 @@ fn replication(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Value {
         when = Condition { name: id(part, "copies to others"), test };
     }
     let role = copier(sheet, part, site);
-    let peers = sheet.peers(part, site);
-    let rules: Vec<Value> =
-        peers.into_iter().enumerate().map(|(n, other)| copy_rule(sheet, part, other, n + 1)).collect();
+    let mut rules: Vec<Value> = Vec::new();
+    for (n, (other, stands)) in peers.into_iter().zip(stand).enumerate() {
+        let rule = copy_rule(sheet, part, other, n + 1);
+        rules.push(if several { Value::when(stands, rule) } else { rule });
+    }
     Value::when(when, map! { "Role" => role, "Rules" => rules })
 }
 

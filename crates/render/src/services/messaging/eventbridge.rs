@@ -95,7 +95,7 @@ fn rule(sheet: &mut Sheet<'_>, part: &Part, site: &Site, other: &Site) {
     };
     // The bus of the other region has to be there to be sent to.
     let rule = Resource::new(Group::Data, "AWS::Events::Rule", id(part, &what), asked, properties);
-    let stand = peers::stand(sheet, &root, part);
+    let stand = peers::joined(sheet, site, part, other);
     sheet.add(&root, rule.only_if(stand));
 }
 
@@ -138,7 +138,7 @@ fn endpoint(sheet: &mut Sheet<'_>, part: &Part, sites: &[&Site]) {
         sheet.note(part, says, "leave `global_endpoint` out: rules copy the events to every region then");
     }
     let (root, asked) = (regional(home), sheet.asked(part));
-    let stand = peers::stand(sheet, &root, part);
+    let stand = peers::joined(sheet, home, part, second);
     let buses = vec![arn(sheet, part, home), arn(sheet, part, second)];
     let copies = vec![
         role::allow(&["events:PutEvents"], buses.clone()),
