@@ -4,8 +4,9 @@
 use crate::link::{Output, Template};
 use crate::resource::{Given, Keep, Resource, Target};
 use crate::root::{Group, Root};
+use crate::services::buckets;
 use crate::sheet::{Sheet, parameter};
-use crate::value::{Map, PARTITION, Value};
+use crate::value::{PARTITION, Value};
 use crate::{cat, list, map};
 
 /// One template for every region: nothing in it depends on one.
@@ -15,31 +16,18 @@ pub fn template(sheet: &Sheet<'_>) -> Template {
     let bucket = Target { root: root.clone(), id: "Templates".into() };
     let name = Value::Parameter(root, "Bucket".to_owned());
     let about = "The name of the bucket: workload, account and region.";
-    let encrypted = map! { "ServerSideEncryptionByDefault" => map! { "SSEAlgorithm" => "AES256" } };
     // A version that is gone back to is never this old.
     let old = map! {
         "Id" => "old", "Status" => "Enabled", "NoncurrentVersionExpiration" => map! { "NoncurrentDays" => 365 },
         "AbortIncompleteMultipartUpload" => map! { "DaysAfterInitiation" => 7 },
     };
-    let properties = map! {
-        "BucketName" => name.clone(),
-        "BucketEncryption" => map! { "ServerSideEncryptionConfiguration" => list![encrypted] },
-        "VersioningConfiguration" => map! { "Status" => "Enabled" },
-        "LifecycleConfiguration" => map! { "Rules" => list![old] },
-        "OwnershipControls" => map! { "Rules" => list![map! { "ObjectOwnership" => "BucketOwnerEnforced" }] },
-        "PublicAccessBlockConfiguration" => closed(),
-        "Tags" => sheet.tags(None),
-    };
+    let properties = buckets::closed(Some(name.clone()), None)
+        .with("LifecycleConfiguration", map! { "Rules" => list![old] })
+        .with("Tags", sheet.tags(None));
     let store = Resource::new(Group::Control, "AWS::S3::Bucket", "Templates", asked.clone(), properties)
         .keep(Keep::Retain)
         .excused("CKV_AWS_18", "what is written there is in the trail of the account; it holds no data of users");
-    let plain = map! {
-        "Sid" => "OnlyEncrypted", "Effect" => "Deny", "Principal" => "*", "Action" => "s3:*",
-        "Resource" => list![
-            cat!["arn:", PARTITION, ":s3:::", name.clone()], cat!["arn:", PARTITION, ":s3:::", name, "/*"],
-        ],
-        "Condition" => map! { "Bool" => map! { "aws:SecureTransport" => "false" } },
-    };
+    let plain = buckets::over_tls(cat!["arn:", PARTITION, ":s3:::", name]);
     let rules = map! {
         "Bucket" => bucket.get(),
         "PolicyDocument" => map! { "Version" => "2012-10-17", "Statement" => list![plain] },
@@ -53,9 +41,4 @@ pub fn template(sheet: &Sheet<'_>) -> Template {
         resources: vec![store, rules],
         outputs: vec![Output { name: "Bucket".to_owned(), about: "The bucket".to_owned(), value: bucket.get() }],
     }
-}
-
-fn closed() -> Map {
-    let each = ["BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets"];
-    each.into_iter().fold(Map::new(), |map, key| map.with(key, true))
 }

@@ -4,6 +4,7 @@
 //! them, whether they are rendered or adopted: what is adopted is a parameter, with the command that finds it.
 
 mod access;
+pub mod buckets;
 mod compute;
 mod data;
 mod guard;

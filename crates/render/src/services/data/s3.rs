@@ -11,7 +11,7 @@ use crate::resource::{Condition, Given, Keep, Parameter, Resource, Test};
 use crate::root::Group;
 use crate::services::guard::kms;
 use crate::services::traffic::cloudfront;
-use crate::services::{peers, role};
+use crate::services::{buckets, peers, role};
 use crate::sheet::{Sheet, aws_region, parameter, regional};
 use crate::value::{ACCOUNT, Map, PARTITION, Value};
 use crate::{cat, list, map};
@@ -93,21 +93,14 @@ pub fn rule(to: &Site) -> String {
 fn one(sheet: &mut Sheet<'_>, part: &Part, site: &Site) {
     let root = regional(site);
     let asked = sheet.asked(part);
-    let encrypted = map! { "SSEAlgorithm" => "aws:kms", "KMSMasterKeyID" => kms::key(sheet, part, site) };
-    let encrypted = map! { "ServerSideEncryptionByDefault" => encrypted, "BucketKeyEnabled" => true };
     let locked = part.bool("locked") == Some(true);
-    let properties = map! {
-        "BucketName" => bucket(sheet, part, site),
-        "VersioningConfiguration" => map! { "Status" => "Enabled" },
-        "BucketEncryption" => map! { "ServerSideEncryptionConfiguration" => list![encrypted] },
-        "PublicAccessBlockConfiguration" => map! {
-            "BlockPublicAcls" => true, "BlockPublicPolicy" => true, "IgnorePublicAcls" => true, "RestrictPublicBuckets" => true,
-        },
-        "OwnershipControls" => map! { "Rules" => list![map! { "ObjectOwnership" => "BucketOwnerEnforced" }] },
-        "LifecycleConfiguration" => lifecycle(part),
+    let properties = buckets::closed(Some(bucket(sheet, part, site)), Some(kms::key(sheet, part, site)))
+        .with("LifecycleConfiguration", lifecycle(part))
         // An object that could not be copied is an event, and nothing else.
-        "NotificationConfiguration" => map! { "EventBridgeConfiguration" => map! { "EventBridgeEnabled" => true } },
-    };
+        .with(
+            "NotificationConfiguration",
+            map! { "EventBridgeConfiguration" => map! { "EventBridgeEnabled" => true } },
+        );
     let properties = match locked {
         true => properties.with("ObjectLockEnabled", true).with("ObjectLockConfiguration", lock(sheet, part, site)),
         false => properties,
@@ -123,12 +116,7 @@ fn one(sheet: &mut Sheet<'_>, part: &Part, site: &Site) {
         );
     let bucket = sheet.add(&root, bucket);
     let here = arn(sheet, part, site);
-    let tls = map! {
-        "Sid" => "TlsOnly", "Effect" => "Deny", "Principal" => "*", "Action" => "s3:*",
-        "Resource" => list![here.clone(), cat![here.clone(), "/*"]],
-        "Condition" => map! { "Bool" => map! { "aws:SecureTransport" => "false" } },
-    };
-    let mut statements = vec![tls.into()];
+    let mut statements = vec![buckets::over_tls(here.clone())];
     statements.extend(cloudfront::reads(sheet, part, here));
     let policy = map! { "Bucket" => bucket.get(), "PolicyDocument" => role::policy(statements) };
     sheet.add(&root, Resource::new(Group::Data, "AWS::S3::BucketPolicy", id(part, "bucket policy"), asked, policy));

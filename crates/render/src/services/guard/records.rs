@@ -6,7 +6,7 @@ use model::design::Site;
 use crate::resource::{Keep, Resource, Target};
 use crate::root::Group;
 use crate::services::guard::kms;
-use crate::services::role;
+use crate::services::{buckets, role};
 use crate::sheet::{Sheet, aws_region, regional};
 use crate::value::{ACCOUNT, Map, PARTITION, Value};
 use crate::{cat, list, map, names};
@@ -21,26 +21,17 @@ pub fn bucket(sheet: &mut Sheet<'_>, part: &Part, site: &Site, service: &str, fr
     let id = |what: &str| names::logical([part.id.as_str(), what]);
     let asked = sheet.asked(part);
     let name = name(sheet, part, site);
-    let encrypted = map! { "SSEAlgorithm" => "aws:kms", "KMSMasterKeyID" => kms::key(sheet, part, site) };
-    let encrypted = map! { "ServerSideEncryptionByDefault" => encrypted, "BucketKeyEnabled" => true };
+    let key = kms::key(sheet, part, site);
     // AWS Config delivers into no bucket that locks by default (AWS Config Developer Guide, "Managing the delivery channel").
     let locks = service != "config.amazonaws.com";
     let retention = map! { "Mode" => "GOVERNANCE", "Days" => KEPT };
     let expires = map! { "Id" => "kept", "Status" => "Enabled", "ExpirationInDays" => KEPT + 1, "NoncurrentVersionExpiration" => map! { "NoncurrentDays" => KEPT + 1 } };
-    let properties = map! {
-        "BucketName" => name.clone(),
-        "VersioningConfiguration" => map! { "Status" => "Enabled" },
-        "ObjectLockEnabled" => locks,
-        "BucketEncryption" => map! { "ServerSideEncryptionConfiguration" => list![encrypted] },
-        "PublicAccessBlockConfiguration" => map! {
-            "BlockPublicAcls" => true, "BlockPublicPolicy" => true, "IgnorePublicAcls" => true, "RestrictPublicBuckets" => true,
-        },
-        "OwnershipControls" => map! { "Rules" => list![map! { "ObjectOwnership" => "BucketOwnerEnforced" }] },
-        "LifecycleConfiguration" => map! { "Rules" => list![expires] },
+    let properties = buckets::closed(Some(name.clone()), Some(key))
+        .with("ObjectLockEnabled", locks)
+        .with("LifecycleConfiguration", map! { "Rules" => list![expires] })
         // That nothing arrives any more is told of.
-        "NotificationConfiguration" => map! { "EventBridgeConfiguration" => map! { "EventBridgeEnabled" => true } },
-        "Tags" => sheet.tags(Some(part)),
-    };
+        .with("NotificationConfiguration", map! { "EventBridgeConfiguration" => map! { "EventBridgeEnabled" => true } })
+        .with("Tags", sheet.tags(Some(part)));
     let lock = map! { "ObjectLockEnabled" => "Enabled", "Rule" => map! { "DefaultRetention" => retention } };
     let properties = properties.with_some("ObjectLockConfiguration", locks.then_some(lock));
     let bucket = Resource::new(Group::Security, "AWS::S3::Bucket", id("records"), asked.clone(), properties)
@@ -71,10 +62,5 @@ fn policy(service: &str, name: Value, from: Option<Value>) -> Map {
         "Sid" => "Writes", "Effect" => "Allow", "Principal" => principal, "Action" => "s3:PutObject",
         "Resource" => cat![bucket.clone(), "/*"], "Condition" => only,
     };
-    let tls = map! {
-        "Sid" => "TlsOnly", "Effect" => "Deny", "Principal" => "*", "Action" => "s3:*",
-        "Resource" => list![bucket.clone(), cat![bucket, "/*"]],
-        "Condition" => map! { "Bool" => map! { "aws:SecureTransport" => "false" } },
-    };
-    role::policy(vec![looks.into(), writes.into(), tls.into()])
+    role::policy(vec![looks.into(), writes.into(), buckets::over_tls(bucket)])
 }

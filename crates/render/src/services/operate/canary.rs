@@ -11,7 +11,7 @@ use crate::resource::{Given, Keep, Resource, Target};
 use crate::root::Group;
 use crate::services::guard::kms;
 use crate::services::traffic::{leads, route53};
-use crate::services::{id, role};
+use crate::services::{buckets, id, role};
 use crate::sheet::{Sheet, parameter, regional};
 use crate::value::{ACCOUNT, PARTITION, REGION, Value};
 use crate::{cat, list, map};
@@ -143,28 +143,15 @@ fn bucket(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Target {
         "Id" => "kept", "Status" => "Enabled", "ExpirationInDays" => KEPT,
         "NoncurrentVersionExpiration" => map! { "NoncurrentDays" => 1 },
     };
-    let encrypted = map! { "SSEAlgorithm" => "aws:kms", "KMSMasterKeyID" => kms::key(sheet, part, site) };
-    let encrypted = map! { "ServerSideEncryptionByDefault" => encrypted, "BucketKeyEnabled" => true };
-    let properties = map! {
-        "BucketEncryption" => map! { "ServerSideEncryptionConfiguration" => list![encrypted] },
-        "LifecycleConfiguration" => map! { "Rules" => list![expires] },
-        "OwnershipControls" => map! { "Rules" => list![map! { "ObjectOwnership" => "BucketOwnerEnforced" }] },
-        "PublicAccessBlockConfiguration" => map! {
-            "BlockPublicAcls" => true, "BlockPublicPolicy" => true, "IgnorePublicAcls" => true, "RestrictPublicBuckets" => true,
-        },
-        "VersioningConfiguration" => map! { "Status" => "Enabled" },
-        "Tags" => sheet.tags(None),
-    };
+    let properties = buckets::closed(None, Some(kms::key(sheet, part, site)))
+        .with("LifecycleConfiguration", map! { "Rules" => list![expires] })
+        .with("Tags", sheet.tags(None));
     let bucket = Resource::new(Group::Observability, "AWS::S3::Bucket", "CanaryBucket", asked.clone(), properties)
         .keep(Keep::Retain)
         .excused("CKV_AWS_18", "one program writes there, and what it writes goes after a month");
     let bucket = sheet.add(&root, bucket);
-    let tls = map! {
-        "Sid" => "TlsOnly", "Effect" => "Deny", "Principal" => "*", "Action" => "s3:*",
-        "Resource" => list![bucket.att("Arn"), cat![bucket.att("Arn"), "/*"]],
-        "Condition" => map! { "Bool" => map! { "aws:SecureTransport" => "false" } },
-    };
-    let policy = map! { "Bucket" => bucket.get(), "PolicyDocument" => role::policy(vec![tls.into()]) };
+    let only = role::policy(vec![buckets::over_tls(bucket.att("Arn"))]);
+    let policy = map! { "Bucket" => bucket.get(), "PolicyDocument" => only };
     let kind = "AWS::S3::BucketPolicy";
     sheet.add(&root, Resource::new(Group::Observability, kind, "CanaryBucketPolicy", asked, policy));
     bucket

@@ -15,7 +15,7 @@ use crate::delivery::access;
 use crate::resource::{Given, Keep, Parameter, Resource, Target};
 use crate::root::Group;
 use crate::services::guard::kms;
-use crate::services::{id, logs, peers, role};
+use crate::services::{buckets, id, logs, peers, role};
 use crate::sheet::{Sheet, aws_region, parameter, regional};
 use crate::value::{ACCOUNT, Map, PARTITION, Value};
 use crate::{cat, list, map, names};
@@ -106,30 +106,16 @@ fn bucket(sheet: &Sheet<'_>, part: &Part, site: &Site) -> Value {
 
 fn store(sheet: &mut Sheet<'_>, part: &Part, site: &Site) {
     let (root, asked) = (regional(site), sheet.asked(part));
-    let encrypted = map! { "SSEAlgorithm" => "aws:kms", "KMSMasterKeyID" => kms::key(sheet, part, site) };
-    let encrypted = map! { "ServerSideEncryptionByDefault" => encrypted, "BucketKeyEnabled" => true };
     let expires = map! { "Id" => "kept", "Status" => "Enabled", "ExpirationInDays" => 30, "NoncurrentVersionExpiration" => map! { "NoncurrentDays" => 30 } };
-    let properties = map! {
-        "BucketName" => bucket(sheet, part, site),
-        "VersioningConfiguration" => map! { "Status" => "Enabled" },
-        "BucketEncryption" => map! { "ServerSideEncryptionConfiguration" => list![encrypted] },
-        "PublicAccessBlockConfiguration" => map! {
-            "BlockPublicAcls" => true, "BlockPublicPolicy" => true, "IgnorePublicAcls" => true, "RestrictPublicBuckets" => true,
-        },
-        "OwnershipControls" => map! { "Rules" => list![map! { "ObjectOwnership" => "BucketOwnerEnforced" }] },
-        "LifecycleConfiguration" => map! { "Rules" => list![expires] },
-        "Tags" => sheet.tags(Some(part)),
-    };
+    let properties = buckets::closed(Some(bucket(sheet, part, site)), Some(kms::key(sheet, part, site)))
+        .with("LifecycleConfiguration", map! { "Rules" => list![expires] })
+        .with("Tags", sheet.tags(Some(part)));
     let made = Resource::new(Group::Security, "AWS::S3::Bucket", id(part, "artifacts"), asked.clone(), properties)
         .keep(Keep::Retain)
         .excused("CKV_AWS_18", "it has for a month what the repository has for ever");
     let made = sheet.add(&root, made);
     let arn = cat!["arn:", PARTITION, ":s3:::", bucket(sheet, part, site)];
-    let tls = map! {
-        "Sid" => "TlsOnly", "Effect" => "Deny", "Principal" => "*", "Action" => "s3:*",
-        "Resource" => list![arn.clone(), cat![arn, "/*"]], "Condition" => map! { "Bool" => map! { "aws:SecureTransport" => "false" } },
-    };
-    let properties = map! { "Bucket" => made.get(), "PolicyDocument" => role::policy(vec![tls.into()]) };
+    let properties = map! { "Bucket" => made.get(), "PolicyDocument" => role::policy(vec![buckets::over_tls(arn)]) };
     let kind = "AWS::S3::BucketPolicy";
     sheet.add(&root, Resource::new(Group::Security, kind, id(part, "artifacts policy"), asked, properties));
 }

@@ -12,7 +12,7 @@ use crate::root::{Group, Root};
 use crate::services::compute::lambda_edge;
 use crate::services::data::s3;
 use crate::services::guard::waf;
-use crate::services::id;
+use crate::services::{buckets, id};
 use crate::sheet::{Sheet, parameter};
 use crate::value::{ACCOUNT, Map, SUFFIX, Value};
 use crate::{cat, list, map};
@@ -246,17 +246,10 @@ pub fn reads(sheet: &Sheet<'_>, bucket: &Part, arn: Value) -> Option<Value> {
 /// The bucket that says who asked for what. CloudFront writes it by an access list, which is all that it takes.
 fn logs(sheet: &mut Sheet<'_>, part: &Part) -> Value {
     let expire = map! { "Id" => "a-year", "Status" => "Enabled", "ExpirationInDays" => 365 };
-    let closed = map! { "BlockPublicAcls" => true, "BlockPublicPolicy" => true, "IgnorePublicAcls" => true, "RestrictPublicBuckets" => true };
-    let properties = map! {
-        "BucketEncryption" => map! { "ServerSideEncryptionConfiguration" => list![
-            map! { "ServerSideEncryptionByDefault" => map! { "SSEAlgorithm" => "AES256" } },
-        ] },
-        "LifecycleConfiguration" => map! { "Rules" => list![expire] },
-        "OwnershipControls" => map! { "Rules" => list![map! { "ObjectOwnership" => "BucketOwnerPreferred" }] },
-        "PublicAccessBlockConfiguration" => closed,
-        "VersioningConfiguration" => map! { "Status" => "Enabled" },
-        "Tags" => sheet.tags(Some(part)),
-    };
+    let mut properties = buckets::closed(None, None)
+        .with("LifecycleConfiguration", map! { "Rules" => list![expire] })
+        .with("Tags", sheet.tags(Some(part)));
+    properties.set("OwnershipControls", buckets::owned("BucketOwnerPreferred"));
     let asked = sheet.asked(part);
     let bucket = Resource::new(Group::Data, "AWS::S3::Bucket", id(part, "logs"), asked, properties)
         .keep(Keep::Retain)

@@ -36,6 +36,7 @@ use model::design::Site;
 use super::{health, leads};
 use crate::resource::{Keep, Resource};
 use crate::root::Group;
+use crate::services::buckets;
 use crate::sheet::{Sheet, aws_region, regional};
 use crate::value::{ACCOUNT, Map, PARTITION, SUFFIX, Value};
 use crate::{cat, list, map, names};
@@ -80,18 +81,8 @@ fn looks(sheet: &mut Sheet<'_>, part: &Part, site: &Site, of: &Site, what: &str,
 fn input(sheet: &mut Sheet<'_>, part: &Part, site: &Site) {
     let (root, asked) = (regional(site), sheet.asked(part));
     let open = "anybody may read one empty object: the health checkers have no credentials";
-    let properties = map! {
-        "BucketName" => bucket(sheet, part, site),
-        "BucketEncryption" => map! { "ServerSideEncryptionConfiguration" => list![
-            map! { "ServerSideEncryptionByDefault" => map! { "SSEAlgorithm" => "AES256" } },
-        ] },
-        "OwnershipControls" => map! { "Rules" => list![map! { "ObjectOwnership" => "BucketOwnerEnforced" }] },
-        "PublicAccessBlockConfiguration" => map! {
-            "BlockPublicAcls" => true, "IgnorePublicAcls" => true, "BlockPublicPolicy" => false, "RestrictPublicBuckets" => false,
-        },
-        "VersioningConfiguration" => map! { "Status" => "Enabled" },
-        "Tags" => sheet.tags(Some(part)),
-    };
+    let mut properties = buckets::closed(Some(bucket(sheet, part, site)), None).with("Tags", sheet.tags(Some(part)));
+    properties.set("PublicAccessBlockConfiguration", buckets::nobody(false));
     let id = names::logical([part.id.as_str(), "signal"]);
     let resource = Resource::new(Group::Traffic, "AWS::S3::Bucket", id, asked.clone(), properties)
         .keep(Keep::Retain)
@@ -103,13 +94,8 @@ fn input(sheet: &mut Sheet<'_>, part: &Part, site: &Site) {
         .excused("CKV_AWS_56", open);
     let bucket = sheet.add(&root, resource);
     let object = cat!["arn:", PARTITION, ":s3:::", bucket.get(), format!("/{OBJECT}")];
-    let whole =
-        list![cat!["arn:", PARTITION, ":s3:::", bucket.get()], cat!["arn:", PARTITION, ":s3:::", bucket.get(), "/*"]];
     let read = map! { "Sid" => "HealthCheckers", "Effect" => "Allow", "Principal" => "*", "Action" => "s3:GetObject", "Resource" => object };
-    let plain = map! {
-        "Sid" => "EncryptedOnly", "Effect" => "Deny", "Principal" => "*", "Action" => "s3:*", "Resource" => whole,
-        "Condition" => map! { "Bool" => map! { "aws:SecureTransport" => "false" } },
-    };
+    let plain = buckets::over_tls(cat!["arn:", PARTITION, ":s3:::", bucket.get()]);
     let policy = map! { "Version" => "2012-10-17", "Statement" => list![read, plain] };
     let properties = map! { "Bucket" => bucket.get(), "PolicyDocument" => policy };
     let id = names::logical([part.id.as_str(), "signal policy"]);
