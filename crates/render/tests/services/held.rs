@@ -245,6 +245,20 @@ fn rules_stand_before_the_load_balancer_and_count_requests() {
     }
 }
 
+/// What stands before a distribution is written where CloudFront looks for it, and nowhere else.
+#[test]
+fn rules_before_a_distribution_are_of_the_edge() {
+    let rendering = spec("traffic");
+    let named = "{RulesRules.Arn}";
+    says(
+        &rendering,
+        "edge",
+        &[("RulesRules", "Scope", "CLOUDFRONT"), ("CdnDistribution", "DistributionConfig.WebACLId", named)],
+    );
+    let edge = rendering.stacks.iter().find(|stack| stack.root.name() == "edge").unwrap();
+    assert_eq!(edge.region, "us-east-1");
+}
+
 /// Roles that recover and deploy are found where they were, whatever became of their stack.
 #[test]
 fn roles_that_are_needed_in_an_emergency_stay() {
