@@ -249,7 +249,7 @@ fn rules_stand_before_the_load_balancer_and_count_requests() {
 #[test]
 fn rules_before_a_distribution_are_of_the_edge() {
     let rendering = spec("traffic");
-    let named = "{RulesRules.Arn}";
+    let named = "{RulesRulesArn}";
     says(
         &rendering,
         "edge",
