@@ -241,6 +241,18 @@ fn steps(sheet: &mut Sheet<'_>, runbook: &mut Runbook, recovery: &Recovery, (fro
         best_effort: false,
         commits: false,
     };
+    let copiers = commands::copies::between(sheet, (from, to));
+    if runbook.purpose == Purpose::Failover {
+        for part in &copiers {
+            let made = commands::copies::stopped(sheet, part, (from, to));
+            let says = format!("Stop `{}` from fetching what {} has", part.id, from.id);
+            let why = format!(
+                "what {} has grows old: when it is back it would be brought over what is written from now on",
+                from.id
+            );
+            add(runbook, "stop", part, (says, why), made);
+        }
+    }
     let calls: Vec<&Call> = recovery.calls.iter().filter(|call| call.act != ActName::Detect).collect();
     let of =
         |acts: &[ActName]| -> Vec<&Call> { calls.iter().copied().filter(|call| acts.contains(&call.act)).collect() };
@@ -248,6 +260,9 @@ fn steps(sheet: &mut Sheet<'_>, runbook: &mut Runbook, recovery: &Recovery, (fro
     for call in &calls {
         let first = |acts: &[ActName]| of(acts).first().is_some_and(|first| std::ptr::eq(*first, *call));
         if first(&[ActName::Shift]) {
+            if runbook.purpose == Purpose::Failback {
+                fetch(sheet, runbook, &copiers, (from, to));
+            }
             let check = Some(format!("bash deploy.sh check {region}"));
             let why = "secrets, keys, configuration and rights of the region are first used now; a user must not be the one who finds out";
             runbook.steps.push(person(
@@ -272,6 +287,14 @@ fn steps(sheet: &mut Sheet<'_>, runbook: &mut Runbook, recovery: &Recovery, (fro
             runbook.steps.push(person("check_writer", says, why, (!see.is_empty()).then_some(see)));
         }
     }
+    if runbook.purpose == Purpose::Failback {
+        for part in &copiers {
+            let made = commands::copies::turned(sheet, part, (from, to));
+            let says = format!("Let `{}` fetch into {} what is written in {}", part.id, from.id, to.id);
+            add(runbook, "turn", part, (says, "the region that was left stands by again".to_owned()), made);
+        }
+    }
+    kept_by_templates(runbook, &copiers, (from, to));
     runbook.steps.push(person(
         "watch",
         "Watch errors, latency, writes and replication for as long as clients may keep old answers".to_owned(),
@@ -280,14 +303,62 @@ fn steps(sheet: &mut Sheet<'_>, runbook: &mut Runbook, recovery: &Recovery, (fro
     ));
 }
 
-fn step(sheet: &mut Sheet<'_>, runbook: &mut Runbook, call: &Call, (from, to): (&Site, &Site)) -> Vec<Step> {
-    let Some(part) = sheet.part(&call.component) else { unreachable!("a call is of a component of the design") };
-    let made = commands::of(sheet, call, &Ways { part, from, to, purpose: runbook.purpose, act: call.act });
-    for name in made.names {
+/// What only the region has that is left, before users come back to the other.
+fn fetch(sheet: &mut Sheet<'_>, runbook: &mut Runbook, copiers: &[&Part], (from, to): (&Site, &Site)) {
+    for part in copiers {
+        let made = commands::copies::fetched(sheet, part, (from, to));
+        let says = format!("Fetch with `{}` what {} has, once more", part.id, from.id);
+        let why = "nobody writes there any more; users must not come back to less than they wrote".to_owned();
+        add(runbook, "fetch", part, (says, why), made);
+    }
+}
+
+/// A template sets the state of a task again when it changes anything of it, as its parameter says.
+fn kept_by_templates(runbook: &mut Runbook, copiers: &[&Part], (from, to): (&Site, &Site)) {
+    let planned = runbook.purpose == Purpose::Failback;
+    for part in copiers {
+        let mut says = vec![(to, from, "DISABLED")];
+        if planned {
+            says.push((from, to, "ENABLED"));
+        }
+        let says = says.into_iter().map(|(stack, of, state)| {
+            format!("`bash deploy.sh {} --set {}={state}`", stack.id, crate::services::datasync::fetches(part, of))
+        });
+        let says = says.collect::<Vec<_>>().join(" and ");
+        runbook.after.push(format!("The next deployment of each region says what `{}` does now: {says}.", part.id));
+    }
+}
+
+/// A step of ours, among those of the engine.
+fn add(runbook: &mut Runbook, verb: &str, part: &Part, (says, why): (String, String), made: commands::Made) {
+    called(runbook, made.names);
+    runbook.steps.push(Step {
+        id: format!(
+            "{verb}_{}",
+            part.id.as_str().replace(|c: char| !c.is_ascii_alphanumeric(), "_").to_ascii_lowercase()
+        ),
+        says,
+        why,
+        commands: made.commands,
+        validate: made.validate,
+        work: made.work,
+        best_effort: false,
+        commits: false,
+    });
+}
+
+fn called(runbook: &mut Runbook, names: Vec<crate::runbook::names::Named>) {
+    for name in names {
         if !runbook.names.iter().any(|known| known.variable == name.variable) {
             runbook.names.push(name);
         }
     }
+}
+
+fn step(sheet: &mut Sheet<'_>, runbook: &mut Runbook, call: &Call, (from, to): (&Site, &Site)) -> Vec<Step> {
+    let Some(part) = sheet.part(&call.component) else { unreachable!("a call is of a component of the design") };
+    let made = commands::of(sheet, call, &Ways { part, from, to, purpose: runbook.purpose, act: call.act });
+    called(runbook, made.names);
     let refused = call.standing == Standing::Refused;
     let whom = match &call.region {
         Some(region) => format!("answered by {region}"),

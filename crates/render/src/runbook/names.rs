@@ -7,6 +7,7 @@ use crate::delivery;
 use crate::names;
 use crate::resource::Target;
 use crate::runbook::commands;
+use crate::services::datasync;
 use crate::sheet::{Sheet, regional};
 use crate::value::Value;
 
@@ -81,16 +82,34 @@ pub fn of(sheet: &mut Sheet<'_>, part: &Part, site: &Site, known_by: &str) -> Na
     let words = [part.id.as_str(), site.id.as_str()];
     let about = format!("{} in {region}", part.id);
     let from = match (made(sheet, part, site), crate::services::physical(part, site)) {
-        (Some(target), _) if said(sheet, &target) < MOST_OUTPUTS => {
-            let (output, stack) = (target.id.to_string(), delivery::stack_name(sheet, &target.root));
-            let says = format!("What runbooks call {} in this region", part.id);
-            sheet.output(&target.root, output.clone(), says, target.get());
-            From::Made { target, output, stack, region }
-        }
+        (Some(target), _) if said(sheet, &target) < MOST_OUTPUTS => said_by_stack(sheet, part, target, region),
         (_, Some(name)) => From::Known(name),
         (_, None) => From::Asked(known_by.replace("{region}", &region).replace("{id}", part.id.as_str())),
     };
     named(words, about, from)
+}
+
+fn said_by_stack(sheet: &mut Sheet<'_>, part: &Part, target: Target, region: String) -> From {
+    let (output, stack) = (target.id.to_string(), delivery::stack_name(sheet, &target.root));
+    let says = format!("What runbooks call {} in this region", part.id);
+    sheet.output(&target.root, output.clone(), says, target.get());
+    From::Made { target, output, stack, region }
+}
+
+/// The task in `site` that fetches what `other` has.
+pub fn task(sheet: &mut Sheet<'_>, part: &Part, site: &Site, other: &Site) -> Named {
+    let region = crate::sheet::aws_region(site).to_owned();
+    let root = regional(site);
+    let target = Target { id: datasync::task_id(part, other).into(), root };
+    let from = match sheet.has(&target.root, &target.id) && said(sheet, &target) < MOST_OUTPUTS {
+        true => said_by_stack(sheet, part, target, region),
+        false => From::Asked(format!(
+            "aws datasync list-tasks --region {region} --query \"Tasks[?contains(Name,'{}')].TaskArn | [0]\" --output text",
+            part.id
+        )),
+    };
+    let about = format!("the task in {} that fetches what {} has", site.id, other.id);
+    named([part.id.as_str(), "task", site.id.as_str()], about, from)
 }
 
 /// Something else that a command finds.

@@ -79,7 +79,8 @@ fn no_task_is_started_before_there_can_be_an_image() {
 /// Nodes are in the group of the cluster, which no rule of ours knows, unless their template says more.
 #[test]
 fn nodes_are_let_in_by_the_data_that_they_need() {
-    let rendering = rendered("  k: { kind: aws.eks, needs: [db] }\n  db: { kind: aws.rds }\n");
+    let rendering =
+        rendered("  k: { kind: aws.eks, needs: [db] }\n  db: { kind: aws.rds, replication: asynchronous }\n");
     let template = resource(&rendering, "eu-west-1", "KLaunchTemplate");
     let groups = list(map(template.properties.get("LaunchTemplateData")).get("SecurityGroupIds"));
     let groups = says(&groups);
@@ -90,8 +91,9 @@ fn nodes_are_let_in_by_the_data_that_they_need() {
 
 #[test]
 fn a_function_is_in_the_network_when_what_it_needs_is() {
-    let rendering =
-        rendered("  f: { kind: aws.lambda, needs: [db] }\n  g: { kind: aws.lambda }\n  db: { kind: aws.rds }\n");
+    let rendering = rendered(
+        "  f: { kind: aws.lambda, needs: [db] }\n  g: { kind: aws.lambda }\n  db: { kind: aws.rds, replication: asynchronous }\n",
+    );
     let place = map(resource(&rendering, "eu-west-1", "FFunction").properties.get("VpcConfig"));
     assert!(says(&place.get("SecurityGroupIds")).contains("FSecurityGroup"));
     let role = resource(&rendering, "eu-west-1", "FFunctionRole");
@@ -202,7 +204,9 @@ fn commercial_engines_get_what_they_take() {
     for (engine, class, long) in
         [("oracle", "db.m5.large", 30), ("sqlserver", "db.m5.xlarge", 32), ("postgres", "db.t4g.medium", 32)]
     {
-        let rendering = rendered(&format!("  db: {{ kind: aws.rds, engine: {engine}, replication: none }}\n"));
+        let rendering = rendered(&format!(
+            "  db: {{ kind: aws.rds, engine: {engine}, replication: none }}\n"
+        ));
         let secret = resource(&rendering, "us-east-1", "DbMasterSecret");
         assert_eq!(map(secret.properties.get("GenerateSecretString")).get("PasswordLength"), Some(&Value::Int(long)));
         let file = rendering.files.iter().find(|f| f.path == "cloudformation/parameters/us-east-1.json").unwrap();
@@ -220,8 +224,10 @@ fn a_schedule_may_read_what_it_was_encrypted_with() {
 /// Stacks, databases and caches have to begin with a letter.
 #[test]
 fn a_workload_whose_name_begins_with_a_digit_has_names_that_do_not() {
-    let text = two_regions("  db: { kind: aws.rds, id: \"1st-{site}\" }\n  c: { kind: aws.elasticache }\n")
-        .replace("workload: test", "workload: 3d-shop");
+    let text = two_regions(
+        "  db: { kind: aws.rds, replication: asynchronous, id: \"1st-{site}\" }\n  c: { kind: aws.elasticache }\n",
+    )
+    .replace("workload: test", "workload: 3d-shop");
     let rendering = specs::rendering("test", &text);
     let plan = rendering.files.iter().find(|file| file.path == "cloudformation/deployment.json").unwrap();
     let plan: serde_json::Value = serde_json::from_str(&plan.text).unwrap();

@@ -48,7 +48,7 @@ fn a_budget_and_what_is_unlike_it_are_told() {
 #[test]
 fn backups_that_do_not_come_are_told() {
     let text = two_regions(
-        "  images: { kind: aws.s3 }\n  db: { kind: aws.rds }\n  b: { kind: aws.backup, protects: [images, db], backup: { every: 1d } }\n  hourly: { kind: aws.backup, protects: [db], backup: { every: 1h } }\n  weekly: { kind: aws.backup, protects: [db], backup: { every: 7d } }\n",
+        "  images: { kind: aws.s3 }\n  db: { kind: aws.rds, replication: asynchronous }\n  b: { kind: aws.backup, protects: [images, db], backup: { every: 1d } }\n  hourly: { kind: aws.backup, protects: [db], backup: { every: 1h } }\n  weekly: { kind: aws.backup, protects: [db], backup: { every: 7d } }\n",
     );
     let rendering = specs::rendering("test", &text);
     for region in ["us-east-1", "eu-west-1"] {

@@ -86,7 +86,7 @@ fn a_headless_copy_has_storage_and_no_instance() {
 #[test]
 fn a_version_that_somebody_wrote_down_may_be_a_major_one() {
     let allowed = |said: &str| {
-        let rendering = rendered(&format!("  db: {{ kind: aws.rds{said} }}\n"));
+        let rendering = rendered(&format!("  db: {{ kind: aws.rds, replication: asynchronous{said} }}\n"));
         let of = |region: &str| {
             crate::regions::resource(&rendering, region, "DbInstance")
                 .properties

@@ -159,7 +159,7 @@ fn a_list_of_before_is_still_read() {
     assert_eq!(serde_json::from_str::<Placement>(&text).unwrap(), now);
 }
 
-const FENCED: &str = "workload: kept\nobjectives: { rto: 1h, rpo: 5m }\nsites:\n  us-east-1: { zones: [a, b], preferred: true }\n  eu-west-1: { zones: [a, b] }\ncomponents:\n  orders: { kind: aws.rds, fence: [nacl] }\n  stock: { kind: aws.rds, fence: [nacl] }\n";
+const FENCED: &str = "workload: kept\nobjectives: { rto: 1h, rpo: 5m }\nsites:\n  us-east-1: { zones: [a, b], preferred: true }\n  eu-west-1: { zones: [a, b] }\ncomponents:\n  orders: { kind: aws.rds, replication: asynchronous, fence: [nacl] }\n  stock: { kind: aws.rds, replication: asynchronous, fence: [nacl] }\n";
 
 fn numbers(rendering: &Rendering) -> BTreeMap<String, Value> {
     let rules = resources(rendering).into_iter().filter(|(_, rule)| rule.kind == "AWS::EC2::NetworkAclEntry");
@@ -170,15 +170,18 @@ fn numbers(rendering: &Rendering) -> BTreeMap<String, Value> {
 #[test]
 fn a_database_before_the_others_takes_no_number_of_their_rules() {
     let before = render(&specs::design("kept", FENCED), "antipode.yaml").unwrap();
-    let more = FENCED.replace("components:\n", "components:\n  early: { kind: aws.rds, fence: [nacl] }\n");
+    let more = FENCED.replace(
+        "components:\n",
+        "components:\n  early: { kind: aws.rds, replication: asynchronous, fence: [nacl] }\n",
+    );
     let after = render_again(&specs::design("kept", &more), "antipode.yaml", &before.placement).unwrap();
     let (old, new) = (numbers(&before), numbers(&after));
     assert!(old.iter().all(|(id, number)| new.get(id) == Some(number)), "{old:?} {new:?}");
     // One that left keeps its number: its rule may be in the list yet.
-    let fewer = FENCED.replace("  orders: { kind: aws.rds, fence: [nacl] }\n", "");
+    let fewer = FENCED.replace("  orders: { kind: aws.rds, replication: asynchronous, fence: [nacl] }\n", "");
     let left = render_again(&specs::design("kept", &fewer), "antipode.yaml", &before.placement).unwrap();
     assert!(numbers(&left).iter().all(|(id, number)| old.get(id) == Some(number)), "{old:?} {:?}", numbers(&left));
-    let again = fewer.replace("stock:", "early: { kind: aws.rds, fence: [nacl] }\n  stock:");
+    let again = fewer.replace("stock:", "early: { kind: aws.rds, replication: asynchronous, fence: [nacl] }\n  stock:");
     let again = render_again(&specs::design("kept", &again), "antipode.yaml", &left.placement).unwrap();
     assert_ne!(numbers(&again).get("EarlyShutOut1"), old.get("OrdersShutOut1"));
 }

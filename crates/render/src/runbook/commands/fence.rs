@@ -172,9 +172,17 @@ fn shut_out(sheet: &mut Sheet<'_>, ways: &Ways<'_>) -> Made {
     let replace = aws(
         "ec2 replace-network-acl-association --association-id \"$association\" --network-acl-id \"$closed\" --query NewAssociationId --output text",
     );
-    let script = format!(
-        "(\n  set -e\n  network=$({network})\n  closed=$({closed})   # lets nobody in, nor out\n  for subnet in $({subnets}); do\n    read -r open association <<<\"$({lists})\"\n    new=$({replace})\n    echo \"aws ec2 replace-network-acl-association --association-id $new --network-acl-id $open --region {from}\" | tee -a undo-fence.sh\n  done\n) || echo 'not reached: go on'"
-    );
+    // `set -e` would do nothing to the left of `||`: each call that is not answered is said.
+    let undo =
+        format!("aws ec2 replace-network-acl-association --association-id $new --network-acl-id $open --region {from}");
+    let script = [
+        format!("subnets=$({subnets}) && network=$({network}) && closed=$({closed}) || {{ subnets=; echo 'not reached: go on'; }}   # the new list lets nobody in, nor out"),
+        "for subnet in $subnets; do".to_owned(),
+        format!("  lists=$({lists}) && read -r open association <<<\"$lists\" && new=$({replace}) \\"),
+        format!("    && echo \"{undo}\" | tee -a undo-fence.sh || echo \"not reached: $subnet is open still; go on\""),
+        "done".to_owned(),
+    ]
+    .join("\n");
     Made {
         commands: vec![
             "export AWS_MAX_ATTEMPTS=1".to_owned(),

@@ -4,6 +4,7 @@
 //! needs comes from there.
 
 mod compute;
+pub mod copies;
 mod data;
 mod fence;
 mod restore;

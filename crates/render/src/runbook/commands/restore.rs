@@ -14,30 +14,61 @@ pub fn instance(sheet: &mut Sheet<'_>, ways: &Ways<'_>) -> Made {
         "aws rds describe-db-snapshots --region {region} --query \"sort_by(DBSnapshots[?starts_with(DBInstanceIdentifier,'{old}') && Status=='available'],&SnapshotCreateTime)[-1].DBSnapshotIdentifier\" --output text"
     );
     let snapshot = names::found(&words(id, "snapshot"), "its newest snapshot here", &how);
-    let group = subnet_group(ways);
+    let (group, doors) = (subnet_group(sheet, ways), doors(sheet, ways));
     let new = format!("{}-restored", crate::names::physical([id.as_str()], 50));
+    let wait = format!("aws rds wait db-instance-available --db-instance-identifier {new} --region {region}");
+    let restore = format!(
+        "aws rds restore-db-instance-from-db-snapshot --db-snapshot-identifier {} --db-instance-identifier {new} --db-subnet-group-name {} --vpc-security-group-ids {} --no-publicly-accessible --deletion-protection --region {region}",
+        snapshot.shell(),
+        group.shell(),
+        doors.shell()
+    );
+    let host = format!(
+        "aws rds describe-db-instances --db-instance-identifier {new} --region {region} --query 'DBInstances[0].Endpoint.Address' --output text"
+    );
     by_hand(
-        vec![
-            format!(
-                "aws rds restore-db-instance-from-db-snapshot --db-snapshot-identifier {} --db-instance-identifier {new} --db-subnet-group-name {} --no-publicly-accessible --deletion-protection --region {region}",
-                snapshot.shell(),
-                group.shell()
-            ),
-            format!("aws rds wait db-instance-available --db-instance-identifier {new} --region {region}"),
-        ],
+        [restore, wait].into_iter().chain(led_to(sheet, ways, &host)).collect(),
         Some(format!(
             "aws rds describe-db-instances --db-instance-identifier {new} --region {region} --query 'DBInstances[0].[DBInstanceStatus,Endpoint.Address,LatestRestorableTime]'"
         )),
-        vec![snapshot, group],
+        vec![snapshot, group, doors],
     )
 }
 
-fn subnet_group(ways: &Ways<'_>) -> names::Named {
-    let (_, region) = ways.regions();
+/// Rendered ones are known by what they say of themselves, others by the component's name in theirs.
+fn subnet_group(sheet: &Sheet<'_>, ways: &Ways<'_>) -> names::Named {
+    let (id, (_, region)) = (&ways.part.id, ways.regions());
+    let which = match sheet.renders(ways.part) {
+        true => format!("DBSubnetGroupDescription=='{}'", database::about_subnets(ways.part)),
+        false => format!("contains(DBSubnetGroupName,'{id}')"),
+    };
     let how = format!(
-        "aws rds describe-db-subnet-groups --region {region} --query 'DBSubnetGroups[0].DBSubnetGroupName' --output text"
+        "aws rds describe-db-subnet-groups --region {region} --query \"DBSubnetGroups[?{which}].DBSubnetGroupName | [0]\" --output text"
     );
-    names::found(&words(&ways.part.id, "subnets"), "the group of subnets that databases stand in", &how)
+    names::found(&words(id, "subnets"), "the group of subnets that it stands in", &how)
+}
+
+/// What is restored without a security group has the one of the network, which lets in nobody that needs it.
+fn doors(sheet: &Sheet<'_>, ways: &Ways<'_>) -> names::Named {
+    let (id, (_, region)) = (&ways.part.id, ways.regions());
+    let filters = match sheet.renders(ways.part) {
+        true => format!(
+            "Name=tag:antipode:workload,Values={} Name=tag:antipode:component,Values={id}",
+            names::quoted(&sheet.design.workload)
+        ),
+        false => format!("'Name=group-name,Values=*{id}*'"),
+    };
+    let how = format!(
+        "aws ec2 describe-security-groups --filters {filters} --region {region} --query 'SecurityGroups[0].GroupId' --output text"
+    );
+    names::found(&words(id, "doors"), "the security group that lets in who needs it", &how)
+}
+
+/// Leads the name that clients know to what was restored; the template asks what it is to lead to.
+fn led_to(sheet: &Sheet<'_>, ways: &Ways<'_>, host: &str) -> Option<String> {
+    let known = ways.part.text("name").filter(|_| sheet.renders(ways.part))?;
+    let parameter = crate::services::id(ways.part, "host");
+    Some(format!("bash deploy.sh {} --set {parameter}=\"$({host})\"   # leads {known} to it", ways.to.id))
 }
 
 pub fn cluster(sheet: &mut Sheet<'_>, ways: &Ways<'_>) -> Made {
@@ -48,8 +79,11 @@ pub fn cluster(sheet: &mut Sheet<'_>, ways: &Ways<'_>) -> Made {
         "aws rds describe-db-cluster-snapshots --region {region} --query \"sort_by(DBClusterSnapshots[?starts_with(DBClusterIdentifier,'{old}') && Status=='available'],&SnapshotCreateTime)[-1].DBClusterSnapshotIdentifier\" --output text"
     );
     let snapshot = names::found(&words(id, "snapshot"), "its newest snapshot here", &how);
-    let group = subnet_group(ways);
+    let (group, doors) = (subnet_group(sheet, ways), doors(sheet, ways));
     let new = format!("{}-restored", crate::names::physical([id.as_str()], 50));
+    let host = format!(
+        "aws rds describe-db-clusters --db-cluster-identifier {new} --region {region} --query 'DBClusters[0].Endpoint' --output text"
+    );
     let (engine, class) = (
         database::cluster_engine(ways.part).name,
         ways.part.at(&ways.to.id).text("usage.class").unwrap_or("db.r6g.large"),
@@ -57,19 +91,23 @@ pub fn cluster(sheet: &mut Sheet<'_>, ways: &Ways<'_>) -> Made {
     by_hand(
         vec![
             format!(
-                "aws rds restore-db-cluster-from-snapshot --snapshot-identifier {} --db-cluster-identifier {new} --engine {engine} --db-subnet-group-name {} --deletion-protection --region {region}",
+                "aws rds restore-db-cluster-from-snapshot --snapshot-identifier {} --db-cluster-identifier {new} --engine {engine} --db-subnet-group-name {} --vpc-security-group-ids {} --deletion-protection --region {region}",
                 snapshot.shell(),
-                group.shell()
+                group.shell(),
+                doors.shell()
             ),
             format!(
                 "aws rds create-db-instance --db-cluster-identifier {new} --db-instance-identifier {new}-1 --engine {engine} --db-instance-class {class} --region {region}"
             ),
             format!("aws rds wait db-instance-available --db-instance-identifier {new}-1 --region {region}"),
-        ],
+        ]
+        .into_iter()
+        .chain(led_to(sheet, ways, &host))
+        .collect(),
         Some(format!(
             "aws rds describe-db-clusters --db-cluster-identifier {new} --region {region} --query 'DBClusters[0].[Status,Endpoint,LatestRestorableTime]'"
         )),
-        vec![snapshot, group],
+        vec![snapshot, group, doors],
     )
 }
 

@@ -117,6 +117,14 @@ pub fn controls(sheet: &mut Sheet<'_>, ways: &Ways<'_>) -> Made {
             endpoints.variable
         )
     };
+    let gate = ours.filter(|arc| arc.bool("safety_rules") != Some(false)).map(|_| {
+        let called = sheet.named(["gate"], 64);
+        let command = format!(
+            "list-routing-controls --control-panel-arn {} --query \"RoutingControls[?Name=='{called}'].RoutingControlArn | [0]\"",
+            panel.shell()
+        );
+        kept("gate", "the gate, which has to be on for any other to be turned", command)
+    });
     let turn = each(&format!(
         "update-routing-control-states --update-routing-control-state-entries \"RoutingControlArn=${},RoutingControlState=On\" \"RoutingControlArn=${},RoutingControlState=Off\"",
         taken.variable, left.variable
@@ -126,7 +134,19 @@ pub fn controls(sheet: &mut Sheet<'_>, ways: &Ways<'_>) -> Made {
     if let Some(seen) = seen(ways.part) {
         validate = format!("{validate}\n{seen}");
     }
-    by_hand(vec![turn], Some(validate), vec![cluster, endpoints, panel, left, taken])
+    let mut commands = vec![turn];
+    if let Some(gate) = &gate {
+        let which = gate.shell();
+        let see = each(&format!("get-routing-control-state --routing-control-arn {which} --query RoutingControlState"));
+        let open = each(&format!(
+            "update-routing-control-states --update-routing-control-state-entries \"RoutingControlArn=${},RoutingControlState=On\"",
+            gate.variable
+        ));
+        let asks = "# The gate: when it is Off, somebody froze all controls, or it was never turned on. Know why, then turn it on:";
+        commands.splice(0..0, [format!("{see}\n{asks}"), open]);
+    }
+    let names = [cluster, endpoints, panel, left, taken].into_iter().chain(gate).collect();
+    by_hand(commands, Some(validate), names)
 }
 
 fn zone(part: &Part) -> Named {

@@ -88,10 +88,15 @@ pub fn port(part: &Part) -> u16 {
     }
 }
 
+/// What its group of subnets says of itself.
+pub fn about_subnets(part: &Part) -> String {
+    format!("Where {} stands", part.id)
+}
+
 /// The subnets of its instances. Its group keeps its name whatever the instances are called.
 pub fn subnets(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Target {
     let properties = map! {
-        "DBSubnetGroupDescription" => format!("Where {} stands", part.id),
+        "DBSubnetGroupDescription" => about_subnets(part),
         "SubnetIds" => fence::subnets(sheet, part, site),
         "Tags" => sheet.tags(Some(part)),
     };

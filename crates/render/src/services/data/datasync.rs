@@ -29,6 +29,10 @@ pub fn write(sheet: &mut Sheet<'_>, part: &Part) {
         let how = "aws datasync create-location-… for both, then create-task and update-task with a schedule, in the region that stands by";
         return sheet.note(part, format!("{} is no bucket: its tasks are made by hand", copied.id), how);
     }
+    if sheet.design.of_kind("aws.arc-region-switch").next().is_some() {
+        let says = "a plan of Region switch does not stop its task, which would bring what is old over what is new once the lost region is back";
+        sheet.note(part, says, "the first step of the runbook does; do it before the plan is executed");
+    }
     for site in sheet.sites(part) {
         for other in sheet.peers(part, site) {
             one(sheet, part, copied, (other, site));
@@ -60,8 +64,7 @@ fn one(sheet: &mut Sheet<'_>, part: &Part, copied: &Part, (from, to): (&Site, &S
     let stands_by = peers::first_writer(sheet, part).is_some_and(|first| first == from.id);
     let about = format!("Whether {} fetches from {} into this region.", part.id, from.id);
     let at_first = Given::AtFirst(if stands_by { "ENABLED" } else { "DISABLED" }.to_owned());
-    let fetches =
-        parameter(&names::logical([part.id.as_str(), "fetches from", from.id.as_str()]), "String", &about, at_first);
+    let fetches = parameter(&fetches(part, from), "String", &about, at_first);
     let allowed = vec!["ENABLED".to_owned(), "DISABLED".to_owned()];
     let fetches = sheet.parameter(&root, Parameter { allowed, ..fetches });
     let properties = map! {
@@ -75,10 +78,19 @@ fn one(sheet: &mut Sheet<'_>, part: &Part, copied: &Part, (from, to): (&Site, &S
         },
         "Tags" => sheet.tags(Some(part)),
     };
-    let task_id = names::logical([part.id.as_str(), "task from", from.id.as_str()]);
     let when = peers::joined(sheet, to, part, from);
-    let task = Resource::new(Group::Data, "AWS::DataSync::Task", task_id, asked.clone(), properties);
+    let task = Resource::new(Group::Data, "AWS::DataSync::Task", task_id(part, from), asked.clone(), properties);
     sheet.add(&root, task.only_if(when));
+}
+
+/// What the task is called that fetches from that region.
+pub fn task_id(part: &Part, from: &Site) -> String {
+    names::logical([part.id.as_str(), "task from", from.id.as_str()])
+}
+
+/// The parameter that says whether it does.
+pub fn fetches(part: &Part, from: &Site) -> String {
+    names::logical([part.id.as_str(), "fetches from", from.id.as_str()])
 }
 
 /// Who reads there and writes here.
@@ -106,7 +118,7 @@ fn copier(sheet: &mut Sheet<'_>, part: &Part, copied: &Part, (from, to): (&Site,
 }
 
 /// Once an hour is as often as there is (AWS DataSync User Guide, "Scheduling your task").
-fn clock(part: &Part) -> String {
+pub fn clock(part: &Part) -> String {
     let hours = part.duration("schedule").map_or(1, |every| every.as_secs() / 3600).max(1);
     match hours {
         1 => "rate(1 hour)".to_owned(),

@@ -26,6 +26,10 @@ pub fn write(sheet: &mut Sheet<'_>, part: &Part) {
     for site in sheet.sites(part) {
         one(sheet, part, site);
     }
+    if part.word("replication").is_none() && sheet.sites(part).len() > 1 {
+        let says = "nobody said whether it is copied to its other regions: it is, and recoveries restore a backup of it all the same";
+        sheet.note(part, says, "say `replication: asynchronous`, which a recovery promotes, or `none`");
+    }
     joined(sheet, part);
     backup::of(sheet, part);
 }

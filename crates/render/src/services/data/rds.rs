@@ -21,7 +21,7 @@ use crate::{cat, list, map, names};
 const LEAST_STORAGE: u64 = 20;
 
 pub fn write(sheet: &mut Sheet<'_>, part: &Part) {
-    if !sheet.renders(part) {
+    if !sheet.renders(part) || !says_whether_copied(sheet, part) {
         return;
     }
     let password = secrets::master(sheet, part, database::FIRST_USER);
@@ -30,6 +30,22 @@ pub fn write(sheet: &mut Sheet<'_>, part: &Part) {
     }
     left_behind(sheet, part);
     backup::of(sheet, part);
+}
+
+/// Whether the spec says of a database in several regions that it is copied, or is not: a recovery promotes the copy, or
+/// restores a backup, by that word and no other.
+fn says_whether_copied(sheet: &mut Sheet<'_>, part: &Part) -> bool {
+    if part.word("replication").is_some() || sheet.sites(part).len() < 2 {
+        return true;
+    }
+    let path = format!("components.{}.replication", part.id);
+    let says = format!("nobody said whether `{}` is copied to its other regions", part.id);
+    sheet.problem(
+        &path,
+        says,
+        "say `replication: asynchronous`, which a recovery promotes, or `none`, and it restores a backup",
+    );
+    false
 }
 
 /// What a region has at the moment: parameters that recoveries change.
