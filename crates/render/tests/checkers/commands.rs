@@ -106,3 +106,70 @@ fn a_wrong_command_is_found() {
         assert!(found.contains(says), "{found}");
     }
 }
+
+/// What the AWS CLI calls a service, where rights have another word for it.
+const RIGHTS: [(&str, &str); 5] = [
+    ("efs", "elasticfilesystem"),
+    ("elb", "elasticloadbalancing"),
+    ("elbv2", "elasticloadbalancing"),
+    ("s3api", "s3"),
+    ("stepfunctions", "states"),
+];
+
+/// What a page calls that changes something, as rights have it, in small letters.
+fn changes(page: &str) -> Vec<String> {
+    let reads = ["describe-", "get-", "head-", "help", "list-", "update-kubeconfig", "wait"];
+    // A deployment has rights of its own.
+    let others = ["cloudformation", "sts"];
+    let calls = page.match_indices("aws ").filter_map(|(at, _)| {
+        let mut words = page[at + 4..].split_whitespace();
+        let (service, verb) = (words.next()?, words.next()?);
+        let named = |word: &str| {
+            !word.is_empty() && word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+        };
+        if !named(service)
+            || !named(verb)
+            || others.contains(&service)
+            || reads.iter().any(|read| verb.starts_with(read))
+        {
+            return None;
+        }
+        let service = RIGHTS.iter().find(|(cli, _)| *cli == service).map_or(service, |(_, right)| right);
+        let verb = if (service, verb) == ("lambda", "invoke") { "invokefunction" } else { verb };
+        Some(format!("{service}:{}", verb.replace('-', "")))
+    });
+    calls.collect()
+}
+
+/// A recovery that is refused by IAM in its third step is worse than none.
+#[test]
+fn who_recovers_may_call_what_the_pages_call() {
+    let (mut wrong, mut seen) = (std::collections::BTreeSet::new(), 0);
+    for (name, text) in specs::all().into_iter().filter(|(_, text)| !text.contains("manage: adopt")) {
+        let text = match text.contains("aws.iam") {
+            true => text,
+            false => text.replacen("\ncomponents:\n", "\ncomponents:\n  recoverers: { kind: aws.iam }\n", 1),
+        };
+        let design = specs::design(&name, &text);
+        let told = Told { recoveries: recoveries(&design), ..Told::default() };
+        let rendering = render_with(&design, "antipode.yaml", &told).unwrap();
+        let roles = design.of_kind("aws.iam").next().unwrap().id.to_string();
+        let role = format!("{}Recovery", antipode_render::names::logical([roles.as_str()]));
+        let templates = rendering.stacks.iter().flat_map(|stack| &stack.templates);
+        let role = templates.flat_map(|template| &template.resources).find(|resource| *resource.id == *role).unwrap();
+        let may =
+            crate::words::all(role, "Policies.*.PolicyDocument.Statement.*.Action").join(" ").to_ascii_lowercase();
+        for page in
+            rendering.files.iter().filter(|file| file.path.starts_with("runbooks/leave") && file.path.ends_with(".md"))
+        {
+            for call in changes(&page.text) {
+                seen += 1;
+                if !may.contains(&call) {
+                    wrong.insert(format!("{name}: {call}"));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert!(seen > 100, "{seen} calls are looked at");
+}

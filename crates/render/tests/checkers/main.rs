@@ -9,6 +9,7 @@ mod lint;
 mod policy;
 mod random;
 mod specs;
+mod words;
 
 use std::path::PathBuf;
 

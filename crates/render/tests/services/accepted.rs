@@ -204,9 +204,7 @@ fn commercial_engines_get_what_they_take() {
     for (engine, class, long) in
         [("oracle", "db.m5.large", 30), ("sqlserver", "db.m5.xlarge", 32), ("postgres", "db.t4g.medium", 32)]
     {
-        let rendering = rendered(&format!(
-            "  db: {{ kind: aws.rds, engine: {engine}, replication: none }}\n"
-        ));
+        let rendering = rendered(&format!("  db: {{ kind: aws.rds, engine: {engine}, replication: none }}\n"));
         let secret = resource(&rendering, "us-east-1", "DbMasterSecret");
         assert_eq!(map(secret.properties.get("GenerateSecretString")).get("PasswordLength"), Some(&Value::Int(long)));
         let file = rendering.files.iter().find(|f| f.path == "cloudformation/parameters/us-east-1.json").unwrap();

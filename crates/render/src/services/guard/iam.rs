@@ -131,7 +131,7 @@ fn boundary(sheet: &Sheet<'_>) -> Map {
 fn recovery(sheet: &Sheet<'_>) -> Vec<Value> {
     let mut calls: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for part in &sheet.design.components {
-        for call in part.kind.acts.iter().flat_map(|act| act.call.split(", ")) {
+        for call in part.kind.acts.iter().flat_map(|act| called(&act.call)).chain(called(&part.kind.name)) {
             let Some((service, action)) = call.split_once(':').filter(|(service, _)| is_service(service)) else {
                 continue;
             };
@@ -150,9 +150,45 @@ fn recovery(sheet: &Sheet<'_>) -> Vec<Value> {
         }
     });
     let mut statements: Vec<Value> = each.collect();
+    let restores = |part: &Part| part.kind.acts.iter().any(|act| called(&act.call).any(|call| call == RESTORE));
+    if sheet.design.components.iter().any(restores) {
+        let roles = vec![cat!["arn:", PARTITION, ":iam::", ACCOUNT, ":role/*"]];
+        let Value::Map(pass) = role::allow(&["iam:PassRole"], roles) else { unreachable!("a statement is a map") };
+        let to = map! { "StringEquals" => map! { "iam:PassedToService" => "backup.amazonaws.com" } };
+        statements.push(pass.with("Condition", to).into());
+    }
     let seen = role::allow(&["cloudwatch:GetMetricData", "cloudwatch:GetMetricStatistics"], vec!["*".into()]);
     statements.push(seen);
     statements
+}
+
+/// Backup works under a role that it is handed.
+const RESTORE: &str = "backup:StartRestoreJob";
+
+/// What a step calls besides what the catalogue names it by, and a kind whose copies a runbook stops and starts; a test
+/// compares them with the commands of every page.
+const BESIDES: [(&str, &[&str]); 9] = [
+    ("an inverted health check of a signal in the standby region", &["s3:DeleteObject", "s3:PutObject"]),
+    ("aws.datasync", &["datasync:CancelTaskExecution", "datasync:StartTaskExecution", "datasync:UpdateTask"]),
+    ("dynamodb:RestoreTableToPointInTime", &["backup:StartRestoreJob"]),
+    (
+        "ec2:ReplaceNetworkAclAssociation",
+        &["ec2:CreateNetworkAcl", "ec2:CreateNetworkAclEntry", "ec2:DeleteNetworkAclEntry"],
+    ),
+    ("ec2:RunInstances", &["autoscaling:SetDesiredCapacity"]),
+    ("rds:RestoreDBClusterToPointInTime", &["rds:CreateDBInstance", "rds:RestoreDBClusterFromSnapshot"]),
+    ("rds:RestoreDBInstanceToPointInTime", &["rds:RestoreDBInstanceFromDBSnapshot"]),
+    (
+        "route53-recovery-cluster:UpdateRoutingControlState",
+        &["route53-recovery-cluster:GetRoutingControlState", "route53-recovery-cluster:UpdateRoutingControlStates"],
+    ),
+    ("the cluster's API", &["eks:UpdateNodegroupConfig"]),
+];
+
+/// The calls of a step.
+fn called(step: &'static str) -> impl Iterator<Item = &'static str> {
+    let besides = BESIDES.iter().filter(move |(known, _)| *known == step).flat_map(|(_, calls)| calls.iter().copied());
+    step.split(", ").chain(besides)
 }
 
 /// Whether it is what stands before the colon of a call.
