@@ -47,6 +47,7 @@ pub fn render(sheet: &mut Sheet<'_>) {
 
 pub use compute::ecr::repository_name;
 pub use compute::lambda::name as function_name;
+pub use data::lifecycle::mark;
 pub use data::{database, datasync, fence};
 pub use operate::stack_sets::region as home_of_stack_sets;
 

@@ -144,6 +144,24 @@ fn a_region_is_deployed_while_every_other_one_is_down() {
     );
 }
 
+/// The edge is told seventeen things by each region: one that is down is asked once, for a few seconds.
+#[test]
+fn a_region_that_does_not_answer_is_asked_once() {
+    let deployment = rendered(include_str!("../specs/route53.yaml")).filled_in();
+    deployment.does(&["all", "--serving", "us-east-1", "--first", "--version", "one", "--no-check"]);
+    let one_down = deployment.with("DOWN", "eu-west-1");
+    let before = one_down.calls().len();
+    one_down.does(&["edge", "--version", "two", "--no-check"]);
+    let calls = one_down.calls();
+    let asked = |region: &str| {
+        let wanted = |line: &&str| line.contains("Outputs[") && line.contains(&format!("--region {region} "));
+        calls[before..].lines().filter(wanted).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let (down, up) = (asked("eu-west-1"), asked("us-east-1"));
+    assert!(down.len() == 1 && up.len() > 10, "{down:#?} {up:#?}");
+    assert!(down[0].contains("--cli-connect-timeout 5"), "{down:?}");
+}
+
 #[test]
 fn a_region_with_a_raised_alarm_or_a_sick_target_takes_no_users() {
     let deployment = rendered(SPEC).filled_in();

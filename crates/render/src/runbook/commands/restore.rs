@@ -115,8 +115,11 @@ pub fn cluster(sheet: &mut Sheet<'_>, ways: &Ways<'_>) -> Made {
 pub fn volume(sheet: &mut Sheet<'_>, ways: &Ways<'_>) -> Made {
     let (_, region) = ways.regions();
     let id = &ways.part.id;
+    // Copies keep the mark by which they are chosen.
+    let (mark, marked) = crate::services::mark(sheet, ways.part);
     let how = format!(
-        "aws ec2 describe-snapshots --owner-ids self --filters Name=tag:antipode:component,Values={id} Name=status,Values=completed --region {region} --query 'sort_by(Snapshots,&StartTime)[-1].SnapshotId' --output text"
+        "aws ec2 describe-snapshots --owner-ids self --filters Name=tag:{mark},Values={} Name=status,Values=completed --region {region} --query 'sort_by(Snapshots,&StartTime)[-1].SnapshotId' --output text",
+        names::quoted(&marked)
     );
     let snapshot = names::found(&words(id, "snapshot"), "its newest snapshot here", &how);
     let needing = |part: &&model::Part| part.needs.contains(id) && part.kind.name == "aws.ec2";
