@@ -88,13 +88,15 @@ fn acts(view: &View<'_>, part: &Part, leaving: &Site, target: &Site) -> Vec<ActN
     let absent = !part.sites.is_empty() && !part.is_in(&target.id) || target.deployed == Some(false);
     // The writer is where the workload lives when all is well, also where other regions serve besides.
     let writes_there = view.design.preferred().is_some_and(|preferred| preferred.id == leaving.id);
-    if view::single_writer(part) && writes_there {
+    // What never stood in the region that is left is not lost with it.
+    let lost = part.sites.is_empty() || part.is_in(&leaving.id);
+    if view::single_writer(part) && writes_there && lost {
         return vec![ActName::Fence, ActName::Promote];
     }
     if part.bool("changed_in_recovery") == Some(true) {
         return vec![ActName::Deploy];
     }
-    if view::store(part) && view::restored(view, part) && writes_there {
+    if view::store(part) && view::restored(view, part) && writes_there && lost {
         return vec![ActName::Restore];
     }
     match Capacity::of(view, part, target) {

@@ -160,3 +160,17 @@ fn names_of_sites_that_are_no_regions_are_not_looked_for() {
 components: { shop: { kind: kubernetes, id: north-shop } }";
     assert!(!super::ids(sites).contains("hard-coded-region"));
 }
+
+/// A second one beside it would be no recovery.
+#[test]
+fn what_never_stood_in_the_region_that_is_left_is_not_brought_back() {
+    let restores = |sites: &str| {
+        let fragment = format!(
+            "components: {{ shop: {{ kind: kubernetes }}, db: {{ kind: aws.rds{sites}, replication: none, backup: {{ every: 1h }} }} }}"
+        );
+        let design = super::design(&fragment);
+        let calls = crate::assess::recovery(&design, &"eu-west-1".into(), &"eu-central-1".into());
+        calls.iter().any(|call| call.act == model::catalogue::ActName::Restore)
+    };
+    assert!(restores("") && !restores(", sites: [eu-central-1]"));
+}
