@@ -25,6 +25,7 @@ pub mod root;
 pub mod runbook;
 mod services;
 pub mod sheet;
+mod spelled;
 mod split;
 pub mod value;
 mod yaml;
@@ -149,6 +150,7 @@ fn written<'d>(design: &'d Design, spec: &str, told: &Told) -> Result<(sheet::Sh
     delivery::write(&mut sheet);
     availability::check(&mut sheet);
     once::check(&mut sheet);
+    spelled::check(&mut sheet);
     sheet.names_apart();
     match sheet.problems.is_empty() {
         true => Ok((sheet, runbooks)),

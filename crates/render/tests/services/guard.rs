@@ -105,3 +105,23 @@ fn what_there_can_be_once_is_said_before_anything_is_written() {
         }
     }
 }
+
+/// A record is typed into commands by people at night.
+#[test]
+fn a_name_that_a_shell_would_run_is_refused_before_anything_is_written() {
+    for (text, path) in [
+        (
+            "  www: { kind: aws.route53, record: \"a'b$(id).example.com\", to: lb }\n  lb: { kind: aws.alb }\n",
+            "components.www.record",
+        ),
+        ("  db: { kind: aws.rds, replication: none, id: \"a`b`\" }\n", "components.db.id"),
+        ("  lb: { kind: aws.alb, check: { path: \"/a;b\" } }\n", "components.lb.check.path"),
+    ] {
+        match render(&specs::design("test", &two_regions(text)), "antipode.yaml") {
+            Err(RenderError::Impossible(problems)) => {
+                assert!(problems.iter().any(|problem| problem.path == path), "{problems:#?}");
+            }
+            other => panic!("{text}: {:?}", other.map(|rendering| rendering.files.len())),
+        }
+    }
+}

@@ -15,7 +15,9 @@ pub fn seen(part: &Part) -> Option<String> {
     let record = part.text("record")?;
     let path = part.text("check.path").unwrap_or("/");
     Some(format!(
-        "dig +short {record} @1.1.1.1; curl --silent --output /dev/null --write-out '%{{http_code}}\\n' https://{record}{path}"
+        "dig +short {} @1.1.1.1; curl --silent --output /dev/null --write-out '%{{http_code}}\\n' {}",
+        names::quoted(record),
+        names::quoted(&format!("https://{record}{path}"))
     ))
 }
 
