@@ -125,3 +125,22 @@ fn a_name_that_a_shell_would_run_is_refused_before_anything_is_written() {
         }
     }
 }
+
+/// What exists stays untouched; what is rendered is guarded, by whatever rules there are.
+#[test]
+fn rules_that_exist_guard_what_is_rendered_and_rendered_ones_leave_what_exists() {
+    let fronts = "  cdn: { kind: aws.cloudfront, to: lb, behind: rules, serves: both }\n  api: { kind: aws.api-gateway, behind: rules }\n";
+    let adopted = rendered(&format!(
+        "  rules: {{ kind: aws.waf, managed: adopt }}\n  lb: {{ kind: aws.alb, behind: rules }}\n{fronts}"
+    ));
+    let association = resource(&adopted, "eu-west-1", "RulesBeforeLb");
+    assert_eq!(words::word(at(association, "WebACLArn")), "{RulesRulesArn}");
+    let cdn = resource(&adopted, "edge", "CdnDistribution");
+    assert_eq!(words::word(at(cdn, "DistributionConfig.WebACLId")), "{RulesRulesArn}");
+    let says = |rendering: &antipode_render::Rendering, what: &str| {
+        rendering.notes.iter().any(|note| note.says.contains(what))
+    };
+    assert!(says(&adopted, "api has no rules in front of it"));
+    let ours = rendered("  rules: { kind: aws.waf }\n  lb: { kind: aws.alb, managed: adopt, behind: rules }\n");
+    assert!(find(&ours, "eu-west-1", "RulesBeforeLb").is_none() && says(&ours, "lb exists, and keeps the rules"));
+}

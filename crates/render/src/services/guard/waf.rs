@@ -18,20 +18,56 @@ const MANAGED: [&str; 3] =
 const MOST_REQUESTS: u32 = 2000;
 
 pub fn write(sheet: &mut Sheet<'_>, part: &Part) {
-    if !sheet.renders(part) {
-        return;
-    }
+    let balancers = behind(sheet, part, "aws.alb");
     for site in sheet.sites(part) {
-        let rules = rules(sheet, part, &regional(site), "REGIONAL");
-        for front in behind(sheet, part, "aws.alb") {
-            if front.sites.is_empty() || front.is_in(&site.id) {
-                join(sheet, part, site, front, &rules);
+        let ours = sheet.renders(part).then(|| rules(sheet, part, &regional(site), "REGIONAL").att("Arn"));
+        for front in balancers.iter().filter(|front| front.sites.is_empty() || front.is_in(&site.id)) {
+            // One that exists may have rules of its own, which an association would take the place of.
+            if sheet.renders(front) {
+                let rules = ours.clone().unwrap_or_else(|| theirs(sheet, part, &regional(site), "REGIONAL"));
+                join(sheet, part, site, front, rules);
             }
         }
     }
-    if !behind(sheet, part, "aws.cloudfront").is_empty() {
+    let distributions = behind(sheet, part, "aws.cloudfront");
+    if !distributions.is_empty() && sheet.renders(part) {
         rules(sheet, part, &Root::Edge, "CLOUDFRONT");
     }
+    let ours = sheet.renders(part);
+    for front in balancers.iter().chain(&distributions) {
+        if ours && !sheet.renders(front) {
+            let says = format!("{} exists, and keeps the rules that it has", front.id);
+            let how = "aws wafv2 associate-web-acl for a load balancer, the console or update-distribution for a distribution, when these are to take their place";
+            sheet.note(part, says, how);
+        }
+    }
+    for kind in ["aws.api-gateway", "aws.nlb"] {
+        for front in behind(sheet, part, kind) {
+            let says = format!(
+                "{} has no rules in front of it: WAF looks at load balancers of HTTP and at distributions",
+                front.id
+            );
+            sheet.note(
+                part,
+                says,
+                "lead users to it through an `aws.alb` or an `aws.cloudfront` that stands behind the rules",
+            );
+        }
+    }
+}
+
+/// Those that exist, asked for by the stack that names them.
+fn theirs(sheet: &mut Sheet<'_>, part: &Part, root: &Root, scope: &str) -> Value {
+    let how = format!(
+        "aws wafv2 list-web-acls --scope {scope} --region {} --query 'WebACLs[].[Name,ARN]' --output text",
+        sheet.region(root)
+    );
+    sheet.ask(
+        root,
+        &names::logical([part.id.as_str(), "rules arn"]),
+        &format!("The ARN of the rules {}.", part.id),
+        how,
+    )
 }
 
 /// What stands behind it, in the order of the file.
@@ -69,17 +105,19 @@ fn rules(sheet: &mut Sheet<'_>, part: &Part, root: &Root, scope: &str) -> Target
     sheet.add(root, Resource::new(Group::Security, "AWS::WAFv2::WebACL", id(part), asked, properties))
 }
 
-fn join(sheet: &mut Sheet<'_>, part: &Part, site: &Site, front: &Part, rules: &Target) {
+fn join(sheet: &mut Sheet<'_>, part: &Part, site: &Site, front: &Part, rules: Value) {
     let root = regional(site);
-    let properties = map! { "ResourceArn" => alb::arn(sheet, front, site), "WebACLArn" => rules.att("Arn") };
+    let properties = map! { "ResourceArn" => alb::arn(sheet, front, site), "WebACLArn" => rules };
     let id = names::logical([part.id.as_str(), "before", front.id.as_str()]);
     let asked = sheet.asked(front);
     sheet.add(&root, Resource::new(Group::Traffic, "AWS::WAFv2::WebACLAssociation", id, asked, properties));
 }
 
-/// The rules that a distribution names, when it stands behind some that are rendered.
-pub fn of_distribution(sheet: &Sheet<'_>, part: &Part) -> Option<Value> {
-    let rules = part.component("behind").and_then(|id| sheet.part(&id))?;
-    let ours = rules.kind.name == "aws.waf" && sheet.renders(rules);
-    ours.then(|| sheet.target(&Root::Edge, id(rules)).att("Arn"))
+/// The rules that a distribution names, when it stands behind some: without a word of them an update would take them off.
+pub fn of_distribution(sheet: &mut Sheet<'_>, part: &Part) -> Option<Value> {
+    let rules = part.component("behind").and_then(|id| sheet.part(&id)).filter(|rules| rules.kind.name == "aws.waf")?;
+    Some(match sheet.renders(rules) {
+        true => sheet.target(&Root::Edge, id(rules)).att("Arn"),
+        false => theirs(sheet, rules, &Root::Edge, "CLOUDFRONT"),
+    })
 }
