@@ -12,12 +12,36 @@ use crate::value::{Map, Value};
 use crate::{File, list, map, yaml};
 
 pub fn files(sheet: &Sheet<'_>) -> Vec<File> {
-    let each = sheet.design.of_kind("aws.eks").map(|part| {
-        let head = format!("# Written by `antipode render` from {}: change the spec, not this file.\n", sheet.spec);
-        let path = format!("argo-cd/{}.yaml", part.id);
-        File::new(path, head + &yaml::document(&application_set(sheet, part)))
-    });
-    each.collect()
+    let head = format!("# Written by `antipode render` from {}: change the spec, not this file.\n", sheet.spec);
+    let file = |name: &str, of: &Map| File::new(format!("argo-cd/{name}.yaml"), head.clone() + &yaml::document(of));
+    let clusters: Vec<&Part> = sheet.design.of_kind("aws.eks").collect();
+    let mut files: Vec<File> =
+        clusters.iter().map(|part| file(part.id.as_str(), &application_set(sheet, part))).collect();
+    if !clusters.is_empty() {
+        files.push(file(&format!("projects/{}", sheet.named([], 40)), &project(sheet, &clusters)));
+    }
+    files
+}
+
+/// What the applications may reach: the workload's own namespace in its own clusters. Argo CD refuses an application whose
+/// project is not there.
+fn project(sheet: &Sheet<'_>, clusters: &[&Part]) -> Map {
+    let namespace = sheet.named([], 40);
+    let reached = clusters.iter().flat_map(|part| sheet.sites(part).into_iter().map(|site| cluster(sheet, part, site)));
+    let reached: Vec<Value> =
+        reached.map(|name| map! { "name" => name, "namespace" => namespace.as_str() }.into()).collect();
+    map! {
+        "apiVersion" => "argoproj.io/v1alpha1",
+        "kind" => "AppProject",
+        "metadata" => map! { "name" => namespace.as_str(), "namespace" => "argocd" },
+        "spec" => map! {
+            "description" => format!("What {} deploys, and where", sheet.design.workload),
+            // Which repository it is, the secret of each cluster says.
+            "sourceRepos" => list!["*"],
+            "destinations" => reached,
+            "clusterResourceWhitelist" => list![map! { "group" => "", "kind" => "Namespace" }],
+        },
+    }
 }
 
 fn cluster(sheet: &Sheet<'_>, part: &Part, site: &Site) -> String {

@@ -314,3 +314,19 @@ fn an_instance_starts_from_the_disk_of_its_image() {
         }
     }
 }
+
+/// ACM takes ten names until more are asked for, and Argo CD refuses an application whose project is not there.
+#[test]
+fn what_has_to_be_there_first_is_said_or_rendered() {
+    let records = (0..6).map(|n| format!("  r{n}: {{ kind: aws.route53, record: r{n}.example.com, to: lb }}\n"));
+    let rendering =
+        rendered(&format!("  lb: {{ kind: aws.alb }}\n  cert: {{ kind: aws.acm }}\n{}", records.collect::<String>()));
+    assert!(rendering.notes.iter().any(|note| note.says.contains("12 names")), "{:#?}", rendering.notes);
+    let rendering = rendered("  k: { kind: aws.eks }\n");
+    let file = |path: &str| &rendering.files.iter().find(|file| file.path == path).unwrap().text;
+    let (set, project) = (file("argo-cd/k.yaml"), file("argo-cd/projects/test.yaml"));
+    assert!(set.contains("project: test\n") && project.contains("kind: AppProject"), "{project}");
+    for region in ["us-east-1", "eu-west-1"] {
+        assert!(project.contains(&format!("name: test-k-{region}")), "{project}");
+    }
+}

@@ -123,6 +123,11 @@ fn a_machine_works_when_it_cannot_ask_where() {
             ("FlowServes", "Value", "{FlowWorks}"),
         ],
     );
+    // Whichever region works on it, its function is given what the first was.
+    let states = words::all(resource(&spec("operate"), "eu-west-1", "FlowMachine"), "Definition.States").join("");
+    for said in ["input.$=$.given", "given.$=$.input", "given.$=$ "] {
+        assert!(states.contains(said), "{said} is not in {states}");
+    }
 }
 
 /// An experiment touches what bears the workload's mark, and is run by the service for this account only.

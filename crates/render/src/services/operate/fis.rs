@@ -251,7 +251,16 @@ fn isolation(sheet: &mut Sheet<'_>, site: &Site) -> Option<Experiment> {
             let action = "aws:network:route-table-disrupt-cross-region-connectivity";
             experiment.act(name, action, ("Subnets", "subnets"), parameters);
         }
-        let made = ["route-table/*", "subnet/*", "vpc/*", "vpc-endpoint/*", "prefix-list/*", "network-interface/*"];
+        let made = [
+            "network-interface/*",
+            "prefix-list/*",
+            "route-table/*",
+            // A network interface is made in one.
+            "security-group/*",
+            "subnet/*",
+            "vpc-endpoint/*",
+            "vpc/*",
+        ];
         let changes = [
             "ec2:AssociateRouteTable",
             "ec2:CreateManagedPrefixList",

@@ -107,7 +107,7 @@ fn definition(serves: &str, work: Option<Value>, next: Option<(String, &Site)>) 
     let work = match work {
         Some(function) => map! {
             "Type" => "Task", "Resource" => "arn:aws:states:::lambda:invoke", "TimeoutSeconds" => 300,
-            "Parameters" => map! { "FunctionName" => function, "Payload.$" => "$" },
+            "Parameters" => map! { "FunctionName" => function, "Payload.$" => "$.given" },
             "ResultPath" => "$.result", "Retry" => retry(), "Catch" => caught, "End" => true,
         },
         // Nothing is said of what it does: the place where the team's own states come.
@@ -117,7 +117,14 @@ fn definition(serves: &str, work: Option<Value>, next: Option<(String, &Site)>) 
     let here = map! { "Variable" => "$.serves.Parameter.Value", "StringEquals" => "elsewhere", "Next" => elsewhere };
     // When it cannot be known where to work, here is as good as anywhere.
     let unknown = list![map! { "ErrorEquals" => list!["States.ALL"], "ResultPath" => "$.error", "Next" => "Work" }];
+    // What was handed over is worked on as it was given first, whichever region does it.
+    let wrapped = map! { "Variable" => "$.handedOver", "IsPresent" => true, "Next" => "Handed over here" };
     let states = map! {
+        "Given" => map! { "Type" => "Choice", "Choices" => list![wrapped], "Default" => "Given here" },
+        "Given here" => map! { "Type" => "Pass", "Parameters" => map! { "given.$" => "$" }, "Next" => "Ask where" },
+        "Handed over here" => map! {
+            "Type" => "Pass", "Parameters" => map! { "given.$" => "$.input", "handedOver" => true }, "Next" => "Ask where",
+        },
         "Ask where" => map! {
             "Type" => "Task", "Resource" => "arn:aws:states:::aws-sdk:ssm:getParameter", "Parameters" => map! { "Name" => serves },
             "ResultPath" => "$.serves", "Retry" => retry(), "Catch" => unknown, "Next" => "Here",
@@ -127,12 +134,12 @@ fn definition(serves: &str, work: Option<Value>, next: Option<(String, &Site)>) 
     };
     let failed = map! { "Type" => "Fail", "Error" => "Failed", "Cause" => "it failed here, and has been handed over before or can be handed to nobody" };
     let Some((source, next)) = next else {
-        return map! { "StartAt" => "Ask where", "States" => states.with("Failed", failed) };
+        return map! { "StartAt" => "Given", "States" => states.with("Failed", failed) };
     };
     let again = map! { "Variable" => "$.handedOver", "IsPresent" => true, "Next" => "Failed" };
     let event = map! {
         "Source" => source, "DetailType" => "handed over", "EventBusName" => "default",
-        "Detail" => map! { "to" => aws_region(next), "handedOver" => true, "input.$" => "$" },
+        "Detail" => map! { "to" => aws_region(next), "handedOver" => true, "input.$" => "$.given" },
     };
     let hand = map! {
         "Type" => "Task", "Resource" => "arn:aws:states:::events:putEvents", "Parameters" => map! { "Entries" => list![event] },
@@ -140,7 +147,7 @@ fn definition(serves: &str, work: Option<Value>, next: Option<(String, &Site)>) 
     };
     let choice = map! { "Type" => "Choice", "Choices" => list![again], "Default" => "Hand over" };
     let states = states.with("Handed over before", choice).with("Hand over", hand).with("Failed", failed);
-    map! { "StartAt" => "Ask where", "States" => states }
+    map! { "StartAt" => "Given", "States" => states }
 }
 
 fn rule(sheet: &mut Sheet<'_>, part: &Part, site: &Site, what: &str, (pattern, target): (Map, Map)) {

@@ -26,6 +26,9 @@ pub fn write(sheet: &mut Sheet<'_>, part: &Part) {
     }
 }
 
+/// The names of one certificate that an account may have until it asks for more (AWS Certificate Manager User Guide, "Quotas").
+const NAMES: usize = 10;
+
 /// The records whose names a certificate proves.
 fn named<'d>(sheet: &Sheet<'d>) -> Vec<&'d Part> {
     sheet.design.of_kind("aws.route53").filter(|part| part.text("record").is_some()).collect()
@@ -46,6 +49,14 @@ fn one(sheet: &mut Sheet<'_>, part: &Part, root: &Root, site: Option<&Site>) -> 
                 hosts.push((host, record));
             }
         }
+    }
+    if hosts.len() > NAMES {
+        let says = format!(
+            "its certificate in the stack {root} has {} names, and an account has {NAMES} at first",
+            hosts.len()
+        );
+        let how = "before the first deployment, in each region: have the quota `Domain names per ACM certificate` raised (aws service-quotas list-service-quotas --service-code acm), or put fewer records into one workload";
+        sheet.note(part, says, how);
     }
     let proofs: Vec<Value> = hosts
         .iter()
