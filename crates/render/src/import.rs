@@ -18,7 +18,7 @@ pub enum ImportError {
     Missing(&'static str),
 }
 
-/// The runbooks of a plan: one for each of its workflows.
+/// The runbooks of a plan: one for each of its workflows, and of one that is for whichever region, one for each.
 ///
 /// # Errors
 /// When the text is no plan.
@@ -33,7 +33,24 @@ pub fn arc_plan(text: &str) -> Result<Vec<Runbook>, ImportError> {
     }
     let workflows = plan.get("workflows").map(Node::items).filter(|all| !all.is_empty());
     let workflows = workflows.ok_or(ImportError::Missing("workflows"))?;
-    workflows.iter().map(|workflow| runbook(plan, &name, &regions, workflow)).collect()
+    let steps = |workflow: &&Node| workflow.get("steps").is_some_and(|steps| !steps.items().is_empty());
+    let (whole, empty): (Vec<&Node>, Vec<&Node>) = workflows.iter().partition(steps);
+    let mut runbooks: Vec<Runbook> = Vec::new();
+    for workflow in whole {
+        let targets = said(workflow, "workflowTargetRegion").map_or_else(|| regions.clone(), |region| vec![region]);
+        runbooks.extend(targets.iter().map(|to| runbook(plan, &name, (&regions, to), workflow)));
+    }
+    let first = runbooks.first_mut().ok_or(ImportError::Missing("steps in any workflow"))?;
+    for workflow in empty {
+        let (action, of) = (action(workflow), said(workflow, "workflowTargetRegion").unwrap_or_default());
+        let what = format!("the workflow `{action}` {of} has no steps").replace("  ", " ");
+        first.gaps.push((what, "It has no runbook: find out whether it was meant to have steps.".to_owned()));
+    }
+    Ok(runbooks)
+}
+
+fn action(workflow: &Node) -> String {
+    said(workflow, "workflowTargetAction").unwrap_or_else(|| "activate".to_owned())
 }
 
 /// Keys with a small first letter, as the API has them; a template writes them large. Names of regions and alarms stay.
@@ -83,35 +100,30 @@ fn texts(node: Option<&Node>) -> Vec<String> {
     node.map_or(&[] as &[_], Node::items).iter().map(shown).collect()
 }
 
-fn runbook(plan: &Node, name: &str, regions: &[String], workflow: &Node) -> Result<Runbook, ImportError> {
-    let action = said(workflow, "workflowTargetAction").unwrap_or_else(|| "activate".to_owned());
-    let target = said(workflow, "workflowTargetRegion");
+fn runbook(plan: &Node, name: &str, (regions, to): (&[String], &String), workflow: &Node) -> Runbook {
+    let action = action(workflow);
     let primary = said(plan, "primaryRegion");
-    let any = target.is_none();
-    let to = target.unwrap_or_else(|| if any { "the region that is chosen".to_owned() } else { String::new() });
-    let others = regions.iter().filter(|region| **region != to);
-    let from = (!any).then(|| others.cloned().collect::<Vec<_>>().join(", ")).filter(|from| !from.is_empty());
+    let others = regions.iter().filter(|region| *region != to);
+    let from = Some(others.cloned().collect::<Vec<_>>().join(", ")).filter(|from| !from.is_empty());
     let mut made = Made { to: to.clone(), steps: Vec::new(), gaps: Vec::new() };
     let steps = workflow.get("steps").map_or(&[] as &[_], Node::items);
-    if steps.is_empty() {
-        return Err(ImportError::Missing("steps in a workflow"));
-    }
     steps.iter().for_each(|step| made.step(step));
     made.around(plan);
+    made.unresolved();
     let minutes =
         said(plan, "recoveryTimeObjectiveMinutes").map(|minutes| ("RTO".to_owned(), format!("{minutes} min")));
-    let slug: String = format!("{name}-{action}-{}", if any { "any" } else { &to });
+    let slug = format!("{name}-{action}-{to}");
     let mut criteria: Vec<String> = said(plan, "description").into_iter().collect();
     criteria.extend(said(workflow, "workflowDescription"));
     criteria.extend(primary.map(|region| {
         format!("The plan calls {region} its primary region; which one serves now is found out, not assumed.")
     }));
-    Ok(Runbook {
+    Runbook {
         name: slug.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect(),
         title: format!("{name}: {action} {to}"),
         purpose: Purpose::Imported,
         from,
-        to,
+        to: to.clone(),
         objectives: minutes.into_iter().collect(),
         criteria,
         approval: Approval { people: 1, ..Approval::default() },
@@ -124,7 +136,7 @@ fn runbook(plan: &Node, name: &str, regions: &[String], workflow: &Node) -> Resu
         steps: made.steps,
         after: vec!["Users are served, and writes succeed, in the region that was moved to.".to_owned()],
         gaps: made.gaps,
-    })
+    }
 }
 
 struct Made {
@@ -138,6 +150,22 @@ impl Made {
         let gap = (what.into(), instead.into());
         if !self.gaps.contains(&gap) {
             self.gaps.push(gap);
+        }
+    }
+
+    /// What a template leaves to its stack is no value for a command: whoever types it has to put it there.
+    fn unresolved(&mut self) {
+        let commands = self.steps.iter().flat_map(|step| step.commands.iter().chain(&step.validate));
+        let functions = commands.flat_map(|command| command.split('!').skip(1).map(str::to_owned).collect::<Vec<_>>());
+        for text in functions.collect::<Vec<_>>() {
+            let mut words = text.split(|c: char| c.is_whitespace() || "\"',".contains(c));
+            let (function, of) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+            if ["Ref", "GetAtt", "Sub", "ImportValue", "FindInMap", "Join", "Select", "If"].contains(&function) {
+                self.gap(
+                    format!("`!{function} {of}` is only known to the stack of the template"),
+                    format!("Put its value into the command, and leave the command out when it is of another region than {}: aws cloudformation describe-stack-resources --stack-name STACK --logical-resource-id {of} --query 'StackResources[0].PhysicalResourceId'", self.to),
+                );
+            }
         }
     }
 
@@ -276,7 +304,7 @@ impl Made {
         let mut commands = Vec::new();
         for thing in things {
             let arn = ["arn", "serviceArn", "clusterArn"].iter().find_map(|key| said(thing, key)).unwrap_or_default();
-            if region_of(&arn).is_some_and(|region| region != to && self.to.contains('-')) {
+            if region_of(&arn).is_some_and(|region| region != to) {
                 continue;
             }
             let short = arn.rsplit('/').next().unwrap_or_default().to_owned();
@@ -294,8 +322,7 @@ impl Made {
         let empty = Node::Map(Vec::new());
         let regions = config.get("regionAndRoutingControls").unwrap_or(&empty);
         let mut entries = Vec::new();
-        for (_, controls) in regions.entries().iter().filter(|(region, _)| *region == self.to || !self.to.contains('-'))
-        {
+        for (_, controls) in regions.entries().iter().filter(|(region, _)| *region == self.to) {
             for control in controls.items() {
                 let (arn, state) = (
                     said(control, "routingControlArn").unwrap_or_default(),

@@ -7,6 +7,7 @@ use model::time::human;
 use model::{Design, Part};
 
 use crate::runbook::commands::{self, Ways};
+use crate::runbook::held;
 use crate::runbook::{Approval, Call, Check, Purpose, Recovery, Runbook, Standing, Step, Work};
 use crate::sheet::{Sheet, aws_region};
 
@@ -294,7 +295,7 @@ fn steps(sheet: &mut Sheet<'_>, runbook: &mut Runbook, recovery: &Recovery, (fro
             add(runbook, "turn", part, (says, "the region that was left stands by again".to_owned()), made);
         }
     }
-    kept_by_templates(runbook, &copiers, (from, to));
+    runbook.after.extend(held::says(sheet, recovery, (from, to), runbook.purpose));
     runbook.steps.push(person(
         "watch",
         "Watch errors, latency, writes and replication for as long as clients may keep old answers".to_owned(),
@@ -310,22 +311,6 @@ fn fetch(sheet: &mut Sheet<'_>, runbook: &mut Runbook, copiers: &[&Part], (from,
         let says = format!("Fetch with `{}` what {} has, once more", part.id, from.id);
         let why = "nobody writes there any more; users must not come back to less than they wrote".to_owned();
         add(runbook, "fetch", part, (says, why), made);
-    }
-}
-
-/// A template sets the state of a task again when it changes anything of it, as its parameter says.
-fn kept_by_templates(runbook: &mut Runbook, copiers: &[&Part], (from, to): (&Site, &Site)) {
-    let planned = runbook.purpose == Purpose::Failback;
-    for part in copiers {
-        let mut says = vec![(to, from, "DISABLED")];
-        if planned {
-            says.push((from, to, "ENABLED"));
-        }
-        let says = says.into_iter().map(|(stack, of, state)| {
-            format!("`bash deploy.sh {} --set {}={state}`", stack.id, crate::services::datasync::fetches(part, of))
-        });
-        let says = says.collect::<Vec<_>>().join(" and ");
-        runbook.after.push(format!("The next deployment of each region says what `{}` does now: {says}.", part.id));
     }
 }
 

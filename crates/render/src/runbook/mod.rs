@@ -11,6 +11,7 @@
 
 mod automation;
 mod commands;
+mod held;
 mod made;
 mod markdown;
 mod names;

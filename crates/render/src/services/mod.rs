@@ -50,6 +50,7 @@ pub use compute::lambda::name as function_name;
 pub use data::lifecycle::mark;
 pub use data::{database, datasync, fence};
 pub use operate::stack_sets::region as home_of_stack_sets;
+pub use traffic::global_accelerator::dial_of;
 
 fn writer(kind: &str) -> Option<Write> {
     FAMILIES.iter().copied().flatten().find(|(known, _)| *known == kind).map(|(_, write)| *write)

@@ -75,7 +75,7 @@ fn what_cannot_be_carried_over_is_listed() {
 fn a_template_of_a_plan_is_read_too() {
     let template = "Resources:\n  Plan:\n    Type: AWS::ARCRegionSwitch::Plan\n    Properties:\n      Name: shop\n      Regions: [us-east-1, eu-west-1]\n      ExecutionRole: !GetAtt Role.Arn\n      Workflows:\n        - WorkflowTargetAction: activate\n          Steps:\n            - Name: ask\n              ExecutionBlockType: ManualApproval\n              ExecutionBlockConfiguration: { ExecutionApprovalConfig: { ApprovalRole: !Ref Lead } }\n";
     let runbooks = arc_plan(template).unwrap();
-    assert_eq!((runbooks.len(), runbooks[0].steps.len()), (1, 1));
+    assert_eq!((runbooks.len(), runbooks[0].steps.len()), (2, 1));
     assert!(runbooks[0].gaps.iter().any(|(what, _)| what.contains("!GetAtt Role.Arn")));
 }
 
@@ -91,4 +91,15 @@ fn what_is_no_plan_is_refused_with_the_reason() {
     );
     let deep = "[".repeat(100_000);
     assert!(matches!(arc_plan(&deep), Err(ImportError::Unreadable(_))));
+}
+
+#[test]
+fn a_workflow_for_whichever_region_is_a_page_for_each_and_what_only_a_stack_knows_is_a_gap() {
+    let template = "Resources:\n  Plan:\n    Type: AWS::ARCRegionSwitch::Plan\n    Properties:\n      Name: shop\n      Regions: [us-east-1, eu-west-1]\n      Workflows:\n        - WorkflowTargetAction: deactivate\n          WorkflowTargetRegion: us-east-1\n          Steps: []\n        - WorkflowTargetAction: activate\n          Steps:\n            - Name: grow\n              ExecutionBlockType: EC2AutoScaling\n              ExecutionBlockConfiguration: { Ec2AsgCapacityIncreaseConfig: { Asgs: [{ Arn: !Ref WebGroup }] } }\n";
+    let runbooks = arc_plan(template).unwrap();
+    let names: Vec<&str> = runbooks.iter().map(|runbook| runbook.name.as_str()).collect();
+    assert_eq!(names, ["shop-activate-us-east-1", "shop-activate-eu-west-1"]);
+    assert!(runbooks[1].steps[0].commands[0].ends_with("--region eu-west-1"), "{:?}", runbooks[1].steps[0]);
+    let gap = |what: &str| runbooks[0].gaps.iter().any(|(gap, _)| gap.contains(what));
+    assert!(gap("`!Ref WebGroup`") && gap("`deactivate` us-east-1 has no steps"), "{:#?}", runbooks[0].gaps);
 }

@@ -287,3 +287,90 @@ fn a_switch_of_ours_is_found_by_its_own_name() {
     let (there, _) = pages(&ours.replace("routing-control }", "routing-control, managed: adopt }"), &turn);
     assert!(there.contains("RoutingControls[?contains(Name, 'us-east-1')]"), "{there}");
 }
+
+/// The task of the region that takes over fetches what the lost one has: old, by the time it is back, and it takes away what
+/// only the new one has.
+#[test]
+fn a_copy_by_a_clock_brings_nothing_old_over_what_is_new() {
+    let shift = call("www", ActName::Shift, "route53:ChangeResourceRecordSets", Some("us-east-1"), Standing::Refused);
+    let copied = "  files: { kind: aws.s3, replication: none, versioned: true }\n  fetch: { kind: aws.datasync, copies: files, deletes: replicated }\n  lb:";
+    let (there, back) = pages(&SPEC.replace("  lb:", copied), &shift);
+    in_order(
+        &there,
+        &[
+            "FETCH_TASK_EU_WEST_1=$(aws cloudformation describe-stacks",
+            "Stop `fetch` from fetching what us-east-1 has",
+            "aws datasync update-task --task-arn \"$FETCH_TASK_EU_WEST_1\" --schedule 'ScheduleExpression=rate(1 hour),Status=DISABLED' --region eu-west-1",
+            "aws datasync cancel-task-execution",
+            "Move the traffic of `www`",
+            "bash deploy.sh eu-west-1 --set FetchFetchesFromUsEast1=DISABLED",
+        ],
+    );
+    in_order(
+        &back,
+        &[
+            "Fetch with `fetch` what eu-west-1 has",
+            "aws datasync start-task-execution --task-arn \"$FETCH_TASK_US_EAST_1\" --region us-east-1",
+            "Move the traffic of `www`",
+            "--task-arn \"$FETCH_TASK_EU_WEST_1\" --schedule 'ScheduleExpression=rate(1 hour),Status=ENABLED' --region eu-west-1",
+        ],
+    );
+}
+
+/// The next update of a record, for whatever reason, would write what the template holds.
+#[test]
+fn the_next_deployment_is_told_where_users_were_led() {
+    let shift = call("www", ActName::Shift, "route53:ChangeResourceRecordSets", Some("us-east-1"), Standing::Refused);
+    let (there, _) = pages(&SPEC.replace("policy: failover, shift", "policy: simple, shift"), &shift);
+    in_order(&there, &["## Afterwards", "bash deploy.sh edge --set WwwLeadsTo=eu-west-1"]);
+    let (there, back) = pages(SPEC, &shift);
+    in_order(&there, &["## Afterwards", "No deployment of `us-east-1` changes the records of `www`"]);
+    assert!(!back.contains("No deployment of"), "{back}");
+    let turn = call("ga", ActName::Shift, "globalaccelerator:UpdateEndpointGroup", None, Standing::Holds);
+    let (there, _) =
+        pages(&SPEC.replace("  lb:", "  ga:  { kind: aws.global-accelerator, to: lb, shift: manual }\n  lb:"), &turn);
+    in_order(&there, &["bash deploy.sh accelerator --set GaDialEuWest1=100 --set GaDialUsEast1=0"]);
+}
+
+/// While the gate is off, every other control is refused.
+#[test]
+fn the_gate_is_looked_at_before_a_switch_is_turned() {
+    let turn = call("www", ActName::Shift, "route53-recovery-cluster:UpdateRoutingControlState", None, Standing::Holds);
+    let ours = SPEC.replace("shift: dns-record", "shift: routing-control");
+    let (there, _) = pages(&ours.replace("  lb:  {", "  arc: { kind: aws.arc-routing-control }\n  lb:  {"), &turn);
+    in_order(
+        &there,
+        &[
+            "RoutingControls[?Name=='shop-gate']",
+            "get-routing-control-state --routing-control-arn \"$ARC_GATE\"",
+            "RoutingControlArn=$ARC_GATE,RoutingControlState=On",
+            "RoutingControlArn=$ARC_CONTROL_EU_WEST_1,RoutingControlState=On",
+        ],
+    );
+    let (there, _) = pages(
+        &ours.replace("  lb:  {", "  arc: { kind: aws.arc-routing-control, safety_rules: false }\n  lb:  {"),
+        &turn,
+    );
+    assert!(!there.contains("ARC_GATE"), "{there}");
+}
+
+/// A fence that is only half there has to say so: the page is run by a shell whose `aws` answers nothing.
+#[test]
+fn a_fence_that_is_not_reached_says_so() {
+    let fence = call("db", ActName::Fence, "ec2:ReplaceNetworkAclAssociation", None, Standing::BestEffort);
+    let (there, _) = pages(SPEC, &fence);
+    let begins = there.find("subnets=$(aws").unwrap();
+    let script = &there[begins..begins + there[begins..].find("\ndone").unwrap() + 5];
+    let run = |aws: &str| {
+        let text =
+            format!("cd \"$(mktemp -d)\"\naws() {{ {aws}; }}\n{script}\ncat undo-fence.sh 2>/dev/null || true\n");
+        let output = std::process::Command::new("bash").arg("-c").arg(text).output().unwrap();
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    assert_eq!(run("return 255"), "not reached: go on\n");
+    let half = "case \"$2\" in describe-network-acls) return 255 ;; *) echo one ;; esac";
+    assert_eq!(run(half), "not reached: one is open still; go on\n");
+    let all = "case \"$2\" in describe-network-acls) printf 'acl\\tassociation\\n' ;; *) echo one ;; esac";
+    let undo = "aws ec2 replace-network-acl-association --association-id one --network-acl-id acl --region us-east-1\n";
+    assert_eq!(run(all), format!("{undo}{undo}"));
+}

@@ -183,6 +183,9 @@ fn shut_out(sheet: &mut Sheet<'_>, ways: &Ways<'_>) -> Made {
         "done".to_owned(),
     ]
     .join("\n");
+    let see = format!(
+        "aws ec2 describe-network-acls --filters \"Name=association.subnet-id,Values=$(echo $subnets | tr ' ' ',')\" --region {from} {SOON} --query 'NetworkAcls[].[NetworkAclId,length(Entries[?RuleAction==`allow`])]' --output text   # of each list nothing is allowed: 0"
+    );
     Made {
         commands: vec![
             "export AWS_MAX_ATTEMPTS=1".to_owned(),
@@ -190,7 +193,7 @@ fn shut_out(sheet: &mut Sheet<'_>, ways: &Ways<'_>) -> Made {
             "unset AWS_MAX_ATTEMPTS".to_owned(),
             "# to abort before the commit point: bash undo-fence.sh".to_owned(),
         ],
-        validate: None,
+        validate: Some(see),
         work: Work::Tried {
             region: from,
             script: SHUT_OUT,

@@ -39,6 +39,11 @@ pub fn write(sheet: &mut Sheet<'_>, part: &Part) {
     }
 }
 
+/// The parameter that says how much of what is near a region goes there now.
+pub fn dial_of(part: &Part, site: &Site) -> String {
+    id(part, &format!("dial {}", site.id))
+}
+
 /// Percent of what is near a region that goes there when all is well.
 pub fn dial(site: &Site) -> &'static str {
     if site.traffic_weight == Some(0) { "0" } else { "100" }
@@ -49,7 +54,7 @@ fn group(sheet: &mut Sheet<'_>, part: &Part, site: &Site, listener: &Value) {
     let about =
         format!("Percent of what is near {} that goes there. A recovery changes it, no deployment does.", site.id);
     let at_first = Given::AtFirst(dial(site).to_owned());
-    let dial = parameter(&id(part, &format!("dial {}", site.id)), "Number", &about, at_first);
+    let dial = parameter(&dial_of(part, site), "Number", &about, at_first);
     // A load balancer of HTTP tells of its own targets; for others, the accelerator connects by itself.
     let every = part.duration("check.every").map_or(30, |every| if every.as_secs() < 30 { 10 } else { 30 });
     let endpoint = endpoint(sheet, part, site);

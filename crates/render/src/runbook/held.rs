@@ -1,0 +1,83 @@
+//! What a recovery changed by calls, and templates hold as it was: the next update of that resource, for whatever reason,
+//! would write the old again, and lead users back or run a job twice. So the next deployment of each stack is told.
+
+use std::collections::BTreeMap;
+
+use model::Part;
+use model::catalogue::ActName;
+use model::design::Site;
+
+use crate::names;
+use crate::root::Root;
+use crate::runbook::{Purpose, Recovery, commands};
+use crate::services;
+use crate::sheet::{Sheet, regional};
+
+/// By stack, what it is told.
+type Told = BTreeMap<Root, Vec<String>>;
+
+/// For the end of a runbook.
+pub fn says(sheet: &Sheet<'_>, recovery: &Recovery, (from, to): (&Site, &Site), purpose: Purpose) -> Vec<String> {
+    let (mut told, mut says) = (Told::new(), Vec::new());
+    for call in &recovery.calls {
+        let Some(part) = sheet.part(&call.component) else { continue };
+        match (call.act, call.call.as_str()) {
+            (ActName::Shift, "route53:ChangeResourceRecordSets") => {
+                says.extend(record(sheet, &mut told, part, (from, to), purpose));
+            }
+            (ActName::Shift, "globalaccelerator:UpdateEndpointGroup") => {
+                set(sheet, &mut told, &Root::Accelerator, &services::dial_of(part, to), "100");
+                let left = if purpose == Purpose::Failback { services::dial(from) } else { "0" };
+                set(sheet, &mut told, &Root::Accelerator, &services::dial_of(part, from), left);
+            }
+            (_, "scheduler:UpdateSchedule") => {
+                let state = format!("{}ScheduleState", names::logical([part.id.as_str()]));
+                set(sheet, &mut told, &regional(from), &state, "DISABLED");
+            }
+            _ => {}
+        }
+    }
+    for part in commands::copies::between(sheet, (from, to)) {
+        set(sheet, &mut told, &regional(to), &services::datasync::fetches(part, from), "DISABLED");
+        if purpose == Purpose::Failback {
+            set(sheet, &mut told, &regional(from), &services::datasync::fetches(part, to), "ENABLED");
+        }
+    }
+    let each = told.into_iter().map(|(root, sets)| {
+        format!("The next deployment of `{root}` is told what is so now, or a change there would undo it: `bash deploy.sh {root} {}`.", sets.join(" "))
+    });
+    each.chain(says).collect()
+}
+
+fn set(sheet: &Sheet<'_>, told: &mut Told, root: &Root, name: &str, value: &str) {
+    if has(sheet, root, name) {
+        told.entry(root.clone()).or_default().push(format!("--set {name}={value}"));
+    }
+}
+
+fn has(sheet: &Sheet<'_>, root: &Root, name: &str) -> bool {
+    sheet.stacks.get(root).is_some_and(|stack| stack.parameters.iter().any(|parameter| parameter.name == name))
+}
+
+/// Where a record leads is a parameter where there is one record; of several, those of the region that is left are gone.
+fn record(
+    sheet: &Sheet<'_>,
+    told: &mut Told,
+    part: &Part,
+    (from, to): (&Site, &Site),
+    purpose: Purpose,
+) -> Option<String> {
+    if !sheet.renders(part) {
+        return None;
+    }
+    if services::is_one_record(sheet, part) {
+        set(sheet, told, &Root::Edge, &names::logical([part.id.as_str(), "leads to"]), to.id.as_str());
+        return None;
+    }
+    (purpose != Purpose::Failback).then(|| {
+        format!(
+            "No deployment of `{}` changes the records of `{}` until the way back has put them there again: it would write them anew, and lead users to it.",
+            from.id, part.id
+        )
+    })
+}
