@@ -47,10 +47,19 @@ known() {
   [ -n "$(of "$1" .name)" ] || die "there is no stack $1" "the stacks are $(jq -r '[.stacks[].name] | join(", ")' "$plan")"
 }
 
-# One output of a stack that may be anywhere; empty when it has none, or does not answer.
+# For what a region is asked that may be down: a few seconds, and not five times.
+soon=(--cli-connect-timeout 5 --cli-read-timeout 10)
+# One output of a stack that may be anywhere; empty when it has none, or does not answer. What did not answer is not asked
+# for the next.
 output() { # stack, name
-  aws cloudformation describe-stacks --stack-name "$(of "$1" .stack)" --region "$(of "$1" .region)" \
-    --query "Stacks[0].Outputs[?OutputKey=='$2'].OutputValue | [0]" --output text 2>/dev/null | sed 's/^None$//' || true
+  local value
+  [ ! -e "$scratch/silent-$1" ] || return 0
+  if value=$(AWS_MAX_ATTEMPTS=2 aws cloudformation describe-stacks --stack-name "$(of "$1" .stack)" --region "$(of "$1" .region)" \
+    "${soon[@]}" --query "Stacks[0].Outputs[?OutputKey=='$2'].OutputValue | [0]" --output text 2>/dev/null); then
+    [ "$value" = None ] || printf '%s\n' "$value"
+  else
+    : >"$scratch/silent-$1"
+  fi
 }
 status() { # stack
   aws cloudformation describe-stacks --stack-name "$(of "$1" .stack)" --region "$(of "$1" .region)" \
@@ -81,6 +90,7 @@ version_here() {
 # What recoveries change is not among them, and so stays as it is.
 parameters() {
   local name=$1 into=$2 set=$3 own=$templates/parameters/$1.own.json asked open values key from what value
+  rm -f "$scratch"/silent-*
   jq '[.[] | {ParameterKey, ParameterValue}]' "$templates/parameters/$name.json" >"$into"
   if [ -e "$own" ]; then
     # What was asked for once and is no more may stay in it, empty.
@@ -118,8 +128,8 @@ joins() {
   keys=$(of "$name" '[.state[] | select(test("OtherRegions[0-9]*$"))]')
   [ "$(jq length <<<"${keys:-[]}")" != 0 ] || { printf '{}'; return; }
   for each in $(jq -r '.stacks[] | select(.kind == "region") | .name' "$plan"); do
-    theirs=$(aws cloudformation describe-stacks --stack-name "$(of "$each" .stack)" --region "$(of "$each" .region)" \
-      --query 'Stacks[0].Parameters' --output json 2>/dev/null) || { printf '{}'; return; }
+    theirs=$(AWS_MAX_ATTEMPTS=2 aws cloudformation describe-stacks --stack-name "$(of "$each" .stack)" --region "$(of "$each" .region)" \
+      "${soon[@]}" --query 'Stacks[0].Parameters' --output json 2>/dev/null) || { printf '{}'; return; }
     keys=$(jq --argjson theirs "${theirs:-null}" --argjson planned "$(of "$each" .state)" --argjson own "$([ "$each" = "$name" ] && echo true || echo false)" '
       [.[] as $key | ($theirs // [] | map(select(.ParameterKey == $key)) | first) as $known
        | select(if $own then $known.ParameterValue == "awaited" else $known != null or ($planned | index($key)) == null end) | $key]' <<<"$keys")
@@ -148,7 +158,7 @@ digest() { # stack, component, version
   repository=$(of "$1" ".images[] | select(.component == \"$2\") | .repository")
   [ -n "$repository" ] || return 0
   aws ecr describe-images --region "$(of "$1" .region)" --repository-name "$repository" --image-ids "imageTag=$3" \
-    --cli-connect-timeout 5 --cli-read-timeout 10 --query 'imageDetails[0].imageDigest' --output text 2>/dev/null | sed 's/^None$//' || true
+    "${soon[@]}" --query 'imageDetails[0].imageDigest' --output text 2>/dev/null | sed 's/^None$//' || true
 }
 # Refuses an image that is not what the other regions have under the same name, and prints what it is.
 same() { # stack

@@ -103,6 +103,15 @@ fn at_first(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Value {
             format!("push the image to the registry of each region, then in each, {region} first: aws ecs update-service --cluster {named} --service {named} --desired-count {} --region {region}", asg::sizes(part, site).0),
         );
     }
+    let unmade = !empty && part.at(&site.id).text("image.name").is_none() && ecr::is_made_by_nobody(sheet);
+    if unmade && !sheet.notes.iter().any(|note| note.component == part.id && note.says.starts_with("no registry")) {
+        let says = "no registry is rendered: where its repository or its image is not there, the tasks of a first deployment do not start, and it is taken back";
+        let how = format!(
+            "add an `aws.ecr`, say `image: {{ name: … }}`, or make {} in each region and push the image, before the first deployment",
+            ecr::repository_name(sheet, part, site)
+        );
+        sheet.note(part, says, how);
+    }
     count
 }
 

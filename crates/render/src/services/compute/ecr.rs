@@ -108,6 +108,11 @@ pub fn is_ours(sheet: &Sheet<'_>, puller: &Part, site: &Site) -> bool {
     puller.at(&site.id).text("image.name").is_none() && sheet.design.of_kind("aws.ecr").any(makes)
 }
 
+/// Whether the spec says nothing of registries.
+pub fn is_made_by_nobody(sheet: &Sheet<'_>) -> bool {
+    sheet.design.of_kind("aws.ecr").next().is_none()
+}
+
 /// Where a component's image is pulled from in a region: always that region's own registry.
 pub fn repository(sheet: &Sheet<'_>, puller: &Part, site: &Site) -> Value {
     cat![ACCOUNT, ".dkr.ecr.", REGION, ".", SUFFIX, "/", repository_name(sheet, puller, site)]

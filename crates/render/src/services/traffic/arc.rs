@@ -18,6 +18,15 @@ pub fn write(sheet: &mut Sheet<'_>, part: &Part) {
     if !sheet.renders(part) {
         return;
     }
+    let first = sheet.design.of_kind("aws.arc-routing-control").find(|other| sheet.renders(other));
+    if let Some(first) = first.filter(|first| first.id != part.id) {
+        let says = format!("`{}` has a control for each region already, which all records follow", first.id);
+        return sheet.problem(
+            &format!("components.{}", part.id),
+            says,
+            "keep one of the two: an account has two clusters, and each is paid for by the hour",
+        );
+    }
     let tags = sheet.tags(Some(part));
     let name = sheet.named([part.id.as_str()], 64);
     let cluster = map! { "Name" => name.clone(), "Tags" => tags.clone() };
