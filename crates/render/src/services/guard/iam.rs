@@ -10,8 +10,8 @@ use model::Part;
 
 use crate::resource::{Keep, Resource};
 use crate::root::{Group, Root};
-use crate::services::id;
 use crate::services::role;
+use crate::services::{SIGNAL, id};
 use crate::sheet::{Sheet, aws_region};
 use crate::value::{ACCOUNT, Map, PARTITION, Value};
 use crate::{cat, list, map};
@@ -150,6 +150,16 @@ fn recovery(sheet: &Sheet<'_>) -> Vec<Value> {
         }
     });
     let mut statements: Vec<Value> = each.collect();
+    // A signal is one object of the bucket of each region.
+    let raised = sheet.design.of_kind("aws.route53").filter(|part| part.word("shift") == Some("standby-signal"));
+    let objects = raised.map(|part| {
+        let name = sheet.named([part.id.as_str(), "signal"], 34);
+        cat!["arn:", PARTITION, ":s3:::", name, "-", ACCOUNT, format!("-*/{SIGNAL}")]
+    });
+    let objects: Vec<Value> = objects.collect();
+    if !objects.is_empty() {
+        statements.push(role::allow(&["s3:DeleteObject", "s3:PutObject"], objects));
+    }
     let restores = |part: &Part| part.kind.acts.iter().any(|act| called(&act.call).any(|call| call == RESTORE));
     if sheet.design.components.iter().any(restores) {
         let roles = vec![cat!["arn:", PARTITION, ":iam::", ACCOUNT, ":role/*"]];
@@ -167,8 +177,7 @@ const RESTORE: &str = "backup:StartRestoreJob";
 
 /// What a step calls besides what the catalogue names it by, and a kind whose copies a runbook stops and starts; a test
 /// compares them with the commands of every page.
-const BESIDES: [(&str, &[&str]); 9] = [
-    ("an inverted health check of a signal in the standby region", &["s3:DeleteObject", "s3:PutObject"]),
+const BESIDES: [(&str, &[&str]); 8] = [
     ("aws.datasync", &["datasync:CancelTaskExecution", "datasync:StartTaskExecution", "datasync:UpdateTask"]),
     ("dynamodb:RestoreTableToPointInTime", &["backup:StartRestoreJob"]),
     (
