@@ -35,7 +35,7 @@ use exit::Exit;
 use failure::{Code, Failure};
 use output::Output;
 
-/// A quarter of what rendering a large design takes is memory; see docs/decisions/2026-11-22-allocator.md.
+/// A fifth of what rendering a large design takes is memory; see docs/decisions/2026-11-22-allocator.md.
 #[global_allocator]
 static MEMORY: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -315,6 +315,14 @@ fn an_instance_starts_from_the_disk_of_its_image() {
     }
 }
 
+/// A plan of Region switch has no block for it.
+#[test]
+fn what_a_plan_does_not_stop_is_said() {
+    let rendering =
+        rendered("  files: { kind: aws.s3, replication: none }\n  fetch: { kind: aws.datasync, copies: files }\n");
+    assert!(rendering.notes.iter().any(|note| note.says.contains("does not stop its task")), "{:#?}", rendering.notes);
+}
+
 /// ACM takes ten names until more are asked for, and Argo CD refuses an application whose project is not there.
 #[test]
 fn what_has_to_be_there_first_is_said_or_rendered() {

@@ -29,7 +29,7 @@ pub fn write(sheet: &mut Sheet<'_>, part: &Part) {
         let how = "aws datasync create-location-… for both, then create-task and update-task with a schedule, in the region that stands by";
         return sheet.note(part, format!("{} is no bucket: its tasks are made by hand", copied.id), how);
     }
-    if sheet.design.of_kind("aws.arc-region-switch").next().is_some() {
+    if sheet.sites(part).len() > 1 {
         let says = "a plan of Region switch does not stop its task, which would bring what is old over what is new once the lost region is back";
         sheet.note(part, says, "the first step of the runbook does; do it before the plan is executed");
     }

@@ -152,6 +152,7 @@ fn replication(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Value {
     let peers = sheet.peers(part, site);
     let stand: Vec<Condition> = peers.iter().map(|other| peers::joined(sheet, site, part, other)).collect();
     let mut each = stand.clone();
+    each.sort_by(|one, other| one.name.cmp(&other.name));
     each.dedup_by(|one, other| one.name == other.name);
     let several = each.len() > 1;
     let mut when = match several {
