@@ -9,8 +9,8 @@ use model::design::Site;
 
 use crate::names;
 use crate::root::Root;
-use crate::runbook::{Purpose, Recovery, commands};
-use crate::services;
+use crate::runbook::{self, Purpose, Recovery, commands};
+use crate::services::{self, floor};
 use crate::sheet::{Sheet, regional};
 
 /// By stack, what it is told.
@@ -34,6 +34,12 @@ pub fn says(sheet: &Sheet<'_>, recovery: &Recovery, (from, to): (&Site, &Site), 
                 let state = format!("{}ScheduleState", names::logical([part.id.as_str()]));
                 set(sheet, &mut told, &regional(from), &state, "DISABLED");
             }
+            (ActName::Start | ActName::Scale, _) => took_over(sheet, &mut told, (from, to), purpose),
+            (ActName::Promote, "rds:PromoteReadReplica") => {
+                // Its name ends in its generation.
+                let name = runbook::names::variable([part.id.as_str(), to.id.as_str()]);
+                set(sheet, &mut told, &regional(to), &services::id(part, "promoted"), &format!("\"${{{name}##*-g}}\""));
+            }
             _ => {}
         }
     }
@@ -49,9 +55,20 @@ pub fn says(sheet: &Sheet<'_>, recovery: &Recovery, (from, to): (&Site, &Site), 
     each.chain(says).collect()
 }
 
+/// Whoever is left waits again, when it is back; what a planned return goes to, serves with what it has when all is well.
+fn took_over(sheet: &Sheet<'_>, told: &mut Told, (from, to): (&Site, &Site), purpose: Purpose) {
+    let now = if purpose == Purpose::Failback { "no" } else { "yes" };
+    for (site, now) in [(from, "no"), (to, now)] {
+        set(sheet, told, &regional(site), floor::TOOK_OVER, now);
+    }
+}
+
 fn set(sheet: &Sheet<'_>, told: &mut Told, root: &Root, name: &str, value: &str) {
     if has(sheet, root, name) {
-        told.entry(root.clone()).or_default().push(format!("--set {name}={value}"));
+        let (sets, set) = (told.entry(root.clone()).or_default(), format!("--set {name}={value}"));
+        if !sets.contains(&set) {
+            sets.push(set);
+        }
     }
 }
 

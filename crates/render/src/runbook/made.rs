@@ -39,7 +39,7 @@ pub fn make(sheet: &mut Sheet<'_>, recovery: &Recovery, purpose: Purpose) -> Run
         before: before(sheet, recovery, (from, to), purpose),
         names: Vec::new(),
         steps: Vec::new(),
-        after: after(purpose),
+        after: after(from, to, purpose),
         gaps: Vec::new(),
     };
     steps(sheet, &mut runbook, recovery, (from, to));
@@ -139,6 +139,8 @@ fn before(sheet: &Sheet<'_>, recovery: &Recovery, (from, to): (&Site, &Site), pu
             ),
             None,
         ));
+        let again = design.components.iter().filter_map(|part| commands::follow::again(sheet, part, (from, to)));
+        all.extend(again);
         all.push(check(format!("Replication runs from {} to {region}, and is not behind.", from.id), None));
         // The same that this recovery does where it leaves, an earlier one did where this one goes to.
         let fenced = recovery.calls.iter().filter(|call| call.call == commands::FENCE);
@@ -213,8 +215,8 @@ impl Lag {
     }
 }
 
-fn after(purpose: Purpose) -> Vec<String> {
-    let mut all: Vec<&str> = vec![
+fn after(from: &Site, to: &Site, purpose: Purpose) -> Vec<String> {
+    let usual = [
         "Errors and latency are as usual, seen by users and not only by the load balancer.",
         "Writes succeed, in each of the workflows that the business cannot do without.",
         "Nothing writes to the old writer: its connections are none, its data does not change.",
@@ -223,11 +225,16 @@ fn after(purpose: Purpose) -> Vec<String> {
         "The variable SERVING_REGION of the repository names the region that serves now: deployments go by it.",
         "The workflow of deployments is enabled again.",
     ];
-    match purpose {
-        Purpose::Failback => all.push("The region that was left follows again, and a next failover would find it ready."),
-        _ => all.push("There is no standby now. Replication in the other direction is the next thing to do, when the lost region is back; going back is another runbook, and a decision of its own."),
-    }
-    all.into_iter().map(str::to_owned).collect()
+    let last = match purpose {
+        Purpose::Failback => {
+            "The region that was left follows again, and a next failover would find it ready.".to_owned()
+        }
+        _ => format!(
+            "There is no standby now. Replication in the other direction is the next thing to do, when the lost region is back: its commands are what `return-from-{}-to-{}.md` has before its steps. Going back is another decision.",
+            to.id, from.id
+        ),
+    };
+    usual.into_iter().map(str::to_owned).chain([last]).collect()
 }
 
 fn steps(sheet: &mut Sheet<'_>, runbook: &mut Runbook, recovery: &Recovery, (from, to): (&Site, &Site)) {
@@ -315,9 +322,13 @@ fn fetch(sheet: &mut Sheet<'_>, runbook: &mut Runbook, copiers: &[&Part], (from,
 }
 
 /// A step of ours, among those of the engine.
-fn add(runbook: &mut Runbook, verb: &str, part: &Part, (says, why): (String, String), made: commands::Made) {
-    called(runbook, made.names);
-    runbook.steps.push(Step {
+fn add(runbook: &mut Runbook, verb: &str, part: &Part, says: (String, String), made: commands::Made) {
+    called(runbook, made.names.clone());
+    runbook.steps.push(ours(verb, part, says, made));
+}
+
+fn ours(verb: &str, part: &Part, (says, why): (String, String), made: commands::Made) -> Step {
+    Step {
         id: format!(
             "{verb}_{}",
             part.id.as_str().replace(|c: char| !c.is_ascii_alphanumeric(), "_").to_ascii_lowercase()
@@ -329,7 +340,7 @@ fn add(runbook: &mut Runbook, verb: &str, part: &Part, (says, why): (String, Str
         work: made.work,
         best_effort: false,
         commits: false,
-    });
+    }
 }
 
 fn called(runbook: &mut Runbook, names: Vec<crate::runbook::names::Named>) {
@@ -342,7 +353,8 @@ fn called(runbook: &mut Runbook, names: Vec<crate::runbook::names::Named>) {
 
 fn step(sheet: &mut Sheet<'_>, runbook: &mut Runbook, call: &Call, (from, to): (&Site, &Site)) -> Vec<Step> {
     let Some(part) = sheet.part(&call.component) else { unreachable!("a call is of a component of the design") };
-    let made = commands::of(sheet, call, &Ways { part, from, to, purpose: runbook.purpose, act: call.act });
+    let ways = Ways { part, from, to, purpose: runbook.purpose, act: call.act };
+    let made = commands::of(sheet, call, &ways);
     called(runbook, made.names);
     let refused = call.standing == Standing::Refused;
     let whom = match &call.region {
@@ -385,12 +397,22 @@ fn step(sheet: &mut Sheet<'_>, runbook: &mut Runbook, call: &Call, (from, to): (
         says: besides.says,
         why: format!("tried at {}", from.id),
         commands: besides.commands,
-        validate: None,
+        validate: Some(besides.validate),
         work: besides.work,
         best_effort: true,
         commits: false,
     });
-    std::iter::once(own).chain(besides).collect()
+    let floor = match (runbook.purpose, call.act) {
+        (Purpose::Failover, ActName::Start | ActName::Scale) => commands::floor(sheet, &ways),
+        _ => None,
+    };
+    let floor = floor.map(|made| {
+        called(runbook, made.names.clone());
+        let says = format!("Keep `{}` from shrinking to what a standby has", part.id);
+        let why = format!("{} serves alone now, and its scaling still has the fewest of a region that waits", to.id);
+        ours("keep", part, (says, why), made)
+    });
+    std::iter::once(own).chain(besides).chain(floor).collect()
 }
 
 fn id(call: &Call) -> String {

@@ -96,6 +96,15 @@ fn said_by_stack(sheet: &mut Sheet<'_>, part: &Part, target: Target, region: Str
     From::Made { target, output, stack, region }
 }
 
+/// The same of the region that is left, asked beforehand: only that region's stack says it.
+pub fn left(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Option<Named> {
+    let From::Made { output, stack, region, .. } = of(sheet, part, site, "").from else { return None };
+    let how = format!(
+        "aws cloudformation describe-stacks --stack-name {stack} --region {region} --query \"Stacks[0].Outputs[?OutputKey=='{output}'].OutputValue\" --output text"
+    );
+    Some(kept(&[part.id.to_string(), site.id.to_string()], &format!("{} in {region}", part.id), &how, &region))
+}
+
 /// The task in `site` that fetches what `other` has.
 pub fn task(sheet: &mut Sheet<'_>, part: &Part, site: &Site, other: &Site) -> Named {
     let region = crate::sheet::aws_region(site).to_owned();

@@ -12,7 +12,7 @@ mod logs;
 mod messaging;
 mod network;
 mod operate;
-mod peers;
+pub mod peers;
 mod role;
 mod traffic;
 
@@ -46,9 +46,12 @@ pub fn render(sheet: &mut Sheet<'_>) {
 }
 
 pub use compute::ecr::repository_name;
+pub use compute::floor;
 pub use compute::lambda::name as function_name;
 pub use data::lifecycle::mark;
-pub use data::{database, datasync, fence};
+pub use data::{backup, database, datasync, fence};
+pub use guard::secrets::name_everywhere as secret_name;
+pub use messaging::msk;
 pub use operate::stack_sets::region as home_of_stack_sets;
 pub use traffic::global_accelerator::dial_of;
 

@@ -170,7 +170,7 @@ STAND_INS = r"""
 aws() {
   printf '%s\0' "$@" >>"$CALLS"
   printf '\n' >>"$CALLS"
-  case "$*" in *ClusterEndpoints*) echo us-west-2,https://value.example.com/v1 ;; *) echo value-0123456789abcdef ;; esac
+  case "$*" in *ClusterEndpoints*) echo us-west-2,https://value.example.com/v1 ;; *job.jobID*) echo drsjob-0123456789abcdef0 ;; *ParameterValue*) echo 1 ;; *) echo value-0123456789abcdef ;; esac
 }
 # What jq would make of an answer, as far as a command wants to have it.
 jq() {
@@ -201,7 +201,9 @@ def run(text, plan):
         complaint = shell.stderr.strip()
         if (place / "wrong").exists():
             complaint += (place / "wrong").read_text()
-        return [[word.decode() for word in line.split(b"\0")] for line in lines if line], complaint
+        # What a shell hands over in a file of its own is gone with the shell.
+        words = [[re.sub(r"^file:///dev/fd/\d+$", "handed-over", word.decode()) for word in line.split(b"\0")] for line in lines if line]
+        return words, complaint
 
 
 # What nobody can find out by a command, and so has no command in a page.
@@ -209,9 +211,22 @@ EMPTY = re.compile(r"^[A-Z0-9_]+=$|^[A-Z0-9_]+= +#")
 PLACEHOLDER = re.compile(r"(?<![\w$\"'{=./\[-])(?:ARN|ID|NAME|ENGINE|CLASS|ZONE|ROLE|CLUSTER|SNAPSHOT|GROUP|VALUE)(?![\w=}\"'])")
 
 
+def told(path, plan, text):
+    """What a stack is told is a parameter that it has."""
+    for stack, sets in re.findall(r"deploy\.sh ([\w-]+)((?: --set [^ `\n]+)+)", text):
+        master = plan.parent / stack / "master.yaml"
+        known = set(re.findall(r"^  (\w+):$", master.read_text().split("\nResources:")[0], re.M)) if master.exists() else set()
+        for name in re.findall(r"--set (\w+)=", sets):
+            if name not in known:
+                wrong.append(f"{path}: the stack {stack} has no parameter {name}")
+
+
 def page(path, plan):
-    blocks = re.findall(r"^( *)```bash\n(.*?)^ *```$", path.read_text(), re.M | re.S)
+    text = path.read_text()
+    blocks = re.findall(r"^( *)```bash\n(.*?)^ *```$", text, re.M | re.S)
     lines = [line.removeprefix(indent) for indent, block in blocks for line in block.splitlines()]
+    lines += re.findall(r"`(bash deploy\.sh [^`]*)`", text)
+    told(path, plan, text)
     for line in lines:
         if EMPTY.match(line):
             wrong.append(f"{path}: `{line}` says no command that gives it")

@@ -173,3 +173,29 @@ fn who_recovers_may_call_what_the_pages_call() {
     assert!(wrong.is_empty(), "{wrong:#?}");
     assert!(seen > 100, "{seen} calls are looked at");
 }
+
+/// Whoever types a command at night sees whether it worked: each step that calls something has a query, but for what is only
+/// watched.
+#[test]
+fn every_step_that_calls_something_is_validated() {
+    let (mut wrong, mut seen) = (std::collections::BTreeSet::new(), 0);
+    for (name, text) in specs::all() {
+        let design = specs::design(&name, &text);
+        let told = Told { recoveries: recoveries(&design), ..Told::default() };
+        let rendering = render_with(&design, "antipode.yaml", &told).unwrap();
+        let pages = rendering.files.iter().filter(|file| file.path.ends_with(".md") && file.path.contains("runbooks/"));
+        for step in pages.flat_map(|page| page.text.split("\n### ").skip(1)) {
+            let (does, sees) =
+                step.split_once("\nValidate:\n").unwrap_or((step.split("\nDone at:").next().unwrap(), ""));
+            let mut lines = does.split("```bash\n").skip(1).flat_map(str::lines);
+            if lines.any(|line| !line.starts_with('#') && !line.starts_with("```") && !line.is_empty()) {
+                seen += 1;
+                if !sees.contains("```bash\n") {
+                    wrong.insert(format!("{name}: {}", does.lines().next().unwrap()));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert!(seen > 300, "{seen} steps are looked at");
+}

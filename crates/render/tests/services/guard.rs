@@ -144,3 +144,19 @@ fn rules_that_exist_guard_what_is_rendered_and_rendered_ones_leave_what_exists()
     let ours = rendered("  rules: { kind: aws.waf }\n  lb: { kind: aws.alb, managed: adopt, behind: rules }\n");
     assert!(find(&ours, "eu-west-1", "RulesBeforeLb").is_none() && says(&ours, "lb exists, and keeps the rules"));
 }
+
+/// Rules are paid for by the month, and guard what stands behind them.
+#[test]
+fn rules_are_made_where_something_stands_behind_them() {
+    let made = |rendering: &antipode_render::Rendering| {
+        ["us-east-1", "eu-west-1", "edge"].map(|root| find(rendering, root, "RulesRules").is_some())
+    };
+    let rules = "  rules: { kind: aws.waf }\n  lb: { kind: aws.alb }\n";
+    let alone = rendered(rules);
+    assert_eq!(made(&alone), [false; 3]);
+    assert!(alone.notes.iter().any(|note| note.says.contains("nothing stands behind it")), "{:?}", alone.notes);
+    let cdn = format!("{rules}  cdn: {{ kind: aws.cloudfront, to: lb, behind: rules, serves: both }}\n");
+    assert_eq!(made(&rendered(&cdn)), [false, false, true]);
+    let one = rules.replace("kind: aws.alb", "kind: aws.alb, behind: rules, sites: [eu-west-1]");
+    assert_eq!(made(&rendered(&one)), [false, true, false]);
+}

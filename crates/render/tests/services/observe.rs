@@ -1,11 +1,11 @@
 //! What is watched, and that an alarm can be raised, reaches somebody, and means what it says.
 
 use antipode_render::Group;
-use antipode_render::resource::Resource;
+use antipode_render::resource::{Resource, Test};
 use antipode_render::value::{Map, Value};
 
 use crate::words::word;
-use crate::{at, find, resource, spec, specs, text};
+use crate::{at, at_first, find, resource, spec, specs, text, words};
 
 const REGIONS: [&str; 2] = ["us-east-1", "us-west-2"];
 
@@ -218,4 +218,19 @@ fn every_alarm_looks_at_a_time_that_cloudwatch_takes() {
         }
     }
     assert!(wrong.is_empty(), "{wrong:?}");
+}
+
+/// A promoted replica has no lag to report, and whose it was stays said; its next generation has one again.
+#[test]
+fn a_replica_that_was_promoted_is_not_waited_for() {
+    let rendering = spec("alarms");
+    let alarm = resource(&rendering, "us-west-2", "DbLagAlarm");
+    let Value::If(lags, then, otherwise) = at(alarm, "TreatMissingData") else { panic!("{alarm:?}") };
+    assert_eq!((words::word(then), words::word(otherwise)), ("breaching".to_owned(), "notBreaching".to_owned()));
+    let Test::And(tests) = &lags.test else { panic!("{lags:?}") };
+    let said = format!("{tests:?}");
+    for name in ["DbSourceRegion", "DbGeneration", "DbPromoted"] {
+        assert!(said.contains(name), "{said}");
+    }
+    assert_eq!(at_first(&rendering, "us-west-2", "DbPromoted"), "0");
 }

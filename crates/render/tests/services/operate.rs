@@ -89,12 +89,25 @@ fn a_plan_asks_people_then_promotes_then_scales_then_turns() {
             .collect();
         assert_eq!(
             kinds,
-            ["ManualApproval", "ManualApproval", "ManualApproval", "Parallel", "Parallel", "ARCRoutingControl"]
+            [
+                "ManualApproval",
+                "ManualApproval",
+                "ManualApproval",
+                "Parallel",
+                "Parallel",
+                "ARCRoutingControl",
+                "ARCRoutingControl"
+            ]
         );
         assert_eq!(text(plan, &format!("Workflows.{n}.Steps.2.Name")), "shut out db");
         assert_eq!(text(plan, &format!("Workflows.{n}.Steps.3.Name")), "make the writer");
         let scaled = at(plan, &format!("Workflows.{n}.Steps.4.ExecutionBlockConfiguration.ParallelConfig.Steps"));
         assert!(format!("{scaled:?}").contains("WaitELBTargetGroupHealthy"), "{scaled:?}");
+        let gate = "ExecutionBlockConfiguration.ArcRoutingControlConfig.RegionAndRoutingControls";
+        for region in ["us-east-1", "us-west-2"] {
+            let opened = crate::words::word(at(plan, &format!("Workflows.{n}.Steps.5.{gate}.{region}")));
+            assert!(opened.contains("SwitchGate") && opened.contains("State=On"), "{opened}");
+        }
     }
     assert!(plan.properties.get("Triggers").is_none(), "nothing fails over on the word of one alarm");
 }

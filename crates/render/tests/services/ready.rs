@@ -1,6 +1,8 @@
 //! What runs the workload in a region that takes over: the right image, enough of it, over zones, replaced when it fails.
 
-use crate::{resource, says, spec, words};
+use antipode_render::value::Value;
+
+use crate::{at, at_first, resource, says, spec, words};
 
 #[test]
 fn instances_stand_over_zones_and_one_that_fails_is_replaced() {
@@ -13,7 +15,7 @@ fn instances_stand_over_zones_and_one_that_fails_is_replaced() {
             ("WebGroup", "HealthCheckType", "ELB"),
             ("WebGroup", "HealthCheckGracePeriod", "300"),
             ("WebGroup", "TargetGroupARNs.*", "{LbToWeb}"),
-            ("WebGroup", "MinSize", "{WebMinimum}"),
+            ("WebGroup", "MinSize", "4 {WebMinimum}"),
             ("WebGroup", "MaxSize", "{WebMaximum}"),
             ("WebGroup", "LaunchTemplate.LaunchTemplateId", "{WebLaunchTemplate}"),
             ("WebGroup", "LaunchTemplate.Version", "{WebLaunchTemplate.LatestVersionNumber}"),
@@ -50,7 +52,7 @@ fn tasks_stand_over_zones_without_addresses_of_the_internet() {
             ("ApiService", "HealthCheckGracePeriodSeconds", "90"),
             ("ApiService", "LoadBalancers.*.TargetGroupArn", "{LbToApi}"),
             ("ApiService", "TaskDefinition", "{ApiTask}"),
-            ("ApiScale", "MinCapacity", "{ApiMinimum}"),
+            ("ApiScale", "MinCapacity", "12 {ApiMinimum}"),
             ("ApiScale", "MaxCapacity", "{ApiMaximum}"),
             ("ApiTask", "ContainerDefinitions.*.ReadonlyRootFilesystem", "true"),
             ("ApiTask", "ContainerDefinitions.*.LogConfiguration.Options.awslogs-region", "{AWS::Region}"),
@@ -248,8 +250,9 @@ fn a_plan_acts_on_what_stands_in_the_region_that_it_leads_to() {
         let each = words::all(plan, &format!("{turned}.{region}.*.State"));
         each.into_iter().filter(|state| !state.is_empty()).collect::<Vec<_>>()
     };
-    assert!(states("us-west-2").chunks(2).all(|pair| pair == ["Off", "On"]), "{:?}", states("us-west-2"));
-    assert!(states("us-east-1").chunks(2).all(|pair| pair == ["On", "Off"]), "{:?}", states("us-east-1"));
+    // The gate, then the two.
+    assert_eq!(states("us-west-2"), ["On", "Off", "On"].repeat(2));
+    assert_eq!(states("us-east-1"), ["On", "On", "Off"].repeat(2));
     says(
         &rendering,
         "edge",
@@ -268,4 +271,21 @@ fn a_plan_acts_on_what_stands_in_the_region_that_it_leads_to() {
             ),
         ],
     );
+}
+
+/// A share of the peak while it waits, and as many as where it serves once it took over; where both have as many, nobody asks.
+#[test]
+fn a_region_that_took_over_keeps_as_many_as_one_that_serves() {
+    let rendering = spec("alarms");
+    for (id, key, fewest, least) in
+        [("WebGroup", "MinSize", "4", "WebMinimum"), ("ApiScale", "MinCapacity", "6", "ApiMinimum")]
+    {
+        let Value::If(condition, serving, waiting) = at(resource(&rendering, "us-west-2", id), key) else {
+            panic!("{key} of {id} is one for both")
+        };
+        assert_eq!(condition.name, "HasTakenOver");
+        assert_eq!((words::word(serving), words::word(waiting)), (fewest.to_owned(), format!("{{{least}}}")));
+        assert!(matches!(at(resource(&rendering, "us-east-1", id), key), Value::Parameter(..)));
+    }
+    assert_eq!(at_first(&rendering, "us-west-2", "TookOver"), "no");
 }

@@ -1,5 +1,6 @@
 //! Runbooks, what a deployment would change, and plans of other systems.
 
+mod afterwards;
 mod change;
 mod import;
 mod runbook;

@@ -7,7 +7,7 @@ use model::{ComponentId, SiteId};
 
 use crate::specs;
 
-const SPEC: &str = "workload: shop
+pub const SPEC: &str = "workload: shop
 artifact: \"7\"
 objectives: { rto: 15m, rpo: 1m }
 approvals: { failover: 2, failback: 1, approvers: [ana, budi] }
@@ -25,7 +25,7 @@ practice:
   incident: { commander: the head of operations, stakeholders: the duty officer }
 ";
 
-fn call(component: &str, act: ActName, call: &str, region: Option<&str>, standing: Standing) -> Call {
+pub fn call(component: &str, act: ActName, call: &str, region: Option<&str>, standing: Standing) -> Call {
     Call {
         component: ComponentId::new(component),
         act,
@@ -68,7 +68,7 @@ fn text<'r>(rendering: &'r Rendering, path: &str) -> &'r str {
 }
 
 /// Where each of these stands; all of them, in this order.
-fn in_order(text: &str, wanted: &[&str]) {
+pub fn in_order(text: &str, wanted: &[&str]) {
     let mut from = 0;
     for each in wanted {
         from += text[from..].find(each).unwrap_or_else(|| panic!("{each} is not there, or too early, in\n{text}"));
@@ -196,7 +196,7 @@ fn going_back_is_planned_and_approved_on_its_own() {
 }
 
 /// The pages of a recovery by one call, and of the way back.
-fn pages(spec: &str, made: &Call) -> (String, String) {
+pub fn pages(spec: &str, made: &Call) -> (String, String) {
     let recoveries = [("us-east-1", "eu-west-1"), ("eu-west-1", "us-east-1")].map(|(from, to)| Recovery {
         from: SiteId::new(from),
         to: SiteId::new(to),

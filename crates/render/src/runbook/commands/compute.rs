@@ -1,8 +1,9 @@
 //! What runs: more of it, or the first of it.
 
-use super::{Made, Ways, by_hand, calls, data, own, wait, words};
-use crate::runbook::names;
+use super::{Made, Ways, by_hand, calls, data, made_as, own, wait, words};
+use crate::runbook::names::{self, Named};
 use crate::runbook::{Until, Work};
+use crate::services::floor;
 use crate::sheet::{Sheet, regional};
 use crate::{list, map};
 
@@ -44,13 +45,64 @@ pub fn grow_group(sheet: &mut Sheet<'_>, ways: &Ways<'_>) -> Made {
     }
 }
 
+/// Scaling takes a standby down to what its share says, which may be none, as soon as a night is quiet.
+pub fn floor(sheet: &mut Sheet<'_>, ways: &Ways<'_>) -> Option<Made> {
+    let fewest = sheet.renders(ways.part).then(|| floor::serving(sheet, ways.part, ways.to)).flatten()?;
+    let (_, region) = ways.regions();
+    match ways.part.kind.name.as_str() {
+        "aws.asg" | "aws.ec2" => {
+            let name = own(sheet, ways, GROUP);
+            made_as(sheet, &name, "AutoScalingGroup")?;
+            let group = format!("--auto-scaling-group-name {} --region {region}", name.shell());
+            let see = format!(
+                "aws autoscaling describe-auto-scaling-groups --auto-scaling-group-names {} --region {region} --query 'AutoScalingGroups[0].[MinSize,DesiredCapacity,MaxSize]'",
+                name.shell()
+            );
+            let inputs = map! { "AutoScalingGroupName" => name.automated(), "MinSize" => fewest };
+            Some(Made {
+                commands: vec![format!("aws autoscaling update-auto-scaling-group {group} --min-size {fewest}")],
+                validate: Some(see),
+                work: calls("autoscaling", "UpdateAutoScalingGroup", inputs, None),
+                names: vec![name],
+                besides: None,
+            })
+        }
+        "aws.ecs" | "aws.fargate" => {
+            let (name, scaled) = (service(sheet, ways), "ecs:service:DesiredCount");
+            let which = format!("--service-namespace ecs --scalable-dimension {scaled}");
+            let resource = format!("\"service/${0}/${0}\"", name.variable);
+            let automated = format!("service/{{{{ {0} }}}}/{{{{ {0} }}}}", name.parameter);
+            let inputs = map! {
+                "ServiceNamespace" => "ecs", "ScalableDimension" => scaled, "ResourceId" => automated, "MinCapacity" => fewest,
+            };
+            Some(Made {
+                commands: vec![format!(
+                    "aws application-autoscaling register-scalable-target {which} --resource-id {resource} --min-capacity {fewest} --region {region}"
+                )],
+                validate: Some(format!(
+                    "aws application-autoscaling describe-scalable-targets {which} --resource-ids {resource} --region {region} --query 'ScalableTargets[0].[MinCapacity,MaxCapacity]'"
+                )),
+                work: calls("application-autoscaling", "RegisterScalableTarget", inputs, None),
+                names: vec![name],
+                besides: None,
+            })
+        }
+        _ => None,
+    }
+}
+
 /// Its cluster is called as its service is.
-pub fn grow_service(sheet: &mut Sheet<'_>, ways: &Ways<'_>) -> Made {
-    let (count, (_, region)) = (wanted(ways), ways.regions());
+fn service(sheet: &Sheet<'_>, ways: &Ways<'_>) -> Named {
+    let (_, region) = ways.regions();
     let known =
         crate::services::physical(ways.part, ways.to).unwrap_or_else(|| sheet.named([ways.part.id.as_str()], 255));
     let about = format!("{} in {region}: its service, and its cluster", ways.part.id);
-    let name = names::known(&[ways.part.id.to_string(), ways.to.id.to_string()], &about, known);
+    names::known(&[ways.part.id.to_string(), ways.to.id.to_string()], &about, known)
+}
+
+pub fn grow_service(sheet: &mut Sheet<'_>, ways: &Ways<'_>) -> Made {
+    let (count, (_, region)) = (wanted(ways), ways.regions());
+    let name = service(sheet, ways);
     let service = name.shell();
     let inputs = map! { "cluster" => name.automated(), "service" => name.automated(), "desiredCount" => count };
     let until = Until {
@@ -171,6 +223,13 @@ pub fn cluster(sheet: &mut Sheet<'_>, ways: &Ways<'_>) -> Made {
     let about = format!("{} in {region}", ways.part.id);
     let name = names::known(&[ways.part.id.to_string(), ways.to.id.to_string()], &about, known);
     let kube = format!("aws eks update-kubeconfig --name {} --region {region}", name.shell());
+    // Rendered ones answer nobody outside (see `services/compute/eks.rs`).
+    let kube = match sheet.renders(ways.part) {
+        true => format!(
+            "# from a machine in the network of {region}: the cluster answers nobody outside; `aws ssm start-session` leads to one\n{kube}"
+        ),
+        false => kube,
+    };
     if ways.act == model::catalogue::ActName::Deploy {
         let see = "kubectl --namespace argocd get applications".to_owned();
         let sync = format!(
@@ -185,9 +244,11 @@ pub fn cluster(sheet: &mut Sheet<'_>, ways: &Ways<'_>) -> Made {
     );
     let nodes = names::found(&words(&ways.part.id, "nodes"), "its group of nodes", &how);
     let which = format!("--cluster-name {} --nodegroup-name {} --region {region}", name.shell(), nodes.shell());
-    let inputs = map! {
-        "clusterName" => name.automated(), "nodegroupName" => nodes.automated(), "scalingConfig" => map! { "desiredSize" => count },
-    };
+    let fewest = sheet.renders(ways.part).then(|| floor::serving(sheet, ways.part, ways.to)).flatten();
+    let sizes = map! { "desiredSize" => count }.with_some("minSize", fewest);
+    let inputs =
+        map! { "clusterName" => name.automated(), "nodegroupName" => nodes.automated(), "scalingConfig" => sizes };
+    let fewest = fewest.map_or_else(String::new, |fewest| format!(",minSize={fewest}"));
     let until = Until {
         service: "eks",
         api: "DescribeNodegroup",
@@ -197,7 +258,7 @@ pub fn cluster(sheet: &mut Sheet<'_>, ways: &Ways<'_>) -> Made {
     };
     Made {
         commands: vec![
-            format!("aws eks update-nodegroup-config {which} --scaling-config desiredSize={count}"),
+            format!("aws eks update-nodegroup-config {which} --scaling-config desiredSize={count}{fewest}"),
             format!("aws eks wait nodegroup-active {which}"),
             kube,
         ],

@@ -205,15 +205,36 @@ pub fn key(sheet: &mut Sheet<'_>, ways: &Ways<'_>) -> Made {
     by_hand(vec![command], Some(see), vec![name])
 }
 
-pub fn servers(ways: &Ways<'_>) -> Made {
+/// Those of the component, by the mark that its source servers bear: others of the account are not touched.
+pub fn servers(sheet: &Sheet<'_>, ways: &Ways<'_>) -> Made {
     let (_, region) = ways.regions();
+    let servers = marked_servers(sheet, ways.part, &region);
+    let job = format!("aws drs describe-jobs --filters \"jobIDs=$job\" --region {region} --query");
     by_hand(
-        vec![format!(
-            "aws drs start-recovery --region {region} --source-servers $(aws drs describe-source-servers --region {region} --query 'items[].sourceServerID' --output text | tr '\\t' '\\n' | sed 's/^/sourceServerID=/')"
-        )],
-        Some(format!("aws drs describe-jobs --region {region} --query 'items[0].[status,type,endDateTime]'")),
-        Vec::new(),
+        vec![
+            format!(
+                "job=$(aws drs start-recovery --source-servers $(printf 'sourceServerID=%s ' ${}) --region {region} --query job.jobID --output text)",
+                servers.variable
+            ),
+            wait(&format!("{job} 'items[0].status' --output text"), "COMPLETED"),
+        ],
+        Some(format!(
+            "{job} 'items[0].[status,type,endDateTime,participatingServers[].[sourceServerID,launchStatus]]'"
+        )),
+        vec![servers],
     )
+}
+
+/// The source servers of a component in a region.
+pub fn marked_servers(sheet: &Sheet<'_>, part: &model::Part, region: &str) -> Named {
+    let mark = format!(
+        "tags.\"antipode:workload\"==`{}` && tags.\"antipode:component\"==`{}`",
+        sheet.design.workload, part.id
+    );
+    let how = format!(
+        "aws drs describe-source-servers --region {region} --query 'items[?{mark}].sourceServerID' --output text"
+    );
+    names::found(&words(&part.id, "servers"), "the source servers that bear its mark", &how)
 }
 
 /// The query that shows that the writer is where it should be.

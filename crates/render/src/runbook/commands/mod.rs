@@ -7,6 +7,8 @@ mod compute;
 pub mod copies;
 mod data;
 mod fence;
+pub mod follow;
+mod messaging;
 mod restore;
 mod traffic;
 
@@ -20,6 +22,7 @@ use crate::runbook::{Call, Purpose, Until, Work};
 use crate::sheet::{Sheet, aws_region};
 use crate::value::Map;
 
+pub use compute::floor;
 pub use data::see_writer;
 pub use fence::door;
 
@@ -43,6 +46,7 @@ pub struct Made {
 pub struct Besides {
     pub says: String,
     pub commands: Vec<String>,
+    pub validate: String,
     pub work: Work,
 }
 
@@ -86,7 +90,7 @@ pub fn of(sheet: &mut Sheet<'_>, call: &Call, ways: &Ways<'_>) -> Made {
         "secretsmanager:StopReplicationToReplica" => data::secret(sheet, ways),
         "elasticfilesystem:DeleteReplicationConfiguration" => data::files(sheet, ways),
         "kms:UpdatePrimaryRegion" => data::key(sheet, ways),
-        "drs:StartRecovery" => data::servers(ways),
+        "drs:StartRecovery" => data::servers(sheet, ways),
         "rds:RestoreDBInstanceToPointInTime" => restore::instance(sheet, ways),
         "rds:RestoreDBClusterToPointInTime" => restore::cluster(sheet, ways),
         "ec2:CreateVolume, ec2:AttachVolume" => restore::volume(sheet, ways),
@@ -95,6 +99,7 @@ pub fn of(sheet: &mut Sheet<'_>, call: &Call, ways: &Ways<'_>) -> Made {
         "ecs:UpdateService" if call.act != ActName::Deploy => compute::grow_service(sheet, ways),
         "ec2:StartInstances" => compute::start_instance(sheet, ways),
         "ec2:CopyImage" => compute::image(ways),
+        "producers and consumers move to the other cluster" => messaging::moved(sheet, ways),
         "states:StartExecution" => compute::workflow(sheet, ways),
         "scheduler:UpdateSchedule" => compute::schedule(sheet, ways),
         "the cluster's API" if ways.part.kind.name == "aws.eks" => compute::cluster(sheet, ways),

@@ -156,12 +156,18 @@ pub fn volume(sheet: &mut Sheet<'_>, ways: &Ways<'_>) -> Made {
 }
 
 /// The newest copy that AWS Backup has in the region.
-pub fn copy(sheet: &Sheet<'_>, ways: &Ways<'_>) -> Made {
+pub fn copy(sheet: &mut Sheet<'_>, ways: &Ways<'_>) -> Made {
     let (_, region) = ways.regions();
     let (id, kind) = (&ways.part.id, resource_type(&ways.part.kind.name));
     let named = || (sheet.renders(ways.part) && kind != "EFS" && kind != "EBS").then(|| sheet.named([id.as_str()], 30));
     let known = crate::services::physical(ways.part, ways.from).or_else(named);
-    let only = known.map_or(String::new(), |known| format!(" && contains(ResourceArn,'{known}')"));
+    // What is made has an id of its own, which the stack of the region that is left says while it can.
+    let own = (sheet.renders(ways.part) && kind == "EFS").then(|| names::left(sheet, ways.part, ways.from)).flatten();
+    let only = match (&known, &own) {
+        (Some(known), _) => format!(" && contains(ResourceArn,'{known}')"),
+        (None, Some(own)) => format!(" && ends_with(ResourceArn,'/${}')", own.variable),
+        (None, None) => String::new(),
+    };
     let how = format!(
         "aws backup list-protected-resources --region {region} --query \"Results[?ResourceType=='{kind}'{only}].ResourceArn | [0]\" --output text"
     );
@@ -174,8 +180,12 @@ pub fn copy(sheet: &Sheet<'_>, ways: &Ways<'_>) -> Made {
     };
     let point = names::found(&words(id, "point"), "its newest copy here", &newest("RecoveryPointArn"));
     let vault = names::found(&words(id, "vault"), "the vault that has it", &newest("BackupVaultName"));
+    let plan = match crate::services::backup::covers(sheet, ways.part) {
+        Some(plan) => format!("BackupPlansList[?BackupPlanName==`{plan}`] | [0].BackupPlanId"),
+        None => "BackupPlansList[0].BackupPlanId".to_owned(),
+    };
     let how = format!(
-        "aws backup list-backup-selections --backup-plan-id \"$(aws backup list-backup-plans --region {region} --query 'BackupPlansList[0].BackupPlanId' --output text)\" --region {region} --query 'BackupSelectionsList[0].IamRoleArn' --output text"
+        "aws backup list-backup-selections --backup-plan-id \"$(aws backup list-backup-plans --region {region} --query '{plan}' --output text)\" --region {region} --query 'BackupSelectionsList[0].IamRoleArn' --output text"
     );
     let role = names::found(&words(id, "restorer"), "the role that restores", &how);
     let change = match kind {
@@ -206,7 +216,8 @@ pub fn copy(sheet: &Sheet<'_>, ways: &Ways<'_>) -> Made {
     let see = format!(
         "aws backup describe-restore-job --restore-job-id \"$job\" --region {region} --query '[Status,StatusMessage,CreatedResourceArn]'"
     );
-    by_hand(commands, Some(see), vec![resource, point, vault, role])
+    let names = own.filter(|_| known.is_none()).into_iter().chain([resource, point, vault, role]).collect();
+    by_hand(commands, Some(see), names)
 }
 
 /// As AWS Backup calls it.

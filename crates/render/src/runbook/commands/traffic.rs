@@ -37,6 +37,10 @@ pub fn signal(sheet: &mut Sheet<'_>, ways: &Ways<'_>) -> Made {
             true => lower,
             false => format!("{lower} {SOON} || echo 'not reached: go on, its signal is not read while it is away'"),
         }],
+        validate: format!(
+            "curl --silent --max-time 10 --output /dev/null --write-out '%{{http_code}}\\n' \"https://{name}-${{{}}}-{from}.s3.{from}.amazonaws.com/{SIGNAL}\"   # 200 no more; 000: not reached",
+            account.variable
+        ),
         work: Work::Tried {
             region: from.clone(),
             script: runbook::automation::ELSEWHERE,
@@ -158,8 +162,11 @@ fn zone(part: &Part) -> Named {
 /// A change of records, which only us-east-1 takes: one that leads to one region is led to the other; of several, those of
 /// the region that is left are taken away, and kept for the way back, which puts them beside the others again.
 pub fn record(sheet: &mut Sheet<'_>, ways: &Ways<'_>) -> Made {
+    let Some(name) = ways.part.text("record").map(str::to_owned) else {
+        let says = format!("# the spec names no record: change by hand what leads users to {}", ways.from.id);
+        return by_hand(vec![says], None, Vec::new());
+    };
     let zone = zone(ways.part);
-    let name = ways.part.text("record").unwrap_or("www.example.com").to_owned();
     let change =
         format!("aws route53 change-resource-record-sets --hosted-zone-id {} --region us-east-1", zone.shell());
     if crate::services::is_one_record(sheet, ways.part)

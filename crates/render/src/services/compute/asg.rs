@@ -1,6 +1,6 @@
 //! Groups of instances over the zones of a region, started from the region's own image and replaced when they are unhealthy.
 
-use super::rollout;
+use super::{floor, rollout};
 use crate::services::id;
 use crate::services::in_each_region;
 use model::Part;
@@ -44,9 +44,11 @@ pub fn one(sheet: &mut Sheet<'_>, part: &Part, site: &Site) {
         .into_iter()
         .map(|(key, value)| Value::Map(map! { "Key" => key, "Value" => value, "PropagateAtLaunch" => true }));
     let marks: Vec<Value> = marks.collect();
+    let about = format!("The fewest instances of {} in this region.", part.id);
+    let least = sheet.setting(&root, &id(part, "minimum"), &about, minimum.to_string());
     let properties = map! {
         "VPCZoneIdentifier" => network::private_subnets(sheet, site),
-        "MinSize" => sheet.setting(&root, &id(part, "minimum"), &format!("The fewest instances of {} in this region.", part.id), minimum.to_string()),
+        "MinSize" => floor::of(sheet, part, site, least),
         "MaxSize" => sheet.setting(&root, &id(part, "maximum"), &format!("The most instances of {} in this region.", part.id), maximum.to_string()),
         "LaunchTemplate" => map! { "LaunchTemplateId" => template.get(), "Version" => template.att("LatestVersionNumber") },
         "HealthCheckType" => if targets.is_some() { "ELB" } else { "EC2" },

@@ -9,7 +9,7 @@ use model::Part;
 use model::design::Site;
 
 use super::rollout::{self, Rollout};
-use super::{asg, ecr, first};
+use super::{asg, ecr, first, floor};
 use crate::resource::{Given, Resource, Target};
 use crate::root::Group;
 pub use crate::services::id;
@@ -230,11 +230,12 @@ fn scaling(sheet: &mut Sheet<'_>, part: &Part, site: &Site, (cluster, service): 
         let number = parameter(&id(part, what), "Number", &about, Given::Spec(value.to_string()));
         sheet.parameter(&root, number)
     };
+    let least = number(sheet, "minimum", format!("The fewest tasks of {} in this region.", part.id), minimum);
     let target = map! {
         "ServiceNamespace" => "ecs",
         "ScalableDimension" => "ecs:service:DesiredCount",
         "ResourceId" => cat!["service/", cluster.get(), "/", service.att("Name")],
-        "MinCapacity" => number(sheet, "minimum", format!("The fewest tasks of {} in this region.", part.id), minimum),
+        "MinCapacity" => floor::of(sheet, part, site, least),
         "MaxCapacity" => number(sheet, "maximum", format!("The most tasks of {} in this region.", part.id), maximum),
     };
     let kind = "AWS::ApplicationAutoScaling::ScalableTarget";

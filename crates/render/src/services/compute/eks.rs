@@ -3,7 +3,7 @@
 use model::Part;
 use model::design::Site;
 
-use super::{asg, first};
+use super::{asg, first, floor};
 use crate::resource::{Condition, Given, Resource, Target};
 use crate::root::Group;
 use crate::services::id;
@@ -184,8 +184,9 @@ fn nodes(sheet: &mut Sheet<'_>, part: &Part, site: &Site, cluster: &Target) -> T
         let about = format!("{about} of {} in this region.", part.id);
         sheet.parameter(&root, parameter(&id(part, what), "Number", &about, value))
     };
+    let least = number(sheet, "minimum", "The fewest nodes", Given::Spec(minimum.to_string()));
     let sizes = map! {
-        "MinSize" => number(sheet, "minimum", "The fewest nodes", Given::Spec(minimum.to_string())),
+        "MinSize" => floor::of(sheet, part, site, least),
         "MaxSize" => number(sheet, "maximum", "The most nodes", Given::Spec(maximum.to_string())),
         "DesiredSize" => first::only(sheet, part, site, ("nodes", "nodes"), minimum),
     };

@@ -8,6 +8,7 @@ mod ecs;
 pub mod eks;
 mod fargate;
 mod first;
+pub mod floor;
 pub mod lambda;
 pub mod lambda_edge;
 pub mod rollout;

@@ -106,6 +106,17 @@ fn base(sheet: &Sheet<'_>, part: &Part, site: &Site) -> String {
     )
 }
 
+/// Whether a lag is to be seen in a region: of what follows another, until it was promoted. Which one it was made after
+/// stays said, or the instance would be made anew; so a promotion says its generation, and the next one is looked at again.
+pub fn lags(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Condition {
+    let state = state(sheet, part, site);
+    let about =
+        format!("Which generation of {} was promoted in this region, and follows nobody any more; 0: none.", part.id);
+    let promoted = sheet.state(&regional(site), &id(part, "promoted"), &about, "0");
+    let follows = Test::Not(Box::new(Test::Equal(state.generation, promoted)));
+    Condition { name: id(part, "lags"), test: Test::And(vec![state.follows.test, follows]) }
+}
+
 /// The identifier of the instance that serves in a region: what its metrics have.
 pub fn identifier(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Value {
     match sheet.renders(part) {
@@ -239,7 +250,7 @@ fn left_behind(sheet: &mut Sheet<'_>, part: &Part) {
         part,
         "a promoted replica is another database: what it came from is fenced, follows nobody, and stays with what only it has until it is deleted by hand",
         format!(
-            "the way back, in the region that was left, with the next number: aws cloudformation update-stack … --parameters ParameterKey={generation},ParameterValue=2 ParameterKey={region},ParameterValue=PROMOTED_REGION ParameterKey={source},ParameterValue=PROMOTED_INSTANCE makes a new generation that follows the promoted one; leave {region} and {source} of the promoted region as they are"
+            "the way back, in the region that was left, as the page of the return has it before its steps: bash deploy.sh LEFT --set {generation}=2 --set {region}=PROMOTED_REGION --set {source}=PROMOTED_INSTANCE makes a new generation that follows the promoted one; leave {region} and {source} of the promoted region as they are"
         ),
     );
     let first = peers::first_writer(sheet, part).and_then(|id| sheet.design.site(&id));

@@ -172,19 +172,25 @@ fn recovery(sheet: &Sheet<'_>) -> Vec<Value> {
     statements
 }
 
+/// Who reads and writes a log starts again with the brokers of the other cluster.
+const MOVES: &str = "producers and consumers move to the other cluster";
+
 /// Backup works under a role that it is handed.
 const RESTORE: &str = "backup:StartRestoreJob";
 
 /// What a step calls besides what the catalogue names it by, and a kind whose copies a runbook stops and starts; a test
 /// compares them with the commands of every page.
-const BESIDES: [(&str, &[&str]); 8] = [
+const BESIDES: [(&str, &[&str]); 11] = [
+    ("autoscaling:SetDesiredCapacity", &["autoscaling:UpdateAutoScalingGroup"]),
     ("aws.datasync", &["datasync:CancelTaskExecution", "datasync:StartTaskExecution", "datasync:UpdateTask"]),
     ("dynamodb:RestoreTableToPointInTime", &["backup:StartRestoreJob"]),
     (
         "ec2:ReplaceNetworkAclAssociation",
         &["ec2:CreateNetworkAcl", "ec2:CreateNetworkAclEntry", "ec2:DeleteNetworkAclEntry"],
     ),
-    ("ec2:RunInstances", &["autoscaling:SetDesiredCapacity"]),
+    ("ec2:RunInstances", &["autoscaling:SetDesiredCapacity", "autoscaling:UpdateAutoScalingGroup"]),
+    ("ecs:UpdateService", &["application-autoscaling:RegisterScalableTarget"]),
+    (MOVES, &["ecs:UpdateService"]),
     ("rds:RestoreDBClusterToPointInTime", &["rds:CreateDBInstance", "rds:RestoreDBClusterFromSnapshot"]),
     ("rds:RestoreDBInstanceToPointInTime", &["rds:RestoreDBInstanceFromDBSnapshot"]),
     (

@@ -97,7 +97,8 @@ pub fn master(sheet: &mut Sheet<'_>, part: &Part, user: &str) -> String {
     name
 }
 
-fn name_everywhere(sheet: &Sheet<'_>, part: &Part) -> String {
+/// What it is called, which is the same in every region.
+pub fn name_everywhere(sheet: &Sheet<'_>, part: &Part) -> String {
     match part.text("id").filter(|id| !id.contains("{site}")) {
         Some(id) => id.to_owned(),
         None => format!("{}/{}", sheet.design.workload, part.id),

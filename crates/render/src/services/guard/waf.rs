@@ -20,8 +20,10 @@ const MOST_REQUESTS: u32 = 2000;
 pub fn write(sheet: &mut Sheet<'_>, part: &Part) {
     let balancers = behind(sheet, part, "aws.alb");
     for site in sheet.sites(part) {
-        let ours = sheet.renders(part).then(|| rules(sheet, part, &regional(site), "REGIONAL").att("Arn"));
-        for front in balancers.iter().filter(|front| front.sites.is_empty() || front.is_in(&site.id)) {
+        let mut fronts = balancers.iter().filter(|front| front.sites.is_empty() || front.is_in(&site.id)).peekable();
+        let wanted = sheet.renders(part) && fronts.peek().is_some();
+        let ours = wanted.then(|| rules(sheet, part, &regional(site), "REGIONAL").att("Arn"));
+        for front in fronts {
             // One that exists may have rules of its own, which an association would take the place of.
             if sheet.renders(front) {
                 let rules = ours.clone().unwrap_or_else(|| theirs(sheet, part, &regional(site), "REGIONAL"));
@@ -34,6 +36,13 @@ pub fn write(sheet: &mut Sheet<'_>, part: &Part) {
         rules(sheet, part, &Root::Edge, "CLOUDFRONT");
     }
     let ours = sheet.renders(part);
+    if ours && balancers.is_empty() && distributions.is_empty() {
+        sheet.note(
+            part,
+            "nothing stands behind it, and so no rules are made",
+            format!("say `behind: {}` of an `aws.alb` or an `aws.cloudfront`", part.id),
+        );
+    }
     for front in balancers.iter().chain(&distributions) {
         if ours && !sheet.renders(front) {
             let says = format!("{} exists, and keeps the rules that it has", front.id);

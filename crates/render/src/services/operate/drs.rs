@@ -22,10 +22,11 @@ pub fn write(sheet: &mut Sheet<'_>, part: &Part) {
             }
         }
     }
+    let mark = format!("antipode:workload={},antipode:component={}", sheet.design.workload, part.id);
     sheet.note(
         part,
         "the service has to be switched on in each region before its stack, and source servers, launch settings, recoveries and the way back have no resource type",
-        "aws drs initialize-service --region REGION; install the agent on each server; recover with aws drs start-recovery --region REGION --source-servers sourceServerID=ID, rehearse with --is-drill; go back with aws drs reverse-replication --recovery-instance-id ID",
+        format!("aws drs initialize-service --region REGION; install the agent on each server, and mark its source server, by which a recovery finds it: aws drs tag-resource --resource-arn ARN --tags {mark} --region REGION; recover with aws drs start-recovery --region REGION --source-servers sourceServerID=ID, rehearse with --is-drill; go back with aws drs reverse-replication --recovery-instance-id ID"),
     );
 }
 

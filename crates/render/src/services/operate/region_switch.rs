@@ -16,7 +16,7 @@ use model::{Part, SiteId};
 use super::alarms;
 use crate::resource::{Resource, Target};
 use crate::root::{Group, Root};
-use crate::services::compute::{asg, containers, eks};
+use crate::services::compute::{asg, containers, eks, floor};
 use crate::services::data::{aurora, fence, rds};
 use crate::services::role;
 use crate::services::traffic::arc;
@@ -72,7 +72,8 @@ struct Plan<'d> {
 /// The stages, in the order of a runbook: nothing is scaled before the data has its writer, and no traffic moves before that.
 const WRITER: u8 = 1;
 const CAPACITY: u8 = 2;
-const TRAFFIC: u8 = 3;
+const GATE: u8 = 3;
+const TRAFFIC: u8 = 4;
 
 impl<'d> Plan<'d> {
     fn new(one: &'d Site, other: &'d Site, first: bool) -> Plan<'d> {
@@ -132,9 +133,22 @@ impl<'d> Plan<'d> {
         let config =
             map! { "Asgs" => each, "TargetPercent" => 100, "CapacityMonitoringApproach" => "sampledMaxInLast24Hours" };
         let config = timed(sheet, self.healthy(sheet, part, config));
+        self.shrinks(sheet, part);
         self.block(part, "scale", (CAPACITY, "EC2AutoScaling"), map! { "Ec2AsgCapacityIncreaseConfig" => config });
         self.allow(&["autoscaling:UpdateAutoScalingGroup"], arns);
         self.allow_asking(&["autoscaling:DescribeAutoScalingGroups", "cloudwatch:GetMetricStatistics"]);
+    }
+
+    /// A plan says how many run, and not how few may.
+    fn shrinks(&self, sheet: &mut Sheet<'_>, part: &Part) {
+        let least = self.between.iter().any(|site| sheet.renders(part) && floor::serving(sheet, part, site).is_some());
+        let says =
+            "a plan of Region switch makes it larger, and its scaling may take it down again to what a standby has";
+        if least && !sheet.notes.iter().any(|note| note.component == part.id && note.says == says) {
+            let how =
+                format!("after the plan: bash deploy.sh REGION --set {}=yes, as the runbook says", floor::TOOK_OVER);
+            sheet.note(part, says, how);
+        }
     }
 
     fn tasks(&mut self, sheet: &mut Sheet<'_>, part: &Part) {
@@ -147,6 +161,7 @@ impl<'d> Plan<'d> {
         }
         let config = map! { "Services" => services, "TargetPercent" => 100, "CapacityMonitoringApproach" => "sampledMaxInLast24Hours" };
         let config = timed(sheet, self.healthy(sheet, part, config));
+        self.shrinks(sheet, part);
         self.block(part, "scale", (CAPACITY, "ECSServiceScaling"), map! { "EcsCapacityIncreaseConfig" => config });
         self.allow(&["ecs:UpdateService", "ecs:DescribeServices"], arns);
         let scaled = |site: &Site| {
@@ -220,11 +235,23 @@ impl<'d> Plan<'d> {
             Value::List(each.collect())
         };
         let controls = map! { aws_region(one).to_owned() => states(0), aws_region(other).to_owned() => states(1) };
+        let gate = arc::gate(sheet, part);
+        if let Some(gate) = &gate {
+            let on = || list![map! { "RoutingControlArn" => gate.clone(), "State" => "On" }];
+            let both = map! { aws_region(one).to_owned() => on(), aws_region(other).to_owned() => on() };
+            let config = timed(sheet, map! { "RegionAndRoutingControls" => both });
+            self.block(
+                part,
+                "open the gate of",
+                (GATE, "ARCRoutingControl"),
+                map! { "ArcRoutingControlConfig" => config },
+            );
+        }
         let config = timed(sheet, map! { "RegionAndRoutingControls" => controls });
         self.block(part, "turn", (TRAFFIC, "ARCRoutingControl"), map! { "ArcRoutingControlConfig" => config });
         let turn =
             ["route53-recovery-cluster:GetRoutingControlState", "route53-recovery-cluster:UpdateRoutingControlStates"];
-        self.allow(&turn, arns.to_vec());
+        self.allow(&turn, arns.into_iter().chain(gate).collect());
         self.allow_asking(&[
             "route53-recovery-control-config:DescribeControlPanel",
             "route53-recovery-control-config:DescribeCluster",
@@ -279,7 +306,7 @@ impl<'d> Plan<'d> {
         sheet.note(
             part,
             "a plan of Region switch promotes its replica, and cannot stop the instance that is left from taking writes: it asks people to",
-            "shut it first where it can be reached, by the runbook's fence; a promotion without it makes two writers",
+            format!("shut it first where it can be reached, by the runbook's fence; a promotion without it makes two writers. After the plan: bash deploy.sh REGION --set {}=GENERATION, as the runbook says", crate::services::id(part, "promoted")),
         );
     }
 
@@ -344,7 +371,7 @@ impl<'d> Plan<'d> {
             let config = map! { "TimeoutMinutes" => patience(sheet) }.with_some("ApprovalRole", asks);
             steps.push(step(name, says, "ManualApproval", map! { "ExecutionApprovalConfig" => config }));
         }
-        for stage in [WRITER, CAPACITY, TRAFFIC] {
+        for stage in [WRITER, CAPACITY, GATE, TRAFFIC] {
             let of: Vec<Value> = self
                 .blocks
                 .iter()
@@ -427,6 +454,7 @@ fn stage_name(stage: u8) -> &'static str {
     match stage {
         WRITER => "make the writer",
         CAPACITY => "scale up",
+        GATE => "open the gate",
         _ => "move traffic",
     }
 }

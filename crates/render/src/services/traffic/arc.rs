@@ -119,6 +119,12 @@ pub fn own(sheet: &mut Sheet<'_>, from: &Root, part: &Part, site: &Site) -> Valu
     sheet.ask(from, &control_id(part, site), &about, how)
 }
 
+/// The control that must be on for any other to be turned, where there is one.
+pub fn gate(sheet: &Sheet<'_>, part: &Part) -> Option<Value> {
+    let guarded = sheet.renders(part) && part.bool("safety_rules") != Some(false);
+    guarded.then(|| sheet.target(&Root::Switch, id(part, "gate")).get())
+}
+
 /// The ARN of the routing control of a region.
 pub fn control(sheet: &mut Sheet<'_>, record: &Part, site: &Site) -> Value {
     let ours = sheet

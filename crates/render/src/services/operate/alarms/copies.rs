@@ -8,10 +8,9 @@ use model::design::Site;
 
 use super::alarm::{Alarm, Look, Metric, Missing};
 use super::{Tells, detection};
-use crate::resource::Condition;
 use crate::services::data::{aurora, dynamodb, efs, elasticache, rds, s3};
 use crate::services::messaging::msk;
-use crate::sheet::{Sheet, aws_region, regional};
+use crate::sheet::{Sheet, aws_region};
 use crate::value::Value;
 use crate::{cat, names};
 
@@ -77,11 +76,7 @@ fn replica(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Vec<Alarm> {
     let look = Look::Formula(vec![("lag", metric)], format!("IF(lag < 0, {}, lag)", limit + 1));
     idle(sheet, part, limit);
     let missing = match sheet.renders(part) {
-        true => {
-            let source = Value::Parameter(regional(site), names::logical([part.id.as_str(), "source region"]));
-            let follows = Condition::given(names::logical([part.id.as_str(), "follows"]), source);
-            Missing::Depends(Value::either(follows, "breaching", "notBreaching"))
-        }
+        true => Missing::Depends(Value::either(rds::lags(sheet, part, site), "breaching", "notBreaching")),
         false => Missing::Unknown,
     };
     vec![lag(sheet, part, site, look, Unit::Seconds).missing(missing)]
