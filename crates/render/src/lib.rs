@@ -15,6 +15,7 @@ mod beside;
 pub mod change;
 pub mod delivery;
 pub mod import;
+mod index;
 pub mod link;
 pub mod names;
 mod once;
@@ -182,7 +183,7 @@ fn refused(sheet: &sheet::Sheet<'_>, error: LinkError) -> RenderError {
     };
     let says = format!("the stack {root} would have {count} parameters, and CloudFormation takes {most} of a stack");
     let asks = |part: &&model::Part| ["runtime", "handler"].iter().any(|key| part.text(key).is_none());
-    let functions = sheet.design.of_kind("aws.lambda").filter(|part| sheet.renders(part)).filter(asks).count();
+    let functions = sheet.of_kind("aws.lambda").filter(|part| sheet.renders(part)).filter(asks).count();
     let two = "divide its components into two workloads, each with a spec and stacks of its own";
     let hint = match functions {
         0 => two.to_owned(),

@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use rustc_hash::FxHashMap;
+
 use crate::resource::Resource;
 use crate::sheet::Sheet;
 
@@ -28,7 +30,7 @@ const ONCE: [(&str, &[&str]); 12] = [
 pub fn check(sheet: &mut Sheet<'_>) {
     let mut wrong: BTreeMap<String, String> = BTreeMap::new();
     for (root, stack) in &sheet.stacks {
-        let mut known: BTreeMap<(&str, String), &Resource> = BTreeMap::new();
+        let mut known: FxHashMap<(&str, String), &Resource> = FxHashMap::default();
         for resource in &stack.resources {
             let Some(identity) = identity(resource) else { continue };
             let first = *known.entry((resource.kind, identity)).or_insert(resource);

@@ -1,12 +1,13 @@
 //! What the services write on: the stacks that are being made, and what the spec says.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use model::design::{Manage, Site};
 use model::{ComponentId, Design, Part, SiteId};
-use rustc_hash::FxHashSet;
+use rustc_hash::{FxHashMap, FxHashSet};
 
+use crate::index::Index;
 use crate::names;
 use crate::placement::Waves;
 use crate::resource::{Asked, Condition, Given, Parameter, Resource, Target};
@@ -23,6 +24,25 @@ pub struct Stack {
     known: FxHashSet<Arc<str>>,
     /// Name, what it is, value.
     pub outputs: Vec<(String, String, Value)>,
+    /// The resources of each path of the spec, by their places: of what had been written when it was first asked for.
+    asked: OnceLock<FxHashMap<String, Vec<usize>>>,
+}
+
+impl Stack {
+    /// What a path of the spec asked for, once the services have written.
+    pub fn asked_by(&self, path: &str) -> impl Iterator<Item = &Resource> {
+        let asked = self.asked.get_or_init(|| {
+            let mut asked: FxHashMap<String, Vec<usize>> = FxHashMap::default();
+            for (place, resource) in self.resources.iter().enumerate() {
+                match asked.get_mut(&resource.asked.path) {
+                    Some(places) => places.push(place),
+                    None => _ = asked.insert(resource.asked.path.clone(), vec![place]),
+                }
+            }
+            asked
+        });
+        asked.get(path).into_iter().flatten().map(|place| &self.resources[*place])
+    }
 }
 
 pub struct Sheet<'d> {
@@ -41,6 +61,7 @@ pub struct Sheet<'d> {
     pub homes: BTreeMap<ComponentId, SiteId>,
     /// Which components came together.
     pub waves: Waves,
+    index: Index<'d>,
     /// The pipelines, which are asked of every component that they may deploy.
     pub pipelines: Vec<&'d Part>,
     /// What is written beside the stacks.
@@ -61,6 +82,7 @@ impl<'d> Sheet<'d> {
             homes_before: BTreeMap::new(),
             homes: BTreeMap::new(),
             waves: Waves::default(),
+            index: Index::of(design),
             pipelines: design.with_facet("deploy").collect(),
             files: Vec::new(),
             notes: Vec::new(),
@@ -140,6 +162,9 @@ impl<'d> Sheet<'d> {
         self.stacks.entry(root.clone()).or_default().outputs.push((name.into(), about.into(), value.into()));
     }
 
+    pub fn has_parameter(&self, root: &Root, name: &str) -> bool {
+        self.stacks.get(root).is_some_and(|stack| stack.known.contains(format!("parameter {name}").as_str()))
+    }
     /// A parameter of a root stack; the first who names it says what it is.
     pub fn parameter(&mut self, root: &Root, parameter: Parameter) -> Value {
         let value = Value::Parameter(root.clone(), parameter.name.clone());
@@ -206,7 +231,7 @@ impl<'d> Sheet<'d> {
     pub fn names_apart(&mut self) {
         let mut same: Vec<(String, String, String)> = Vec::new();
         for stack in self.stacks.values() {
-            let mut known: BTreeMap<&str, &str> = BTreeMap::new();
+            let mut known: FxHashMap<&str, &str> = FxHashMap::default();
             for resource in &stack.resources {
                 let path = resource.asked.path.as_str();
                 let first = *known.entry(&resource.id).or_insert(path);
@@ -222,7 +247,19 @@ impl<'d> Sheet<'d> {
     }
 
     pub fn part(&self, id: &ComponentId) -> Option<&'d Part> {
-        self.design.part(id)
+        self.index.part(id)
+    }
+    /// The components of a kind, in the order of the file.
+    pub fn of_kind(&self, kind: &str) -> std::vec::IntoIter<&'d Part> {
+        self.index.of_kind(kind).to_vec().into_iter()
+    }
+    /// What stands behind a component, whether or not it is served by it.
+    pub fn behind(&self, part: &Part) -> std::vec::IntoIter<&'d Part> {
+        self.index.behind(&part.id).to_vec().into_iter()
+    }
+    /// What needs a component.
+    pub fn needing(&self, part: &Part) -> std::vec::IntoIter<&'d Part> {
+        self.index.needing(&part.id).to_vec().into_iter()
     }
 }
 

@@ -81,6 +81,10 @@ impl Map {
     pub fn new() -> Map {
         Map::default()
     }
+    /// With room for so many: there are a hundred thousand, mostly of one or two.
+    pub fn of(keys: usize) -> Map {
+        Map(Vec::with_capacity(keys))
+    }
     #[must_use]
     pub fn with(mut self, key: impl Into<Key>, value: impl Into<Value>) -> Map {
         self.0.push((key.into(), value.into()));
@@ -164,7 +168,7 @@ from! {
 #[macro_export]
 macro_rules! map {
     ($($key:expr => $value:expr),* $(,)?) => {
-        $crate::value::Map::new()$(.with($key, $value))*
+        $crate::value::Map::of(<[&str]>::len(&[$(stringify!($key)),*]))$(.with($key, $value))*
     };
 }
 

@@ -55,6 +55,13 @@ pub fn length(resource: &Resource) -> usize {
     out.0.0
 }
 
+/// How long an item of a list is that stands so deep.
+pub fn item_length(indent: usize, item: &Value) -> usize {
+    let mut out = Writer(Length(0));
+    out.item(indent, item);
+    out.0.0
+}
+
 /// As many as the deepest line begins with, nearly always.
 const SPACES: &str = "                                                                ";
 
@@ -276,11 +283,16 @@ impl<S: Sink> Writer<S> {
 
     /// A text of one line or of several.
     fn lines(&mut self, indent: usize, text: &str) {
-        if of_lines(text) {
+        // Nearly all are plain, and a plain one has one line.
+        if is_plain(text) {
+            self.0.push(' ');
+            self.0.push_str(text);
+        } else if of_lines(text) {
             return self.literal(indent + 2, "", text);
+        } else {
+            self.0.push(' ');
+            self.quoted(text);
         }
-        self.0.push(' ');
-        self.scalar(text);
         self.0.push('\n');
     }
 
@@ -327,15 +339,20 @@ impl<S: Sink> Writer<S> {
     /// In double quotes, as JSON and YAML both read it.
     fn quoted(&mut self, text: &str) {
         self.0.push('"');
-        let mut rest = text;
-        while let Some(at) = rest.find(|c: char| c < ' ' || matches!(c, '"' | '\\') || BREAKS.contains(&c)) {
-            let (before, from) = rest.split_at(at);
-            self.0.push_str(before);
-            let mut letters = from.chars();
-            letters.next().into_iter().for_each(|special| self.escaped(special));
-            rest = letters.as_str();
+        let mut written = 0;
+        for (at, byte) in text.bytes().enumerate() {
+            // A letter that is escaped begins so, and others may too.
+            if !matches!(byte, 0..=0x1f | b'"' | b'\\' | 0xc2 | 0xe2 | 0xef) {
+                continue;
+            }
+            let Some(letter) = text[at..].chars().next() else { continue };
+            if letter.is_ascii() || BREAKS.contains(&letter) {
+                self.0.push_str(&text[written..at]);
+                self.escaped(letter);
+                written = at + letter.len_utf8();
+            }
         }
-        self.0.push_str(rest);
+        self.0.push_str(&text[written..]);
         self.0.push('"');
     }
 
@@ -417,12 +434,19 @@ const PLAIN: [bool; 256] = {
 /// Whether a text needs no quotes.
 fn is_plain(text: &str) -> bool {
     let bytes = text.as_bytes();
-    bytes.first().is_some_and(|first| first.is_ascii_alphabetic() || *first == b'/')
-        && bytes.iter().all(|byte| PLAIN[usize::from(*byte)])
-        && !bytes.ends_with(b" ")
-        && !bytes.ends_with(b":")
-        && !bytes.windows(2).any(|two| two == b": ")
-        && (bytes.len() > LONGEST_WORD || !WORDS.iter().any(|word| text.eq_ignore_ascii_case(word)))
+    let begins = bytes.first().is_some_and(|first| first.is_ascii_alphabetic() || *first == b'/');
+    if !begins || bytes.len() <= LONGEST_WORD && WORDS.iter().any(|word| text.eq_ignore_ascii_case(word)) {
+        return false;
+    }
+    // A colon before a space, or before the end, is that of a key.
+    let mut before = b' ';
+    for byte in bytes {
+        if !PLAIN[usize::from(*byte)] || before == b':' && *byte == b' ' {
+            return false;
+        }
+        before = *byte;
+    }
+    !matches!(before, b' ' | b':')
 }
 
 /// What YAML 1.1 takes for the end of a line, or for nothing at all.

@@ -14,7 +14,7 @@ use crate::{File, list, map, yaml};
 pub fn files(sheet: &Sheet<'_>) -> Vec<File> {
     let head = format!("# Written by `antipode render` from {}: change the spec, not this file.\n", sheet.spec);
     let file = |name: &str, of: &Map| File::new(format!("argo-cd/{name}.yaml"), head.clone() + &yaml::document(of));
-    let clusters: Vec<&Part> = sheet.design.of_kind("aws.eks").collect();
+    let clusters: Vec<&Part> = sheet.of_kind("aws.eks").collect();
     let mut files: Vec<File> =
         clusters.iter().map(|part| file(part.id.as_str(), &application_set(sheet, part))).collect();
     if !clusters.is_empty() {

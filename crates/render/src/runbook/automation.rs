@@ -6,14 +6,15 @@
 use std::collections::BTreeSet;
 
 use model::SiteId;
+use rustc_hash::FxHashMap;
 
 use crate::resource::Resource;
 use crate::root::{Group, Root};
-use crate::runbook::names::From;
+use crate::runbook::names::{From, Named};
 use crate::runbook::{Purpose, Runbook, Step, Until, Work};
 use crate::sheet::{Sheet, regional};
 use crate::value::{ACCOUNT, Map, PARTITION, Value};
-use crate::{cat, list, map, names, yaml};
+use crate::{File, cat, list, map, names, yaml};
 
 /// How long people have for a decision, and for a step of their own.
 const DECISION: u32 = 3_600;
@@ -35,48 +36,94 @@ def handler(events, context):
     return {"answer": "done"}
 "#;
 
-/// Puts the document, and the role that it works under, into the stack of the region that is moved to.
-pub fn write(sheet: &mut Sheet<'_>, runbook: &Runbook, to: &SiteId) {
-    let Some(site) = sheet.design.site(to) else { return };
-    let root = regional(site);
-    // A region of which nothing is rendered gets no stack for this alone: the file can be registered by hand.
-    if !sheet.stacks.contains_key(&root) {
-        return;
+/// Bytes of the steps of one document: it has to fit a template with what surrounds it, and 64 KB of Systems Manager (AWS
+/// General Reference, "Systems Manager endpoints and quotas").
+const MOST_BYTES: usize = 30_000;
+/// What one document is told at most: each is handed to its template too.
+const MOST_TOLD: usize = 60;
+/// How much deeper its lines stand in a template.
+const INDENTED: usize = 10;
+
+/// One document: all of a runbook, or a part of a long one.
+struct Piece<'r> {
+    number: usize,
+    steps: Vec<Value>,
+    told: Vec<&'r Named>,
+}
+
+/// The runbook's own name, and more where it takes several.
+pub fn numbered(name: &str, number: usize) -> String {
+    if number == 1 { name.to_owned() } else { format!("{name}-{number}") }
+}
+
+/// Cut where one document would be too large.
+fn pieces(runbook: &Runbook) -> Vec<Piece<'_>> {
+    let known: FxHashMap<&str, &Named> = runbook.names.iter().map(|name| (name.parameter.as_str(), name)).collect();
+    let (mut all, mut bytes) = (Vec::<Piece<'_>>::new(), 0);
+    for (n, step) in runbook.steps.iter().enumerate() {
+        let steps = written(n + 1, step);
+        let size = steps.iter().map(|step| yaml::item_length(INDENTED, step)).sum::<usize>();
+        let used = uses(&step.work);
+        let told = used.iter().filter_map(|name| known.get(name).copied());
+        let fits = |piece: &&mut Piece<'_>| bytes + size <= MOST_BYTES && piece.told.len() + used.len() <= MOST_TOLD;
+        match all.last_mut().filter(fits) {
+            Some(piece) => {
+                piece.steps.extend(steps);
+                let new = told.filter(|name| !piece.told.iter().any(|known| known.variable == name.variable));
+                let new: Vec<&Named> = new.collect();
+                piece.told.extend(new);
+                bytes += size;
+            }
+            None => {
+                all.push(Piece { number: all.len() + 1, steps, told: told.collect() });
+                bytes = size;
+            }
+        }
     }
-    let asked = asked(sheet);
-    let made: Vec<(&str, Value)> = runbook
-        .names
-        .iter()
-        .filter_map(|name| match &name.from {
+    all
+}
+
+/// Puts the documents, and the role that they work under, into the stack of the region that is moved to, and gives them as
+/// files too.
+pub fn write(sheet: &mut Sheet<'_>, runbook: &Runbook, to: &SiteId) -> Vec<File> {
+    let pieces = pieces(runbook);
+    let count = pieces.len();
+    let head = format!("# Written by `antipode render` from {}: change the spec, not this file.\n", sheet.spec);
+    // A region of which nothing is rendered gets no stack for this alone: the files can be registered by hand.
+    let root = sheet.design.site(to).map(regional).filter(|root| sheet.stacks.contains_key(root));
+    let role = root.as_ref().map(|root| role(sheet, runbook, root));
+    let mut files = Vec::new();
+    for piece in pieces {
+        let name = numbered(&runbook.name, piece.number);
+        let Piece { number, steps, told } = piece;
+        // What a stack would say has to be given.
+        let mut content = content(runbook, (number, count), parameters(runbook, &told, None, |_| None), steps);
+        files.push(File::new(format!("runbooks/{name}.ssm.yaml"), head.clone() + &yaml::document(&content)));
+        let Some(root) = &root else { continue };
+        let made = |name: &Named| match &name.from {
             // What another region has is no value of this stack: neither waits for the other.
-            From::Made { target, .. } if target.root == root => Some((name.parameter.as_str(), target.get())),
+            From::Made { target, .. } if target.root == *root => Some(target.get()),
             _ => None,
-        })
-        .collect();
-    let role = role(sheet, runbook, &root);
-    let content = content(runbook, Some(role), |parameter| {
-        made.iter().find(|(name, _)| *name == parameter).map(|(_, value)| value.clone())
-    });
-    let properties = map! {
-        "DocumentType" => "Automation",
-        "DocumentFormat" => "YAML",
-        "Name" => document_name(sheet, runbook),
-        "UpdateMethod" => "NewVersion",
-        "Content" => content,
-        "Tags" => sheet.tags(None),
-    };
-    let id = names::logical(["runbook", &runbook.name]);
-    sheet.add(&root, Resource::new(Group::Control, "AWS::SSM::Document", id, asked, properties));
+        };
+        content.set("parameters", parameters(runbook, &told, role.clone(), made));
+        let properties = map! {
+            "DocumentType" => "Automation",
+            "DocumentFormat" => "YAML",
+            "Name" => sheet.named([name.as_str()], 128),
+            "UpdateMethod" => "NewVersion",
+            "Content" => content,
+            "Tags" => sheet.tags(None),
+        };
+        let (id, asked) = (names::logical(["runbook", &name]), asked(sheet));
+        sheet.add(root, Resource::new(Group::Control, "AWS::SSM::Document", id, asked, properties));
+    }
+    files
 }
 
 /// Who asked for a runbook: the practice, else the workload itself.
 fn asked(sheet: &Sheet<'_>) -> crate::resource::Asked {
     let said = sheet.design.says("practice.failover");
     sheet.asked_by(if said { "practice.failover" } else { "workload" })
-}
-
-fn document_name(sheet: &Sheet<'_>, runbook: &Runbook) -> String {
-    sheet.named([runbook.name.as_str()], 128)
 }
 
 /// What the automation may call: what its steps call, in this region; and what it tries in the other.
@@ -142,13 +189,8 @@ fn action(service: &str, api: &str) -> String {
     format!("{prefix}:{}", names::logical([api.replace('_', " ").as_str()]))
 }
 
-/// The same as a file: what a stack would say has to be given.
-pub fn file(sheet: &Sheet<'_>, runbook: &Runbook) -> String {
-    let head = format!("# Written by `antipode render` from {}: change the spec, not this file.\n", sheet.spec);
-    head + &yaml::document(&content(runbook, None, |_| None))
-}
-
-fn content(runbook: &Runbook, role: Option<Value>, made: impl Fn(&str) -> Option<Value>) -> Map {
+/// Who approves, under which role, and what the steps name.
+fn parameters(runbook: &Runbook, told: &[&Named], role: Option<Value>, made: impl Fn(&Named) -> Option<Value>) -> Map {
     let approvers: Vec<Value> = runbook.approval.approvers.iter().map(Value::from).collect();
     let approvers = map! {
         "type" => "StringList",
@@ -160,35 +202,39 @@ fn content(runbook: &Runbook, role: Option<Value>, made: impl Fn(&str) -> Option
         "AutomationAssumeRole" => map! { "type" => "String", "description" => "The role that the automation works under." }
             .with_some("default", role),
     };
-    for name in &runbook.names {
+    for name in told {
         let known = match &name.from {
             From::Known(value) => Some(value.into()),
-            From::Made { .. } => made(&name.parameter),
+            From::Made { .. } => made(name),
             From::Asked(_) | From::Kept { .. } => None,
         };
         let about = match &name.from {
             From::Asked(how) | From::Kept { command: how, .. } => format!("{}: {how}", name.about),
             _ => name.about.clone(),
         };
-        let used = runbook.steps.iter().any(|step| uses(&step.work, &name.parameter));
-        if used {
-            parameters.set(
-                name.parameter.clone(),
-                map! { "type" => "String", "description" => about }.with_some("default", known),
-            );
+        let parameter = map! { "type" => "String", "description" => about }.with_some("default", known);
+        parameters.set(name.parameter.clone(), parameter);
+    }
+    parameters
+}
+
+fn content(runbook: &Runbook, (number, of): (usize, usize), parameters: Map, steps: Vec<Value>) -> Map {
+    let which = match (number, of) {
+        (_, 1) => String::new(),
+        (1, of) => format!(" The first of {of} automations: each is begun when the one before it has ended."),
+        (number, of) => {
+            let before = numbered(&runbook.name, number - 1);
+            format!(" Number {number} of {of} automations: begun when the one that ends in {before} has ended.")
         }
-    }
-    let mut steps = vec![approve(runbook)];
-    for (n, step) in runbook.steps.iter().enumerate() {
-        steps.extend(written(n + 1, step));
-    }
+    };
+    let steps: Vec<Value> = std::iter::once(approve(runbook, &which)).chain(steps).collect();
     let what = match runbook.purpose {
         Purpose::Failback => "Planned: nothing is lost.",
         _ => "For a region that is lost.",
     };
     map! {
         "schemaVersion" => "0.3",
-        "description" => format!("{}. {what} The page of the same name says when, who, and what to look at. {}", runbook.title, objectives(runbook)),
+        "description" => format!("{}. {what}{which} The page {}.md says when, who, and what to look at. {}", runbook.title, runbook.name, objectives(runbook)),
         "assumeRole" => "{{ AutomationAssumeRole }}",
         "parameters" => parameters,
         "mainSteps" => steps,
@@ -200,26 +246,26 @@ fn objectives(runbook: &Runbook) -> String {
     format!("{}.", each.join(", "))
 }
 
-fn uses(work: &Work, parameter: &str) -> bool {
-    let wanted = format!("{{{{ {parameter} }}}}");
-    let mut found = false;
-    let mut look = |inputs: &Map| {
-        Value::Map(inputs.clone())
-            .visit(&mut |value| found |= matches!(value, Value::Text(text) if text.contains(&wanted)));
+/// The parameters that a step names.
+fn uses(work: &Work) -> BTreeSet<&str> {
+    let inputs: Vec<&Map> = match work {
+        Work::Call { inputs, until, .. } => std::iter::once(inputs).chain(until.iter().map(|u| &u.inputs)).collect(),
+        Work::Tried { inputs, .. } => vec![inputs],
+        Work::Person | Work::Nothing => Vec::new(),
     };
-    match work {
-        Work::Call { inputs, until, .. } => {
-            look(inputs);
-            until.iter().for_each(|until| look(&until.inputs));
-        }
-        Work::Tried { inputs, .. } => look(inputs),
-        Work::Person | Work::Nothing => {}
+    let mut found = BTreeSet::new();
+    for (_, value) in inputs.into_iter().flat_map(|inputs| &inputs.0) {
+        value.visit(&mut |value| {
+            let Value::Text(text) = value else { return };
+            let named = text.split("{{ ").skip(1).filter_map(|rest| rest.split_once(" }}"));
+            found.extend(named.map(|(name, _)| name));
+        });
     }
     found
 }
 
-fn approve(runbook: &Runbook) -> Value {
-    let message = format!("{}. {}", runbook.title, runbook.criteria.join(" "));
+fn approve(runbook: &Runbook, which: &str) -> Value {
+    let message = format!("{}.{which} {}", runbook.title, runbook.criteria.join(" "));
     let inputs = map! {
         "Message" => message.chars().take(1_024).collect::<String>(),
         "MinRequiredApprovals" => runbook.approval.people,

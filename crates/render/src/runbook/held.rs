@@ -73,7 +73,7 @@ fn set(sheet: &Sheet<'_>, told: &mut Told, root: &Root, name: &str, value: &str)
 }
 
 fn has(sheet: &Sheet<'_>, root: &Root, name: &str) -> bool {
-    sheet.stacks.get(root).is_some_and(|stack| stack.parameters.iter().any(|parameter| parameter.name == name))
+    sheet.has_parameter(root, name)
 }
 
 /// Where a record leads is a parameter where there is one record; of several, those of the region that is left are gone.

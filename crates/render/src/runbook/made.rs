@@ -262,12 +262,11 @@ fn steps(sheet: &mut Sheet<'_>, runbook: &mut Runbook, recovery: &Recovery, (fro
         }
     }
     let calls: Vec<&Call> = recovery.calls.iter().filter(|call| call.act != ActName::Detect).collect();
-    let of =
-        |acts: &[ActName]| -> Vec<&Call> { calls.iter().copied().filter(|call| acts.contains(&call.act)).collect() };
-    let writers = of(&[ActName::Promote, ActName::Restore]);
-    for call in &calls {
-        let first = |acts: &[ActName]| of(acts).first().is_some_and(|first| std::ptr::eq(*first, *call));
-        if first(&[ActName::Shift]) {
+    let writes = |call: &&&Call| matches!(call.act, ActName::Promote | ActName::Restore);
+    let writers: Vec<&Call> = calls.iter().filter(writes).copied().collect();
+    let first_shift = calls.iter().position(|call| call.act == ActName::Shift);
+    for (n, call) in calls.iter().enumerate() {
+        if Some(n) == first_shift {
             if runbook.purpose == Purpose::Failback {
                 fetch(sheet, runbook, &copiers, (from, to));
             }

@@ -2,21 +2,29 @@
 
 use std::fmt::Write;
 
-use crate::runbook::{Purpose, Runbook, Step};
+use crate::runbook::{Purpose, Runbook, Step, automation};
 
+/// What was made of a plan of another system.
 pub fn text(runbook: &Runbook) -> String {
-    let mut out = format!("# {}\n\n", runbook.title);
-    out += match runbook.purpose {
-        Purpose::Imported => "Made of a plan of another system: see what could not be carried over, at the end.\n",
-        _ => "Written by `antipode render`: change the spec, not this file.\n",
+    let head = "Made of a plan of another system: see what could not be carried over, at the end.\n";
+    written(runbook, head)
+}
+
+/// What is rendered, with so many automations.
+pub fn page(runbook: &Runbook, automations: usize) -> String {
+    let (to, name) = (&runbook.to, &runbook.name);
+    let same = match automations {
+        0 | 1 => format!("The same as an automation of Systems Manager, in {to}: the document that ends in `{name}`."),
+        last => format!(
+            "The same as {last} automations of Systems Manager, in {to}: the documents that end in `{name}` to `{}`, each begun when the one before it has ended.",
+            automation::numbered(name, last)
+        ),
     };
-    if runbook.purpose != Purpose::Imported {
-        let _ = writeln!(
-            out,
-            "The same as an automation of Systems Manager, in {}: the document that ends in `{}`.",
-            runbook.to, runbook.name
-        );
-    }
+    written(runbook, &format!("Written by `antipode render`: change the spec, not this file.\n{same}\n"))
+}
+
+fn written(runbook: &Runbook, head: &str) -> String {
+    let mut out = format!("# {}\n\n{head}", runbook.title);
     objectives(&mut out, runbook);
     section(&mut out, "When", &runbook.criteria);
     who(&mut out, runbook);

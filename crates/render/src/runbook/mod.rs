@@ -165,9 +165,9 @@ pub fn write(sheet: &mut Sheet<'_>, recoveries: &[Recovery]) -> Vec<File> {
     for recovery in recoveries {
         for purpose in [Purpose::Failover, Purpose::Failback] {
             let runbook = made::make(sheet, recovery, purpose);
-            automation::write(sheet, &runbook, &recovery.to);
-            files.push(File::new(format!("runbooks/{}.md", runbook.name), text(&runbook)));
-            files.push(File::new(format!("runbooks/{}.ssm.yaml", runbook.name), automation::file(sheet, &runbook)));
+            let automations = automation::write(sheet, &runbook, &recovery.to);
+            files.push(File::new(format!("runbooks/{}.md", runbook.name), markdown::page(&runbook, automations.len())));
+            files.extend(automations);
         }
     }
     files

@@ -8,7 +8,7 @@ use crate::names;
 use crate::resource::Target;
 use crate::runbook::commands;
 use crate::services::datasync;
-use crate::sheet::{Sheet, regional};
+use crate::sheet::{Sheet, Stack, regional};
 use crate::value::Value;
 
 /// A name that the commands of a runbook use.
@@ -70,8 +70,8 @@ fn main_type(kind: &str) -> &'static [&'static str] {
 pub fn made(sheet: &Sheet<'_>, part: &Part, site: &Site) -> Option<Target> {
     let root = regional(site);
     let asked = format!("components.{}", part.id);
-    let resources = &sheet.stacks.get(&root)?.resources;
-    let of = |kind: &&str| resources.iter().find(|resource| resource.kind == *kind && resource.asked.path == asked);
+    let stack = sheet.stacks.get(&root)?;
+    let of = |kind: &&str| stack.asked_by(&asked).find(|resource| resource.kind == *kind);
     let found = main_type(&part.kind.name).iter().find_map(of)?;
     Some(Target { root, id: found.id.clone() })
 }
@@ -92,7 +92,10 @@ pub fn of(sheet: &mut Sheet<'_>, part: &Part, site: &Site, known_by: &str) -> Na
 fn said_by_stack(sheet: &mut Sheet<'_>, part: &Part, target: Target, region: String) -> From {
     let (output, stack) = (target.id.to_string(), delivery::stack_name(sheet, &target.root));
     let says = format!("What runbooks call {} in this region", part.id);
-    sheet.output(&target.root, output.clone(), says, target.get());
+    let known = |stack: &Stack| stack.outputs.iter().any(|(name, ..)| *name == output);
+    if !sheet.stacks.get(&target.root).is_some_and(known) {
+        sheet.output(&target.root, output.clone(), says, target.get());
+    }
     From::Made { target, output, stack, region }
 }
 

@@ -51,7 +51,7 @@ pub fn render(sheet: &mut Sheet<'_>) {
     for site in sites {
         one(sheet, site);
         watch::flow_logs(sheet, site);
-        if sheet.design.of_kind("aws.vpc").any(|part| part.bool("endpoints") == Some(true)) {
+        if sheet.of_kind("aws.vpc").any(|part| part.bool("endpoints") == Some(true)) {
             watch::endpoints(sheet, site);
         }
     }
@@ -59,7 +59,7 @@ pub fn render(sheet: &mut Sheet<'_>) {
 
 /// Whether the networks are rendered here, rather than adopted.
 fn ours(sheet: &Sheet<'_>) -> bool {
-    let declared = sheet.design.of_kind("aws.vpc").next();
+    let declared = sheet.of_kind("aws.vpc").next();
     match declared {
         Some(part) => sheet.renders(part),
         None => {

@@ -8,6 +8,7 @@ mod delivery;
 mod lint;
 mod policy;
 mod random;
+mod recoveries;
 mod specs;
 mod words;
 

@@ -26,7 +26,13 @@ fn instances_stand_over_zones_and_one_that_fails_is_replaced() {
     );
     let policy = &resource(&rendering, "us-west-2", "WebGroup").policies;
     let policy = words::word(policy.get("UpdatePolicy").unwrap());
-    for said in ["AutoScalingRollingUpdate=", "MinInstancesInService=2", "MaxBatchSize=1", "AZRebalance"] {
+    for said in [
+        "IgnoreUnmodifiedGroupSizeProperties=true",
+        "AutoScalingRollingUpdate=",
+        "MinInstancesInService=2",
+        "MaxBatchSize=1",
+        "AZRebalance",
+    ] {
         assert!(policy.contains(said), "{said}: {policy}");
     }
 }

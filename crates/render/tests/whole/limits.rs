@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use antipode_render::{Rendering, render, render_again};
+use antipode_render::{Rendering, Told, render, render_again, render_with};
 
+use crate::recoveries::recoveries;
 use crate::specs;
 
 /// A workload of so many groups of instances in two regions, behind a load balancer for each ten.
@@ -132,4 +133,41 @@ fn what_was_in_another_group_is_still_made() {
     placement["us-east-1"]["data"] = serde_json::json!([moved]);
     let after = render_again(&design, "antipode.yaml", &serde_json::from_value(placement).unwrap()).unwrap();
     assert_eq!(places(&before), places(&after));
+}
+
+/// A document of Systems Manager has 64 KB, and stands in a template. What one cannot take goes on in the next, and nobody
+/// begins the second without somebody's word.
+#[test]
+fn a_long_runbook_is_several_automations_with_every_step_in_its_order() {
+    let design = specs::design("large", &services(40));
+    let told = Told { recoveries: recoveries(&design), ..Told::default() };
+    let rendering = render_with(&design, "antipode.yaml", &told).unwrap();
+    let (resources, bytes, hands) = sizes(&rendering);
+    assert!(resources <= 500 && bytes <= 51_200 && hands <= 200, "{resources}, {bytes} bytes, {hands}");
+    let file = |path: &str| rendering.files.iter().find(|file| file.path == path).map(|file| file.text.as_str());
+    let name = "runbooks/leave-us-east-1-for-eu-west-1";
+    let page = file(&format!("{name}.md")).unwrap();
+    let paths = std::iter::once(format!("{name}.ssm.yaml")).chain((2..).map(|n| format!("{name}-{n}.ssm.yaml")));
+    let automations: Vec<&str> = paths.map_while(|path| file(&path)).collect();
+    assert!(automations.len() > 2, "{} automations", automations.len());
+    assert!(page.contains(&format!("The same as {} automations", automations.len())), "{page}");
+    let mut steps = Vec::new();
+    for (n, text) in automations.iter().enumerate() {
+        assert!(text.len() < 64 << 10, "{} bytes", text.len());
+        assert_eq!(text.matches("action: aws:approve").count(), 1);
+        assert!(text.contains(&format!("of {} automations", automations.len())), "{text}");
+        let numbers = text.lines().filter_map(|line| line.trim().strip_prefix("- name: step_")?.split('_').next());
+        steps.extend(numbers.map(|number| number.parse::<usize>().unwrap()));
+        let id = if n == 0 {
+            "RunbookLeaveUsEast1ForEuWest1".to_owned()
+        } else {
+            format!("RunbookLeaveUsEast1ForEuWest1{}", n + 1)
+        };
+        let stands = |resource: &antipode_render::resource::Resource| *resource.id == *id;
+        let templates = rendering.stacks.iter().flat_map(|stack| &stack.templates);
+        assert!(templates.flat_map(|template| &template.resources).any(stands), "no {id}");
+    }
+    // A step may be followed by its own waiting.
+    steps.dedup();
+    assert_eq!(steps, (1..=page.matches("\n### ").count()).collect::<Vec<_>>());
 }

@@ -5,6 +5,8 @@ mod limits;
 mod metrics;
 mod observability;
 mod order;
+#[path = "../checkers/recoveries.rs"]
+mod recoveries;
 mod safe;
 mod same;
 #[path = "../checkers/specs.rs"]

@@ -202,11 +202,7 @@ pub fn schedule(sheet: &mut Sheet<'_>, ways: &Ways<'_>) -> Made {
     let see =
         format!("aws scheduler get-schedule --name {name} --region {region} --query '[State,ScheduleExpression]'");
     let known = format!("{}ScheduleState", crate::names::logical([ways.part.id.as_str()]));
-    let known = sheet
-        .stacks
-        .get(&regional(ways.to))
-        .is_some_and(|stack| stack.parameters.iter().any(|p| p.name == known))
-        .then_some(known);
+    let known = sheet.has_parameter(&regional(ways.to), &known).then_some(known);
     let command = match known {
         Some(parameter) => format!("bash deploy.sh {} --set {parameter}=ENABLED", ways.to.id),
         None => format!(

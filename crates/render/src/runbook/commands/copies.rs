@@ -17,7 +17,7 @@ pub fn between<'d>(sheet: &Sheet<'d>, (one, other): (&Site, &Site)) -> Vec<&'d P
         let at = |site: &Site| part.sites.is_empty() || part.is_in(&site.id);
         copied.is_some_and(|copied| copied.kind.name == "aws.s3") && at(one) && at(other)
     };
-    sheet.design.of_kind("aws.datasync").filter(is).collect()
+    sheet.of_kind("aws.datasync").filter(is).collect()
 }
 
 /// Nothing more is fetched from the region that is left, and what is under way stops.

@@ -24,8 +24,7 @@ pub fn moved(sheet: &mut Sheet<'_>, ways: &Ways<'_>) -> Made {
         "echo {}   # what its clients in {region} are configured with, before they start again",
         brokers.shell()
     )];
-    let clients = sheet.design.components.iter().filter(|client| client.needs.contains(&part.id));
-    commands.extend(clients.map(|client| again(sheet, client, ways)));
+    commands.extend(sheet.needing(part).map(|client| again(sheet, client, ways)));
     let written = format!(
         "SEARCH('\"'\"'Namespace=\\\"AWS/Kafka\\\" MetricName=\\\"BytesInPerSec\\\" \\\"{called}\\\"'\"'\"', '\"'\"'Average'\"'\"', 60)"
     );

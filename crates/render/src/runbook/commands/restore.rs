@@ -122,8 +122,7 @@ pub fn volume(sheet: &mut Sheet<'_>, ways: &Ways<'_>) -> Made {
         names::quoted(&marked)
     );
     let snapshot = names::found(&words(id, "snapshot"), "its newest snapshot here", &how);
-    let needing = |part: &&model::Part| part.needs.contains(id) && part.kind.name == "aws.ec2";
-    let needing = sheet.design.components.iter().find(needing);
+    let needing = sheet.needing(ways.part).find(|part| part.kind.name == "aws.ec2");
     let create = format!("aws ec2 create-volume --snapshot-id {} --encrypted --volume-type gp3", snapshot.shell());
     let Some(needing) = needing else {
         let zone = ways.to.zones.first().map_or("a", String::as_str);

@@ -73,7 +73,10 @@ pub fn one(sheet: &mut Sheet<'_>, part: &Part, site: &Site) {
             "SuspendProcesses" => list!["HealthCheck", "ReplaceUnhealthy", "AZRebalance", "AlarmNotification", "ScheduledActions"],
         } }
     });
-    group.policies = map! { "UpdatePolicy" => renewed };
+    // What a recovery made the fewest stays so until the template says another number (CloudFormation User Guide,
+    // "UpdatePolicy attribute", AutoScalingScheduledAction).
+    let left = map! { "IgnoreUnmodifiedGroupSizeProperties" => true };
+    group.policies = map! { "UpdatePolicy" => renewed.with("AutoScalingScheduledAction", left) };
     let group = sheet.add(&root, group);
     if part.bool("autoscale") == Some(true) {
         let properties = map! {

@@ -21,8 +21,8 @@ pub fn write(sheet: &mut Sheet<'_>, part: &Part) {
     let design = sheet.design;
     let pulling = |puller: &&Part| PULLING.contains(&puller.kind.name.as_str()) && puller.text("image.name").is_none();
     for site in sheet.sites(part) {
-        let pulled = design.components.iter().filter(pulling).map(|puller| ours(sheet, puller));
-        let mut names = kept(sheet, part, site, pulled.collect());
+        let pulled = || design.components.iter().filter(pulling).map(|puller| ours(sheet, puller)).collect();
+        let mut names = kept(sheet, part, site, pulled);
         if names.is_empty() {
             names.push(sheet.named([part.id.as_str()], 256));
         }
@@ -44,16 +44,16 @@ fn ours(sheet: &Sheet<'_>, puller: &Part) -> String {
 
 /// The repositories that are of this part in a region, where there can be only one of a name: it is of the part that it was
 /// of before, else of the first.
-fn kept(sheet: &Sheet<'_>, part: &Part, site: &Site, names: Vec<String>) -> Vec<String> {
+fn kept(sheet: &Sheet<'_>, part: &Part, site: &Site, names: impl Fn() -> Vec<String>) -> Vec<String> {
     let at = |other: &&Part| sheet.renders(other) && is_at(other, site);
-    let all: Vec<&Part> = sheet.design.of_kind("aws.ecr").filter(at).collect();
+    let all: Vec<&Part> = sheet.of_kind("aws.ecr").filter(at).collect();
     let stood = sheet.before.within(&regional(site));
     if all.len() == 1 || stood.is_empty() {
-        return if all[0].id == part.id { names } else { Vec::new() };
+        return if all[0].id == part.id { names() } else { Vec::new() };
     }
     let had = |other: &&&Part, name: &String| stood.contains_key(repository_id(other, name).as_str());
     let keeper = |name: &String| all.iter().find(|other| had(other, name)).map_or(&all[0].id, |other| &other.id);
-    names.into_iter().filter(|name| *keeper(name) == part.id).collect()
+    names().into_iter().filter(|name| *keeper(name) == part.id).collect()
 }
 
 fn repository_id(part: &Part, name: &str) -> String {
@@ -105,12 +105,12 @@ fn replication(sheet: &mut Sheet<'_>, part: &Part, site: &Site) {
 /// Whether its registry is made by the stack of the region that it runs in.
 pub fn is_ours(sheet: &Sheet<'_>, puller: &Part, site: &Site) -> bool {
     let makes = |part: &Part| sheet.renders(part) && is_at(part, site);
-    puller.at(&site.id).text("image.name").is_none() && sheet.design.of_kind("aws.ecr").any(makes)
+    puller.at(&site.id).text("image.name").is_none() && sheet.of_kind("aws.ecr").any(makes)
 }
 
 /// Whether the spec says nothing of registries.
 pub fn is_made_by_nobody(sheet: &Sheet<'_>) -> bool {
-    sheet.design.of_kind("aws.ecr").next().is_none()
+    sheet.of_kind("aws.ecr").next().is_none()
 }
 
 /// Where a component's image is pulled from in a region: always that region's own registry.
@@ -121,7 +121,7 @@ pub fn repository(sheet: &Sheet<'_>, puller: &Part, site: &Site) -> Value {
 /// What that repository is called.
 pub fn repository_name(sheet: &Sheet<'_>, puller: &Part, site: &Site) -> String {
     let named = puller.at(&site.id).text("image.name").map(str::to_owned);
-    let adopted = sheet.design.of_kind("aws.ecr").next().filter(|part| !sheet.renders(part));
+    let adopted = sheet.of_kind("aws.ecr").next().filter(|part| !sheet.renders(part));
     let adopted = adopted.and_then(|part| physical(part, site));
     named.or(adopted).unwrap_or_else(|| ours(sheet, puller))
 }

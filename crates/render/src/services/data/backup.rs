@@ -37,7 +37,7 @@ pub fn write(sheet: &mut Sheet<'_>, part: &Part) {
 /// Of a component that asks for copies elsewhere itself, and that no `aws.backup` protects.
 pub fn of(sheet: &mut Sheet<'_>, part: &Part) {
     let protected = |backup: &Part| backup.components("protects").is_some_and(|protects| protects.contains(&part.id));
-    if asks(part) && !sheet.design.of_kind("aws.backup").any(protected) {
+    if asks(part) && !sheet.of_kind("aws.backup").any(protected) {
         plans(sheet, part, &[part]);
     }
 }
@@ -47,7 +47,7 @@ pub fn covers(sheet: &Sheet<'_>, part: &Part) -> Option<String> {
     let protects = |backup: &&Part| {
         sheet.renders(backup) && backup.components("protects").is_some_and(|protects| protects.contains(&part.id))
     };
-    let by_another = sheet.design.of_kind("aws.backup").find(protects);
+    let by_another = sheet.of_kind("aws.backup").find(protects);
     let by_itself = || sheet.renders(part) && asks(part);
     by_another.or_else(|| by_itself().then_some(part)).map(|plan| vault_name(sheet, plan))
 }

@@ -108,10 +108,8 @@ pub fn subnets(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Target {
 /// Its security group, which lets in those that need it.
 pub fn firewall(sheet: &mut Sheet<'_>, part: &Part, site: &Site, port: u16) -> Target {
     let group = network::firewall(sheet, part, site, "Who reaches the data");
-    let design = sheet.design;
-    let needs = |client: &&Part| client.needs.contains(&part.id) && CLIENTS.contains(&client.kind.name.as_str());
     let (mut adopted, mut rules) = (false, Vec::new());
-    for client in design.components.iter().filter(needs) {
+    for client in sheet.needing(part).filter(|client| CLIENTS.contains(&client.kind.name.as_str())) {
         if !client.sites.is_empty() && !client.is_in(&site.id) {
             continue;
         }
@@ -198,7 +196,7 @@ pub fn record(sheet: &mut Sheet<'_>, part: &Part, site: &Site, own: Value, when:
 
 /// Whether the workload has a public name in that domain.
 fn hides(sheet: &Sheet<'_>, domain: &str) -> bool {
-    let public = sheet.design.of_kind("aws.route53").filter_map(|part| part.text("record"));
+    let public = sheet.of_kind("aws.route53").filter_map(|part| part.text("record"));
     public.into_iter().any(|record| record == domain || record.ends_with(&format!(".{domain}")))
 }
 

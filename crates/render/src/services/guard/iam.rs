@@ -151,7 +151,7 @@ fn recovery(sheet: &Sheet<'_>) -> Vec<Value> {
     });
     let mut statements: Vec<Value> = each.collect();
     // A signal is one object of the bucket of each region.
-    let raised = sheet.design.of_kind("aws.route53").filter(|part| part.word("shift") == Some("standby-signal"));
+    let raised = sheet.of_kind("aws.route53").filter(|part| part.word("shift") == Some("standby-signal"));
     let objects = raised.map(|part| {
         let name = sheet.named([part.id.as_str(), "signal"], 34);
         cat!["arn:", PARTITION, ":s3:::", name, "-", ACCOUNT, format!("-*/{SIGNAL}")]

@@ -166,7 +166,7 @@ fn policy(sheet: &Sheet<'_>, site: &Site, kept: bool) -> Map {
     let mut services: Vec<Value> = SERVICES.iter().map(named).collect();
     services.push(format!("logs.{}.amazonaws.com", aws_region(site)).into());
     // A distribution reads what is encrypted only if the key lets it.
-    if sheet.design.of_kind("aws.cloudfront").next().is_some() {
+    if sheet.of_kind("aws.cloudfront").next().is_some() {
         services.push("cloudfront.amazonaws.com".into());
     }
     let on_behalf = map! {

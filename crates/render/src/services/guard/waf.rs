@@ -81,8 +81,7 @@ fn theirs(sheet: &mut Sheet<'_>, part: &Part, root: &Root, scope: &str) -> Value
 
 /// What stands behind it, in the order of the file.
 fn behind<'d>(sheet: &Sheet<'d>, part: &Part, kind: &str) -> Vec<&'d Part> {
-    let stands = |other: &&Part| other.kind.name == kind && other.component("behind").as_ref() == Some(&part.id);
-    sheet.design.components.iter().filter(stands).collect()
+    sheet.behind(part).filter(|other| other.kind.name == kind).collect()
 }
 
 fn id(part: &Part) -> String {

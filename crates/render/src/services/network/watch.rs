@@ -56,7 +56,7 @@ pub fn flow_logs(sheet: &mut Sheet<'_>, site: &Site) {
 
 pub fn endpoints(sheet: &mut Sheet<'_>, site: &Site) {
     let root = regional(site);
-    let part = sheet.design.of_kind("aws.vpc").next();
+    let part = sheet.of_kind("aws.vpc").next();
     let asked = part.map_or_else(|| sheet.asked_by(&format!("sites.{}", site.id)), |part| sheet.asked(part));
     let vpc = sheet.target(&root, "Vpc");
     let rule = map! {

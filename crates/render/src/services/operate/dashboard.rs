@@ -143,7 +143,7 @@ pub fn render(sheet: &mut Sheet<'_>) {
 }
 
 fn board(sheet: &Sheet<'_>, site: &Site, widgets: &[Json]) -> Resource {
-    let asked = sheet.design.of_kind("aws.cloudwatch").next();
+    let asked = sheet.of_kind("aws.cloudwatch").next();
     let asked = asked.map_or_else(|| sheet.asked_by("workload"), |part| sheet.asked(part));
     let mut here = vec![state(sheet, site)];
     here.extend(widgets.iter().cloned());
@@ -307,13 +307,13 @@ fn routing(sheet: &Sheet<'_>) -> Vec<Json> {
     let mut shown = checked(sheet);
     shown.extend(asked(sheet));
     let mut says = "| record | policy | TTL | what moves it |\n|---|---|---|---|\n".to_owned();
-    let records = sheet.design.of_kind("aws.route53").filter_map(|part| Some((part.text("record")?, part)));
+    let records = sheet.of_kind("aws.route53").filter_map(|part| Some((part.text("record")?, part)));
     for (record, part) in records {
         let ttl = part.duration("ttl").map_or("an alias has none".to_owned(), |ttl| format!("{} s", ttl.as_secs()));
         let [policy, shift] = ["policy", "shift"].map(|key| part.word(key).unwrap_or("not said"));
         says.push_str(&format!("| {record} | {policy} | {ttl} | {shift} |\n"));
     }
-    if sheet.design.of_kind("aws.route53").next().is_some() {
+    if sheet.of_kind("aws.route53").next().is_some() {
         shown.push(text(&says, WIDTH, HEIGHT));
     }
     shown
@@ -322,7 +322,7 @@ fn routing(sheet: &Sheet<'_>) -> Vec<Json> {
 /// What canaries find, from each region of each.
 fn asked(sheet: &Sheet<'_>) -> Option<Json> {
     let mut lines = Vec::new();
-    for part in sheet.design.of_kind("aws.route53") {
+    for part in sheet.of_kind("aws.route53") {
         let name = canary::name(sheet, part);
         for site in sheet.sites(part).into_iter().filter(|site| canary::stands(sheet, part, site)) {
             for (step, _) in canary::steps(sheet, part) {
@@ -367,7 +367,7 @@ fn counted(sheet: &Sheet<'_>, sites: &[&Site], title: &str, rules: &[&str]) -> O
 /// What trails deliver: a line for each, where it is.
 fn delivered(sheet: &Sheet<'_>, sites: &[&Site]) -> Option<Json> {
     let mut lines = Vec::new();
-    for trail in sheet.design.of_kind("aws.cloudtrail") {
+    for trail in sheet.of_kind("aws.cloudtrail") {
         for site in sites {
             let of = json!({ "stat": "Sum", "region": aws_region(site), "label": format!("{} {}", site.id, trail.id) });
             let rule = alarms::events::name(sheet, &format!("{} delivers", trail.id));

@@ -56,7 +56,7 @@ pub fn write(sheet: &mut Sheet<'_>, part: &Part) {
 
 /// Whether a stack set has a component, so that the stacks of its regions have it no more.
 pub fn has(sheet: &Sheet<'_>, part: &Part) -> bool {
-    let sets = sheet.design.of_kind("aws.stacksets");
+    let sets = sheet.of_kind("aws.stacksets");
     CARRIED.contains(&part.kind.name.as_str())
         && sets.into_iter().any(|set| sheet.renders(set) && carried(sheet, set).iter().any(|other| other.id == part.id))
 }

@@ -31,7 +31,7 @@ const NAMES: usize = 10;
 
 /// The records whose names a certificate proves.
 fn named<'d>(sheet: &Sheet<'d>) -> Vec<&'d Part> {
-    sheet.design.of_kind("aws.route53").filter(|part| part.text("record").is_some()).collect()
+    sheet.of_kind("aws.route53").filter(|part| part.text("record").is_some()).collect()
 }
 
 fn one(sheet: &mut Sheet<'_>, part: &Part, root: &Root, site: Option<&Site>) -> Value {
@@ -84,7 +84,7 @@ pub fn own_name(host: &str, site: &Site) -> String {
 /// The certificate of a region: ours, or one that exists.
 pub fn certificate(sheet: &mut Sheet<'_>, site: &Site) -> Value {
     let root = regional(site);
-    let ours = sheet.design.of_kind("aws.acm").find(|part| sheet.renders(part) && is_at(part, site));
+    let ours = sheet.of_kind("aws.acm").find(|part| sheet.renders(part) && is_at(part, site));
     match ours.filter(|_| !named(sheet).is_empty()) {
         Some(_) => sheet.target(&root, "Certificate").get(),
         None => asked(sheet, &root),
@@ -93,7 +93,7 @@ pub fn certificate(sheet: &mut Sheet<'_>, site: &Site) -> Value {
 
 /// The certificate that CloudFront shows, which has to be in us-east-1.
 pub fn at_the_edge(sheet: &mut Sheet<'_>) -> Value {
-    let ours = sheet.design.of_kind("aws.acm").find(|part| sheet.renders(part));
+    let ours = sheet.of_kind("aws.acm").find(|part| sheet.renders(part));
     match ours.filter(|_| !named(sheet).is_empty()) {
         Some(part) => one(sheet, part, &Root::Edge, None),
         None => asked(sheet, &Root::Edge),

@@ -107,10 +107,8 @@ fn target_group_id(balancer: &Part, backend: &Part) -> String {
 
 /// What stands behind a load balancer in a region, in the order of the file.
 fn backends<'d>(sheet: &Sheet<'d>, balancer: &Part, site: &Site) -> Vec<&'d Part> {
-    let behind = |part: &&Part| {
-        part.text("behind") == Some(balancer.id.as_str()) && (part.sites.is_empty() || part.is_in(&site.id))
-    };
-    sheet.design.components.iter().filter(behind).filter(|part| crate::services::serves_http(sheet, part)).collect()
+    let serves = |part: &&Part| crate::services::is_at(part, site) && crate::services::serves_http(sheet, part);
+    sheet.behind(balancer).filter(serves).collect()
 }
 
 /// Where a load balancer sends what is for `backend`: its targets are registered by what runs them. `kind` is `instance`

@@ -50,10 +50,8 @@ fn one(sheet: &mut Sheet<'_>, part: &Part, site: &Site) {
         "Tags" => sheet.tag_map(Some(part)),
     };
     let stage = add(sheet, part, site, "AWS::ApiGatewayV2::Stage", "stage", properties);
-    let behind = |other: &&Part| other.component("behind").as_ref() == Some(&part.id) && is_at(other, site);
-    let behind: Vec<&Part> = sheet.design.components.iter().filter(behind).collect();
     let mut first = true;
-    for backend in behind {
+    for backend in sheet.behind(part).filter(|other| is_at(other, site)) {
         if let Some(integration) = integration(sheet, part, site, backend, &api) {
             let key = if first { "$default".to_owned() } else { format!("ANY /{}/{{proxy+}}", backend.id) };
             first = false;
@@ -117,7 +115,7 @@ fn link(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Target {
 /// The record that leads to it.
 fn record<'d>(sheet: &Sheet<'d>, part: &Part) -> Option<&'d Part> {
     let leads = |record: &&Part| record.component("to").as_ref() == Some(&part.id) && record.text("record").is_some();
-    sheet.design.of_kind("aws.route53").find(leads)
+    sheet.of_kind("aws.route53").find(leads)
 }
 
 fn domain(sheet: &mut Sheet<'_>, part: &Part, site: &Site, record: &Part, (api, stage): (&Target, &Target)) {

@@ -18,7 +18,7 @@ pub fn write(sheet: &mut Sheet<'_>, part: &Part) {
     if !sheet.renders(part) {
         return;
     }
-    let first = sheet.design.of_kind("aws.arc-routing-control").find(|other| sheet.renders(other));
+    let first = sheet.of_kind("aws.arc-routing-control").find(|other| sheet.renders(other));
     if let Some(first) = first.filter(|first| first.id != part.id) {
         let says = format!("`{}` has a control for each region already, which all records follow", first.id);
         return sheet.problem(
@@ -128,7 +128,6 @@ pub fn gate(sheet: &Sheet<'_>, part: &Part) -> Option<Value> {
 /// The ARN of the routing control of a region.
 pub fn control(sheet: &mut Sheet<'_>, record: &Part, site: &Site) -> Value {
     let ours = sheet
-        .design
         .of_kind("aws.arc-routing-control")
         .find(|part| sheet.renders(part) && (part.sites.is_empty() || part.is_in(&site.id)));
     match ours {

@@ -155,7 +155,7 @@ fn origin_host(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Value {
 fn writer(sheet: &mut Sheet<'_>, part: &Part) -> Value {
     let to = part.component("to");
     let leads = |record: &&Part| record.text("record").is_some() && to.is_some() && record.component("to") == to;
-    if let Some(name) = sheet.design.of_kind("aws.route53").find(leads).and_then(|record| record.text("record")) {
+    if let Some(name) = sheet.of_kind("aws.route53").find(leads).and_then(|record| record.text("record")) {
         return name.into();
     }
     let how = "a record with failover, such as api.example.com";
@@ -209,7 +209,7 @@ fn behaviours(sheet: &mut Sheet<'_>, part: &Part, dynamic: bool, several: bool, 
 /// The functions of the edge that stand behind it.
 fn functions(sheet: &mut Sheet<'_>, part: &Part) -> Option<Value> {
     let behind = |other: &&Part| other.component("behind").as_ref() == Some(&part.id) && sheet.renders(other);
-    let function = sheet.design.of_kind("aws.lambda-edge").find(behind)?;
+    let function = sheet.of_kind("aws.lambda-edge").find(behind)?;
     let version = lambda_edge::version(sheet, function);
     Some(list![map! { "EventType" => "viewer-request", "LambdaFunctionARN" => version }])
 }
@@ -234,7 +234,7 @@ pub fn reads(sheet: &Sheet<'_>, bucket: &Part, arn: Value) -> Option<Value> {
     let to = |part: &Part| {
         sheet.sites(bucket).iter().any(|site| part.at(&site.id).component("to").as_ref() == Some(&bucket.id))
     };
-    sheet.design.of_kind("aws.cloudfront").find(|part| to(part))?;
+    sheet.of_kind("aws.cloudfront").find(|part| to(part))?;
     let ours = map! { "StringEquals" => map! { "aws:SourceAccount" => ACCOUNT } };
     let statement = map! {
         "Sid" => "Distributions", "Effect" => "Allow", "Principal" => map! { "Service" => "cloudfront.amazonaws.com" },

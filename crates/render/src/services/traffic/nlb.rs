@@ -23,8 +23,7 @@ pub fn write(sheet: &mut Sheet<'_>, part: &Part) {
 
 /// What stands behind it in a region, and the port that leads there.
 fn backends<'d>(sheet: &Sheet<'d>, part: &Part, site: &Site) -> Vec<(&'d Part, u16)> {
-    let behind = |other: &&Part| other.component("behind").as_ref() == Some(&part.id) && is_at(other, site);
-    let all = sheet.design.components.iter().filter(behind).filter(|other| serves_http(sheet, other));
+    let all = sheet.behind(part).filter(|other| is_at(other, site) && serves_http(sheet, other));
     std::iter::once(PORT).chain(NEXT..).zip(all).map(|(port, other)| (other, port)).collect()
 }
 

@@ -201,10 +201,10 @@ fn ttl(part: &Part) -> u64 {
 /// A name that leads to one region whoever serves: what the edge asks, and what people try. The record that leads to the
 /// same as `of` has it beside its own name, when the certificate of the region is ours and so proves it.
 pub fn own_name(sheet: &Sheet<'_>, of: &Part, site: &Site) -> Option<String> {
-    sheet.design.of_kind("aws.acm").find(|part| sheet.renders(part))?;
+    sheet.of_kind("aws.acm").find(|part| sheet.renders(part))?;
     let to = of.at(&site.id).component("to")?;
     let same = |record: &&Part| record.at(&site.id).component("to").as_ref() == Some(&to) && sheet.renders(record);
-    let record = sheet.design.of_kind("aws.route53").filter(same).find_map(|record| record.text("record"))?;
+    let record = sheet.of_kind("aws.route53").filter(same).find_map(|record| record.text("record"))?;
     Some(acm::own_name(record, site))
 }
 

@@ -64,7 +64,7 @@ fn one(sheet: &mut Sheet<'_>, part: &Part, shifted: &Part, site: &Site) {
 /// Whether a load balancer takes part in it.
 pub fn shifts(sheet: &Sheet<'_>, balancer: &Part) -> bool {
     let named = |part: &Part| part.components("shifts").is_some_and(|shifts| shifts.contains(&balancer.id));
-    sheet.design.of_kind("aws.arc-zonal-shift").any(named)
+    sheet.of_kind("aws.arc-zonal-shift").any(named)
 }
 
 fn practises(part: &Part) -> bool {

@@ -23,7 +23,7 @@ pub fn of(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Vec<Alarm> {
 
 /// The certificate that the edge shows.
 pub fn at_the_edge(sheet: &mut Sheet<'_>) -> Option<Alarm> {
-    let part = sheet.design.of_kind("aws.acm").next()?;
+    let part = sheet.of_kind("aws.acm").next()?;
     of_root(sheet, part, None, &Root::Edge)
 }
 

@@ -32,7 +32,7 @@ pub fn of(sheet: &mut Sheet<'_>, part: &Part, subject: &str) -> Detection {
     let about = |said: &&Part| said.word("alarm.on").is_none_or(|on| on == subject) && said.mentions("alarm");
     let rto = part.duration("objectives.rto").or(design.objectives.rto);
     let own = Some(part).filter(about);
-    let said = own.or_else(|| design.of_kind("aws.cloudwatch-alarm").filter(watches).find(about));
+    let said = own.or_else(|| sheet.of_kind("aws.cloudwatch-alarm").filter(watches).find(about));
     let by_rto = rto.map_or(MOST, |rto| (rto.as_secs() / 3 / MINUTE).clamp(1, MOST));
     let Some(said) = said else { return Detection { period: MINUTE, evaluations: by_rto } };
     let period = said.duration("alarm.period").map_or(MINUTE, valid);

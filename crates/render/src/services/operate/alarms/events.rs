@@ -161,7 +161,7 @@ pub fn count(sheet: &mut Sheet<'_>, root: &Root, part: &Part, what: &str, says: 
 
 /// Who moved traffic by hand, told where the call is made: the trail of ARC's controls, below, has more of it.
 fn moved(sheet: &mut Sheet<'_>) {
-    let has = |kind: &str| sheet.design.of_kind(kind).next().is_some();
+    let has = |kind: &str| sheet.of_kind(kind).next().is_some();
     let (records, cached, accelerated) = (has("aws.route53"), has("aws.cloudfront"), has("aws.global-accelerator"));
     let says = "A record, a health check or a distribution was changed, and not by a deployment.";
     let calls = list!["ChangeResourceRecordSets", "DeleteHealthCheck", "UpdateDistribution", "UpdateHealthCheck"];
@@ -192,7 +192,7 @@ fn moved(sheet: &mut Sheet<'_>) {
 /// too. What the switch leads to is watched as well, by the metric of its health check.
 pub fn routing(sheet: &mut Sheet<'_>) {
     moved(sheet);
-    if sheet.design.of_kind("aws.arc-routing-control").next().is_none() {
+    if sheet.of_kind("aws.arc-routing-control").next().is_none() {
         return;
     }
     let sources = list!["route53-recovery-cluster.amazonaws.com", "route53-recovery-control-config.amazonaws.com"];

@@ -120,8 +120,7 @@ fn connections(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Vec<Alarm> {
 fn targets(sheet: &mut Sheet<'_>, part: &Part, site: &Site, namespace: &'static str, balancer: &Value) -> Vec<Alarm> {
     let root = regional(site);
     let mut alarms = Vec::new();
-    let design = sheet.design;
-    for backend in design.components.iter().filter(|other| other.text("behind") == Some(part.id.as_str())) {
+    for backend in sheet.behind(part) {
         let group = names::logical([part.id.as_str(), "to", backend.id.as_str()]);
         let wanted = backend.kind.name != "aws.lambda" && asg::sizes(backend, site).0 > 0;
         if !wanted || !sheet.has(&root, &group) {
