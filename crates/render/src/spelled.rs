@@ -15,7 +15,7 @@ pub fn check(sheet: &mut Sheet<'_>) {
         let says = format!("`{}` cannot be the tag of an image", artifact.escape_debug());
         wrong.push(("artifact".to_owned(), says, "letters, digits, `.`, `_` and `-`, 128 at most, such as v1.2.3"));
     }
-    for part in &design.components {
+    for part in design.components.iter().filter(|part| part.kind.name.starts_with("aws.")) {
         for (key, value) in part.values.iter() {
             let path = || format!("components.{}.{key}", part.id);
             for text in texts(value) {

@@ -342,11 +342,11 @@ impl<S: Sink> Writer<S> {
         let mut written = 0;
         for (at, byte) in text.bytes().enumerate() {
             // A letter that is escaped begins so, and others may too.
-            if !matches!(byte, 0..=0x1f | b'"' | b'\\' | 0xc2 | 0xe2 | 0xef) {
+            if !matches!(byte, 0..=0x1f | 0x7f | b'"' | b'\\' | 0xc2 | 0xe2 | 0xef) {
                 continue;
             }
             let Some(letter) = text[at..].chars().next() else { continue };
-            if letter.is_ascii() || BREAKS.contains(&letter) {
+            if letter.is_ascii() || letter.is_control() || BREAKS.contains(&letter) {
                 self.0.push_str(&text[written..at]);
                 self.escaped(letter);
                 written = at + letter.len_utf8();
@@ -450,12 +450,12 @@ fn is_plain(text: &str) -> bool {
 }
 
 /// What YAML 1.1 takes for the end of a line, or for nothing at all.
-const BREAKS: [char; 4] = ['\u{85}', '\u{2028}', '\u{2029}', '\u{feff}'];
+const BREAKS: [char; 6] = ['\u{85}', '\u{2028}', '\u{2029}', '\u{feff}', '\u{fffe}', '\u{ffff}'];
 
-/// Whether it has several lines, which can stand as they are.
+/// Whether it has several lines, which can stand as they are. Empty ones at its end, or nothing else, are better seen in quotes.
 fn of_lines(text: &str) -> bool {
     let changed = |c: char| c != '\n' && c.is_control() || BREAKS.contains(&c);
-    text.contains('\n') && !text.chars().any(changed)
+    text.contains('\n') && !text.ends_with("\n\n") && text != "\n" && !text.chars().any(changed)
 }
 
 #[cfg(test)]
@@ -502,7 +502,9 @@ mod tests {
 
     #[test]
     fn what_is_quoted_is_written_as_json_writes_it() {
-        for letter in (0..0x3000).filter_map(char::from_u32).filter(|letter| !BREAKS.contains(letter)) {
+        // JSON writes what YAML has no letters for as they are.
+        let other = |letter: &char| BREAKS.contains(letter) || ('\u{7f}'..='\u{9f}').contains(letter);
+        for letter in (0..0x3000).filter_map(char::from_u32).filter(|letter| !other(letter)) {
             let text = format!("\"{letter}x");
             assert_eq!(scalar(&text), serde_json::Value::from(text).to_string());
         }
@@ -517,6 +519,9 @@ mod tests {
         assert_eq!(written("a\u{2028}b\nc"), "A: \"a\\u2028b\\nc\"\n");
         assert_eq!(written("a\u{85}b"), "A: \"a\\u0085b\"\n");
         assert_eq!(written("one\ntwo"), "A: |-\n  one\n  two\n");
+        assert_eq!(written("one\n\n"), "A: \"one\\n\\n\"\n");
+        assert_eq!(written("\n"), "A: \"\\n\"\n");
+        assert_eq!(written("a\u{7f}\u{9f}\u{ffff}"), "A: \"a\\u007f\\u009f\\uffff\"\n");
     }
 
     #[test]

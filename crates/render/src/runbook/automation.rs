@@ -103,6 +103,9 @@ pub fn write(sheet: &mut Sheet<'_>, runbook: &Runbook, to: &SiteId) -> Vec<File>
         let made = |name: &Named| match &name.from {
             // What another region has is no value of this stack: neither waits for the other.
             From::Made { target, .. } if target.root == *root => Some(target.get()),
+            From::State { root: own, parameter, .. } if own == root => {
+                Some(Value::Parameter(own.clone(), parameter.clone()))
+            }
             _ => None,
         };
         content.set("parameters", parameters(runbook, &told, role.clone(), made));
@@ -205,7 +208,7 @@ fn parameters(runbook: &Runbook, told: &[&Named], role: Option<Value>, made: imp
     for name in told {
         let known = match &name.from {
             From::Known(value) => Some(value.into()),
-            From::Made { .. } => made(name),
+            From::Made { .. } | From::State { .. } => made(name),
             From::Asked(_) | From::Kept { .. } => None,
         };
         let about = match &name.from {

@@ -34,7 +34,15 @@ pub fn says(sheet: &Sheet<'_>, recovery: &Recovery, (from, to): (&Site, &Site), 
                 let state = format!("{}ScheduleState", names::logical([part.id.as_str()]));
                 set(sheet, &mut told, &regional(from), &state, "DISABLED");
             }
-            (ActName::Start | ActName::Scale, _) => took_over(sheet, &mut told, (from, to), purpose),
+            (ActName::Start | ActName::Scale, _) => {
+                // Whoever is left waits again, when it is back.
+                set(sheet, &mut told, &regional(from), floor::TOOK_OVER, "no");
+                set(sheet, &mut told, &regional(to), floor::TOOK_OVER, "yes");
+            }
+            (ActName::Promote, "elasticfilesystem:DeleteReplicationConfiguration") => {
+                set(sheet, &mut told, &regional(from), &services::id(part, "copied to"), "");
+                set(sheet, &mut told, &regional(to), &services::id(part, "protection"), "ENABLED");
+            }
             (ActName::Promote, "rds:PromoteReadReplica") => {
                 // Its name ends in its generation.
                 let name = runbook::names::variable([part.id.as_str(), to.id.as_str()]);
@@ -53,14 +61,6 @@ pub fn says(sheet: &Sheet<'_>, recovery: &Recovery, (from, to): (&Site, &Site), 
         format!("The next deployment of `{root}` is told what is so now, or a change there would undo it: `bash deploy.sh {root} {}`.", sets.join(" "))
     });
     each.chain(says).collect()
-}
-
-/// Whoever is left waits again, when it is back; what a planned return goes to, serves with what it has when all is well.
-fn took_over(sheet: &Sheet<'_>, told: &mut Told, (from, to): (&Site, &Site), purpose: Purpose) {
-    let now = if purpose == Purpose::Failback { "no" } else { "yes" };
-    for (site, now) in [(from, "no"), (to, now)] {
-        set(sheet, told, &regional(site), floor::TOOK_OVER, now);
-    }
 }
 
 fn set(sheet: &Sheet<'_>, told: &mut Told, root: &Root, name: &str, value: &str) {

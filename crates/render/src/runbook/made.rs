@@ -139,15 +139,14 @@ fn before(sheet: &Sheet<'_>, recovery: &Recovery, (from, to): (&Site, &Site), pu
             ),
             None,
         ));
-        let again = design.components.iter().filter_map(|part| commands::follow::again(sheet, part, (from, to)));
-        all.extend(again);
-        all.push(check(format!("Replication runs from {} to {region}, and is not behind.", from.id), None));
-        // The same that this recovery does where it leaves, an earlier one did where this one goes to.
+        // The same that this recovery does where it leaves, an earlier one did where this one goes to: what is shut gets no copy.
         let fenced = recovery.calls.iter().filter(|call| call.call == commands::FENCE);
         for part in fenced.filter_map(|call| sheet.part(&call.component)) {
             let (says, how) = commands::door(sheet, part, to);
             all.push(check(says, Some(how)));
         }
+        all.extend(design.components.iter().flat_map(|part| commands::follow::again(sheet, part, (from, to))));
+        all.push(check(format!("Replication runs from {} to {region}, and is not behind.", from.id), None));
         all.push(check("Secrets that were rotated meanwhile, and callbacks of third parties, are right in the region that is returned to.", None));
     }
     all
@@ -226,9 +225,10 @@ fn after(from: &Site, to: &Site, purpose: Purpose) -> Vec<String> {
         "The workflow of deployments is enabled again.",
     ];
     let last = match purpose {
-        Purpose::Failback => {
-            "The region that was left follows again, and a next failover would find it ready.".to_owned()
-        }
+        Purpose::Failback => format!(
+            "The region that was left follows again, and a next failover would find it ready: the commands are what `return-from-{}-to-{}.md` has before its steps.",
+            to.id, from.id
+        ),
         _ => format!(
             "There is no standby now. Replication in the other direction is the next thing to do, when the lost region is back: its commands are what `return-from-{}-to-{}.md` has before its steps. Going back is another decision.",
             to.id, from.id
@@ -300,6 +300,10 @@ fn steps(sheet: &mut Sheet<'_>, runbook: &mut Runbook, recovery: &Recovery, (fro
             let says = format!("Let `{}` fetch into {} what is written in {}", part.id, from.id, to.id);
             add(runbook, "turn", part, (says, "the region that was left stands by again".to_owned()), made);
         }
+    }
+    if runbook.purpose == Purpose::Failback {
+        let parts = sheet.design.components.iter();
+        runbook.after.extend(parts.filter_map(|part| commands::follow::replicated(sheet, part, (from, to))));
     }
     runbook.after.extend(held::says(sheet, recovery, (from, to), runbook.purpose));
     runbook.steps.push(person(
@@ -401,8 +405,8 @@ fn step(sheet: &mut Sheet<'_>, runbook: &mut Runbook, call: &Call, (from, to): (
         best_effort: true,
         commits: false,
     });
-    let floor = match (runbook.purpose, call.act) {
-        (Purpose::Failover, ActName::Start | ActName::Scale) => commands::floor(sheet, &ways),
+    let floor = match call.act {
+        ActName::Start | ActName::Scale => commands::floor(sheet, &ways),
         _ => None,
     };
     let floor = floor.map(|made| {

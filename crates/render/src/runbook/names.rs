@@ -6,6 +6,7 @@ use model::design::Site;
 use crate::delivery;
 use crate::names;
 use crate::resource::Target;
+use crate::root::Root;
 use crate::runbook::commands;
 use crate::services::datasync;
 use crate::sheet::{Sheet, Stack, regional};
@@ -29,6 +30,13 @@ pub enum From {
     Made {
         target: Target,
         output: String,
+        stack: String,
+        region: String,
+    },
+    /// A parameter of the stack of that region, which recoveries change.
+    State {
+        root: Root,
+        parameter: String,
         stack: String,
         region: String,
     },
@@ -106,6 +114,13 @@ pub fn left(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Option<Named> {
         "aws cloudformation describe-stacks --stack-name {stack} --region {region} --query \"Stacks[0].Outputs[?OutputKey=='{output}'].OutputValue\" --output text"
     );
     Some(kept(&[part.id.to_string(), site.id.to_string()], &format!("{} in {region}", part.id), &how, &region))
+}
+
+/// What a parameter of a region's stack says.
+pub fn state(sheet: &Sheet<'_>, words: &[String], about: &str, site: &Site, parameter: String) -> Named {
+    let root = regional(site);
+    let (stack, region) = (delivery::stack_name(sheet, &root), crate::sheet::aws_region(site).to_owned());
+    named(texts(words), about.to_owned(), From::State { root, parameter, stack, region })
 }
 
 /// The task in `site` that fetches what `other` has.
@@ -193,6 +208,10 @@ impl Named {
             From::Known(value) => format!("{}={}", self.variable, quoted(value)),
             From::Made { output, stack, region, .. } => format!(
                 "{}=$(aws cloudformation describe-stacks --stack-name {stack} --region {region} \\\n  --query \"Stacks[0].Outputs[?OutputKey=='{output}'].OutputValue\" --output text)",
+                self.variable
+            ),
+            From::State { parameter, stack, region, .. } => format!(
+                "{}=$(aws cloudformation describe-stacks --stack-name {stack} --region {region} \\\n  --query \"Stacks[0].Parameters[?ParameterKey=='{parameter}'].ParameterValue\" --output text)",
                 self.variable
             ),
             From::Asked(command) => format!("{}=$({command})", self.variable),

@@ -213,7 +213,7 @@ PLACEHOLDER = re.compile(r"(?<![\w$\"'{=./\[-])(?:ARN|ID|NAME|ENGINE|CLASS|ZONE|
 
 def told(path, plan, text):
     """What a stack is told is a parameter that it has."""
-    for stack, sets in re.findall(r"deploy\.sh ([\w-]+)((?: --set [^ `\n]+)+)", text):
+    for stack, sets in re.findall(r"deploy\.sh ([\w-]+)([^`\n]*)", text):
         master = plan.parent / stack / "master.yaml"
         known = set(re.findall(r"^  (\w+):$", master.read_text().split("\nResources:")[0], re.M)) if master.exists() else set()
         for name in re.findall(r"--set (\w+)=", sets):

@@ -117,7 +117,7 @@ fn who_recovers_may_call_what_the_pages_call() {
         let may =
             crate::words::all(role, "Policies.*.PolicyDocument.Statement.*.Action").join(" ").to_ascii_lowercase();
         for page in
-            rendering.files.iter().filter(|file| file.path.starts_with("runbooks/leave") && file.path.ends_with(".md"))
+            rendering.files.iter().filter(|file| file.path.starts_with("runbooks/") && file.path.ends_with(".md"))
         {
             for call in changes(&page.text) {
                 seen += 1;

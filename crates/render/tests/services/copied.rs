@@ -289,3 +289,16 @@ fn a_message_that_nobody_can_process_is_put_aside_and_kept_longer() {
     );
     assert!(resource(&rendering, "us-west-2", "BlocksQueue").properties.get("RedrivePolicy").is_none());
 }
+
+/// Where copies go is reason enough for a plan.
+#[test]
+fn a_component_that_says_where_its_backups_go_has_a_plan() {
+    for backup in ["sites: [eu-west-1]", "account: \"444455556666\""] {
+        let rendering = crate::regions::rendered(&format!(
+            "  files: {{ kind: aws.efs, replication: none, backup: {{ {backup} }} }}\n"
+        ));
+        let plan = resource(&rendering, "us-east-1", "FilesPlan");
+        assert!(plan.properties.get("BackupPlan").is_some());
+        assert!(!words::all(plan, "BackupPlan.BackupPlanRule.*.CopyActions.*").join(" ").is_empty(), "{backup}");
+    }
+}

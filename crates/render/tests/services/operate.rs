@@ -93,6 +93,7 @@ fn a_plan_asks_people_then_promotes_then_scales_then_turns() {
                 "ManualApproval",
                 "ManualApproval",
                 "ManualApproval",
+                "ManualApproval",
                 "Parallel",
                 "Parallel",
                 "ARCRoutingControl",
@@ -100,16 +101,27 @@ fn a_plan_asks_people_then_promotes_then_scales_then_turns() {
             ]
         );
         assert_eq!(text(plan, &format!("Workflows.{n}.Steps.2.Name")), "shut out db");
-        assert_eq!(text(plan, &format!("Workflows.{n}.Steps.3.Name")), "make the writer");
-        let scaled = at(plan, &format!("Workflows.{n}.Steps.4.ExecutionBlockConfiguration.ParallelConfig.Steps"));
+        assert_eq!(text(plan, &format!("Workflows.{n}.Steps.3.Name")), "ask about the gate of switch");
+        assert_eq!(text(plan, &format!("Workflows.{n}.Steps.4.Name")), "make the writer");
+        let scaled = at(plan, &format!("Workflows.{n}.Steps.5.ExecutionBlockConfiguration.ParallelConfig.Steps"));
         assert!(format!("{scaled:?}").contains("WaitELBTargetGroupHealthy"), "{scaled:?}");
         let gate = "ExecutionBlockConfiguration.ArcRoutingControlConfig.RegionAndRoutingControls";
         for region in ["us-east-1", "us-west-2"] {
-            let opened = crate::words::word(at(plan, &format!("Workflows.{n}.Steps.5.{gate}.{region}")));
+            let opened = crate::words::word(at(plan, &format!("Workflows.{n}.Steps.6.{gate}.{region}")));
             assert!(opened.contains("SwitchGate") && opened.contains("State=On"), "{opened}");
         }
     }
     assert!(plan.properties.get("Triggers").is_none(), "nothing fails over on the word of one alarm");
+}
+
+/// Somebody closes the gate in order that nothing moves: what starts by itself does not open it.
+#[test]
+fn a_plan_that_starts_by_itself_opens_no_gate() {
+    let (name, text) = specs::all().into_iter().find(|(name, _)| name == "alarms").unwrap();
+    let text = text.replacen("\nsites:\n", "\nfailover: automatic\nsites:\n", 1);
+    let rendering = specs::rendering(&name, &text);
+    let plan = format!("{:?}", resource(&rendering, "edge", "SwitchPlan").properties);
+    assert!(plan.contains("ARCRoutingControl") && !plan.contains("SwitchGate"), "{plan}");
 }
 
 /// As many pods as the other region had, in the namespaces that it is for, once each cluster was told who asks.

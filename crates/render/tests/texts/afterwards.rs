@@ -1,9 +1,12 @@
 //! What a recovery leaves behind it: nothing shrinks, nothing rings for ever, and the way back is on the page.
 
-use antipode_render::runbook::Standing;
+use antipode_render::runbook::{Recovery, Standing};
+use antipode_render::{Told, render_with};
+use model::SiteId;
 use model::catalogue::ActName;
 
 use crate::runbook::{SPEC, call, in_order, pages};
+use crate::specs;
 
 /// A region that waits may have none at night; one that serves may not.
 #[test]
@@ -25,6 +28,14 @@ fn what_took_over_does_not_shrink_to_what_a_standby_has() {
     );
     assert!(!back.contains("--min-size"), "{back}");
     in_order(&back, &["## Afterwards", "bash deploy.sh eu-west-1 --set TookOver=no"]);
+    // A planned move to the region that waits leaves it alone too.
+    let recovery =
+        |from: &str, to: &str| Recovery { from: SiteId::new(from), to: SiteId::new(to), calls: vec![grow.clone()] };
+    let told = Told { recoveries: vec![recovery("us-east-1", "eu-west-1")], ..Told::default() };
+    let design = specs::design("runbook", &SPEC.replace("capacity: 50%", "capacity: 0%"));
+    let rendering = render_with(&design, "antipode.yaml", &told).unwrap();
+    let planned = rendering.files.iter().find(|file| file.path == "runbooks/return-from-us-east-1-to-eu-west-1.md");
+    in_order(&planned.unwrap().text, &["--min-size 4", "bash deploy.sh eu-west-1 --set TookOver=yes"]);
     let (there, _) = pages(&SPEC.replace(", capacity: 50%", ""), &grow);
     assert!(!there.contains("--min-size") && !there.contains("TookOver"), "both have as many: {there}");
 
@@ -65,9 +76,18 @@ fn a_promoted_replica_is_told_of_and_followed_by_a_new_generation() {
             "A new generation of `db` in us-east-1 follows the one that serves in eu-west-1",
             "Parameters[?ParameterKey=='DbGeneration'].ParameterValue",
             "Outputs[?OutputKey=='DbInstance'].OutputValue",
+            "STOP: a stack does not say what stands",
+            "it follows $serves already",
             "bash deploy.sh us-east-1 --set DbGeneration=$((old + 1)) --set DbSourceRegion=eu-west-1 --set DbSource=\"$serves\"",
+            "bash deploy.sh edge",
             "Replication runs from eu-west-1 to us-east-1",
             "## Steps",
+            // Whoever was left before and followed nobody since has the data of then.
+            "follows=$(aws rds describe-db-instances --db-instance-identifier \"$DB_US_EAST_1\" --region us-east-1",
+            "STOP: it follows nobody",
+            "aws rds promote-read-replica --db-instance-identifier \"$DB_US_EAST_1\"",
+            "## Afterwards",
+            "The region that was left follows again, and a next failover would find it ready: the commands are what `return-from-us-east-1-to-eu-west-1.md` has",
         ],
     );
     let (_, back) = pages(SPEC, &promote);
@@ -88,11 +108,50 @@ fn files_secrets_and_servers_are_copied_the_other_way_before_a_return() {
             "bash deploy.sh eu-west-1 --set FilesProtection=ENABLED --set FilesCopiedTo=\"$there\"",
             "`token` has the same value in both regions",
             "put-secret-value --secret-id shop/token",
-            "replicate-secret-to-regions --secret-id shop/token --add-replica-regions Region=eu-west-1 --force-overwrite-replica-secret --region us-east-1",
             "The servers of `hosts` that run in eu-west-1 are copied back",
             "aws drs reverse-replication",
+            "aws drs tag-resource --resource-arn \"$reversed\" --tags antipode:workload=shop,antipode:component=hosts --region us-east-1",
+            // While users are led there, what is read there stays as it is.
+            "## Afterwards",
+            "replicate-secret-to-regions --secret-id shop/token --add-replica-regions Region=eu-west-1 --force-overwrite-replica-secret --region us-east-1",
         ],
     );
+    let stop =
+        call("files", ActName::Promote, "elasticfilesystem:DeleteReplicationConfiguration", None, Standing::Holds);
+    let (there, back) = pages(&SPEC.replace("lb: ", more), &stop);
+    for (page, left, taken) in [(there, "us-east-1", "eu-west-1"), (back, "eu-west-1", "us-east-1")] {
+        assert!(page.contains(&format!("bash deploy.sh {left} --set FilesCopiedTo=`")), "{page}");
+        assert!(page.contains(&format!("bash deploy.sh {taken} --set FilesProtection=ENABLED`")), "{page}");
+    }
+}
+
+/// A third region follows the one that was left, and would say that it is not behind.
+#[test]
+fn every_other_region_follows_the_one_that_serves() {
+    let spec = SPEC.replace("managed: adopt, id: \"db-{site}\",", "");
+    let spec = spec.replace("components:\n", "  us-west-2: { zones: [a, b] }\ncomponents:\n");
+    let (_, back) = pages(&spec, &call("db", ActName::Promote, "rds:PromoteReadReplica", None, Standing::Holds));
+    in_order(
+        &back,
+        &[
+            "A new generation of `db` in us-east-1 follows the one that serves in eu-west-1",
+            "A new generation of `db` in us-west-2 follows the one that serves in eu-west-1",
+            "bash deploy.sh us-west-2 --set DbGeneration=$((old + 1)) --set DbSourceRegion=eu-west-1",
+        ],
+    );
+}
+
+/// The first generation is not the writer any more once there was a return.
+#[test]
+fn the_writer_that_is_shut_out_is_the_one_that_is_followed() {
+    let fence = call("db", ActName::Fence, "ec2:ReplaceNetworkAclAssociation", None, Standing::BestEffort);
+    let (there, back) = pages(&SPEC.replace("managed: adopt, id: \"db-{site}\",", ""), &fence);
+    for (page, to) in [(there, "eu-west-1"), (back, "us-east-1")] {
+        let asked = format!("DB_OLD=$(aws cloudformation describe-stacks --stack-name shop-{to} --region {to}");
+        in_order(&page, &[&asked, "Parameters[?ParameterKey=='DbSource'].ParameterValue"]);
+    }
+    let (there, _) = pages(SPEC, &fence);
+    assert!(there.contains("DB_OLD=db-us-east-1"), "{there}");
 }
 
 /// An account has servers and file systems of others too.
@@ -138,4 +197,61 @@ fn who_reads_a_log_starts_again_with_the_brokers_of_the_other_cluster() {
             "BytesInPerSec",
         ],
     );
+}
+
+/// What a page has between two texts, as a shell runs it with an `aws` and a `deploy.sh` of ours.
+fn run(page: &str, (begins, ends): (&str, &str), aws: &str) -> String {
+    let from = page.find(begins).unwrap();
+    let script = &page[from..from + page[from..].find(ends).unwrap() + ends.len()];
+    let script: Vec<&str> = script.lines().map(|line| line.strip_prefix("  ").unwrap_or(line)).collect();
+    let text = format!(
+        "aws() {{ {aws}; }}\nbash() {{ echo \"bash $*\"; }}\nsleep() {{ :; }}\nDB_US_EAST_1=x\n{}\n",
+        script.join("\n")
+    );
+    let output = std::process::Command::new("bash").arg("-c").arg(text).output().unwrap();
+    assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// Twice is once, and what is not known is not guessed.
+#[test]
+fn a_new_generation_is_made_once_and_never_of_what_is_not_known() {
+    let ours = SPEC.replace("managed: adopt, id: \"db-{site}\",", "");
+    let promote = call("db", ActName::Promote, "rds:PromoteReadReplica", None, Standing::Holds);
+    let (_, back) = pages(&ours, &promote);
+    let of = |follows: &str, serves: &str| {
+        let aws = format!(
+            "case \"$*\" in *ParameterValue*) echo 1 ;; *us-east-1*OutputValue*) echo shop-db-g1 ;; *OutputValue*) echo {serves} ;; *) echo {follows} ;; esac"
+        );
+        run(&back, ("old=$(aws", "\n  fi"), &aws)
+    };
+    let made = of("None", "db-eu-g1");
+    assert!(
+        made.contains(
+            "deploy.sh us-east-1 --set DbGeneration=2 --set DbSourceRegion=eu-west-1 --set DbSource=db-eu-g1"
+        )
+    );
+    assert_eq!(of("arn:aws:rds:eu-west-1:1:db:db-eu-g1", "db-eu-g1"), "it follows db-eu-g1 already\n");
+    for nothing in ["None", "\"\""] {
+        assert!(of("None", nothing).starts_with("STOP"), "{nothing}");
+    }
+}
+
+/// A database that follows nobody is not promoted: it has the data of the day on which it was.
+#[test]
+fn what_follows_nobody_is_not_promoted() {
+    let promote = call("db", ActName::Promote, "rds:PromoteReadReplica", None, Standing::Holds);
+    let (_, back) = pages(&SPEC.replace("managed: adopt, id: \"db-{site}\",", ""), &promote);
+    let of = |follows: &str| {
+        let aws = format!(
+            "case \"$*\" in *promote*) echo promoted ;; *Status,*) printf 'available\\tNone\\n' ;; *) echo {follows} ;; esac"
+        );
+        run(
+            &back,
+            ("follows=$(aws rds describe-db-instances --db-instance-identifier \"$DB_US_EAST_1\"", "\nesac"),
+            &aws,
+        )
+    };
+    assert_eq!(of("arn:aws:rds:eu-west-1:1:db:one"), "promoted\n");
+    assert!(of("None").starts_with("STOP: it follows nobody"));
 }

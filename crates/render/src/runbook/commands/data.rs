@@ -33,11 +33,16 @@ pub fn promote_replica(sheet: &mut Sheet<'_>, ways: &Ways<'_>) -> Made {
         "aws rds describe-db-instances --db-instance-identifier {db} --region {region} --query 'DBInstances[0].[DBInstanceStatus,ReadReplicaSourceDBInstanceIdentifier]' --output text"
     );
     Made {
-        commands: vec![
-            format!("aws rds promote-read-replica --db-instance-identifier {db} --region {region}"),
-            // For some seconds it is still said to be available, and follows.
-            wait(&state, "\"$(printf 'available\\tNone')\""),
-        ],
+        // What was promoted before, and followed nobody since, has the data of then. For some seconds after the call it is still
+        // said to be available, and follows.
+        commands: vec![format!(
+            "follows=$(aws rds describe-db-instances --db-instance-identifier {db} --region {region} --query 'DBInstances[0].ReadReplicaSourceDBInstanceIdentifier' --output text)\ncase $follows in\nNone | '')\n  echo 'STOP: it follows nobody. Unless this page has just promoted it, its data is old: see the page of the return, and a backup' ;;\n*)\n  aws rds promote-read-replica --db-instance-identifier {db} --region {region}\n{}\n  ;;\nesac",
+            wait(&state, "\"$(printf 'available\\tNone')\"")
+                .lines()
+                .map(|line| format!("  {line}"))
+                .collect::<Vec<_>>()
+                .join("\n")
+        )],
         validate: Some(format!(
             "aws rds describe-db-instances --db-instance-identifier {db} --region {region} --query 'DBInstances[0].[DBInstanceStatus,ReadReplicaSourceDBInstanceIdentifier,Endpoint.Address]'"
         )),
@@ -213,7 +218,7 @@ pub fn servers(sheet: &Sheet<'_>, ways: &Ways<'_>) -> Made {
     by_hand(
         vec![
             format!(
-                "job=$(aws drs start-recovery --source-servers $(printf 'sourceServerID=%s ' ${}) --region {region} --query job.jobID --output text)",
+                "[ -n \"${0}\" ] || echo 'STOP: no source server bears the mark: aws drs tag-resource'\njob=$(aws drs start-recovery --source-servers $(printf 'sourceServerID=%s ' ${0}) --region {region} --query job.jobID --output text)",
                 servers.variable
             ),
             wait(&format!("{job} 'items[0].status' --output text"), "COMPLETED"),

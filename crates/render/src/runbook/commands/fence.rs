@@ -9,7 +9,7 @@ use crate::runbook::automation::ELSEWHERE;
 use crate::runbook::names::{self, Named};
 use crate::runbook::{Purpose, Work};
 use crate::services::{database, fence};
-use crate::sheet::{Sheet, aws_region};
+use crate::sheet::{Sheet, aws_region, regional};
 
 pub fn of(sheet: &mut Sheet<'_>, ways: &Ways<'_>) -> Made {
     match sheet.renders(ways.part) && fence::stands(sheet, ways.part, ways.from) {
@@ -57,7 +57,7 @@ fn filters(sheet: &Sheet<'_>) -> String {
 /// A list around the old writer would refuse what is copied from it too, and the return waits for that.
 fn stop(sheet: &Sheet<'_>, ways: &Ways<'_>) -> Made {
     let (from, _) = ways.regions();
-    let known = old_writer(sheet, ways.part, ways.from);
+    let known = old_writer(sheet, ways.part, (ways.from, ways.to));
     let commands = vec![
         format!("# by hand: stop what writes to {} in {from}, and end the sessions that are open;", ways.part.id),
         "# no list of its subnets: it would cut off what the copy still has to get".to_owned(),
@@ -155,7 +155,7 @@ def handler(events, context):
 /// Where no list of ours stands: a new one, for the subnets of the old writer.
 fn shut_out(sheet: &mut Sheet<'_>, ways: &Ways<'_>) -> Made {
     let (from, _) = ways.regions();
-    let known = old_writer(sheet, ways.part, ways.from);
+    let known = old_writer(sheet, ways.part, (ways.from, ways.to));
     let aws = |call: &str| format!("aws {call} --region {from} {SOON}");
     let subnets = aws(&format!(
         "rds describe-db-instances --db-instance-identifier {} --query 'DBInstances[0].DBSubnetGroup.Subnets[].SubnetIdentifier' --output text",
@@ -210,11 +210,15 @@ fn shut_out(sheet: &mut Sheet<'_>, ways: &Ways<'_>) -> Made {
     }
 }
 
-/// What the writer is called in the region that is left: it is never asked for there.
-fn old_writer(sheet: &Sheet<'_>, part: &Part, from: &Site) -> Named {
-    let given = crate::services::physical(part, from).unwrap_or_else(|| sheet.named([part.id.as_str()], 50));
-    // A rendered one is of a generation; the first, unless a recovery made another.
-    let name = if sheet.renders(part) { format!("{}-g1", crate::names::physical([given.as_str()], 50)) } else { given };
+/// What the writer is called in the region that is left: it is never asked for there. A rendered one is of a generation,
+/// and what follows it knows which: the region that is moved to.
+fn old_writer(sheet: &Sheet<'_>, part: &Part, (from, to): (&Site, &Site)) -> Named {
+    let words = [part.id.to_string(), "old".to_owned()];
     let about = format!("the writer of {} in {}, as it is called now", part.id, aws_region(from));
-    names::known(&[part.id.to_string(), "old".to_owned()], &about, name)
+    let source = crate::services::id(part, "source");
+    if sheet.renders(part) && sheet.has_parameter(&regional(to), &source) {
+        return names::state(sheet, &words, &about, to, source);
+    }
+    let given = crate::services::physical(part, from).unwrap_or_else(|| sheet.named([part.id.as_str()], 50));
+    names::known(&words, &about, given)
 }

@@ -11,7 +11,7 @@ pub fn moved(sheet: &mut Sheet<'_>, ways: &Ways<'_>) -> Made {
     let (_, region) = ways.regions();
     let (part, called) = (ways.part, msk::name(sheet, ways.part, ways.to));
     let how = format!(
-        "aws kafka list-clusters-v2 --cluster-name-filter {} --region {region} --query 'ClusterInfoList[0].ClusterArn' --output text",
+        "aws kafka list-clusters-v2 --cluster-name-filter {} --region {region} --query 'ClusterInfoList[?ClusterName==`{called}`] | [0].ClusterArn' --output text",
         names::quoted(&called)
     );
     let cluster = names::found(&[part.id.to_string(), ways.to.id.to_string()], "its cluster", &how);
@@ -24,7 +24,8 @@ pub fn moved(sheet: &mut Sheet<'_>, ways: &Ways<'_>) -> Made {
         "echo {}   # what its clients in {region} are configured with, before they start again",
         brokers.shell()
     )];
-    commands.extend(sheet.needing(part).map(|client| again(sheet, client, ways)));
+    let here = sheet.needing(part).filter(|client| client.sites.is_empty() || client.is_in(&ways.to.id));
+    commands.extend(here.map(|client| again(sheet, client, ways)));
     let written = format!(
         "SEARCH('\"'\"'Namespace=\\\"AWS/Kafka\\\" MetricName=\\\"BytesInPerSec\\\" \\\"{called}\\\"'\"'\"', '\"'\"'Average'\"'\"', 60)"
     );

@@ -54,7 +54,7 @@ pub fn covers(sheet: &Sheet<'_>, part: &Part) -> Option<String> {
 
 /// Whether a component says itself where its backups go.
 fn asks(part: &Part) -> bool {
-    ["sites", "account"].iter().any(|key| part.mentions(&format!("backup.{key}")))
+    ["sites", "account"].iter().any(|key| part.declared(&format!("backup.{key}")))
         || ["isolated", "immutable"].iter().any(|key| part.bool(&format!("backup.{key}")) == Some(true))
 }
 

@@ -180,9 +180,10 @@ const RESTORE: &str = "backup:StartRestoreJob";
 
 /// What a step calls besides what the catalogue names it by, and a kind whose copies a runbook stops and starts; a test
 /// compares them with the commands of every page.
-const BESIDES: [(&str, &[&str]); 11] = [
+const BESIDES: [(&str, &[&str]); 14] = [
     ("autoscaling:SetDesiredCapacity", &["autoscaling:UpdateAutoScalingGroup"]),
     ("aws.datasync", &["datasync:CancelTaskExecution", "datasync:StartTaskExecution", "datasync:UpdateTask"]),
+    ("drs:StartRecovery", &["drs:ReverseReplication", "drs:TagResource"]),
     ("dynamodb:RestoreTableToPointInTime", &["backup:StartRestoreJob"]),
     (
         "ec2:ReplaceNetworkAclAssociation",
@@ -190,12 +191,17 @@ const BESIDES: [(&str, &[&str]); 11] = [
     ),
     ("ec2:RunInstances", &["autoscaling:SetDesiredCapacity", "autoscaling:UpdateAutoScalingGroup"]),
     ("ecs:UpdateService", &["application-autoscaling:RegisterScalableTarget"]),
-    (MOVES, &["ecs:UpdateService"]),
+    (MOVES, &["ecs:UpdateService", "kafka:GetBootstrapBrokers", "kafka:ListClustersV2"]),
+    ("rds:FailoverGlobalCluster", &["rds:SwitchoverGlobalCluster"]),
     ("rds:RestoreDBClusterToPointInTime", &["rds:CreateDBInstance", "rds:RestoreDBClusterFromSnapshot"]),
     ("rds:RestoreDBInstanceToPointInTime", &["rds:RestoreDBInstanceFromDBSnapshot"]),
     (
         "route53-recovery-cluster:UpdateRoutingControlState",
         &["route53-recovery-cluster:GetRoutingControlState", "route53-recovery-cluster:UpdateRoutingControlStates"],
+    ),
+    (
+        "secretsmanager:StopReplicationToReplica",
+        &["secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue", "secretsmanager:ReplicateSecretToRegions"],
     ),
     ("the cluster's API", &["eks:UpdateNodegroupConfig"]),
 ];

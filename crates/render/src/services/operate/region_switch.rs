@@ -236,7 +236,12 @@ impl<'d> Plan<'d> {
         };
         let controls = map! { aws_region(one).to_owned() => states(0), aws_region(other).to_owned() => states(1) };
         let gate = arc::gate(sheet, part);
-        if let Some(gate) = &gate {
+        // Somebody closes it in order that nothing moves: only people open it, and a plan that starts by itself fails before it.
+        if let Some(gate) = gate.as_ref().filter(|_| approvals(sheet) > 0) {
+            self.fences.push((
+                format!("ask about the gate of {}", part.id),
+                format!("The gate of {} is on; or whoever froze the controls by it has said that they may move, and the plan opens it", part.id),
+            ));
             let on = || list![map! { "RoutingControlArn" => gate.clone(), "State" => "On" }];
             let both = map! { aws_region(one).to_owned() => on(), aws_region(other).to_owned() => on() };
             let config = timed(sheet, map! { "RegionAndRoutingControls" => both });
