@@ -18,12 +18,12 @@ type Told = BTreeMap<Root, Vec<String>>;
 
 /// For the end of a runbook.
 pub fn says(sheet: &Sheet<'_>, recovery: &Recovery, (from, to): (&Site, &Site), purpose: Purpose) -> Vec<String> {
-    let (mut told, mut says) = (Told::new(), Vec::new());
+    let mut told = Told::new();
     for call in &recovery.calls {
         let Some(part) = sheet.part(&call.component) else { continue };
         match (call.act, call.call.as_str()) {
             (ActName::Shift, "route53:ChangeResourceRecordSets") => {
-                says.extend(record(sheet, &mut told, part, (from, to), purpose));
+                record(sheet, &mut told, part, (from, to), purpose);
             }
             (ActName::Shift, "globalaccelerator:UpdateEndpointGroup") => {
                 set(sheet, &mut told, &Root::Accelerator, &services::dial_of(part, to), "100");
@@ -60,7 +60,7 @@ pub fn says(sheet: &Sheet<'_>, recovery: &Recovery, (from, to): (&Site, &Site), 
     let each = told.into_iter().map(|(root, sets)| {
         format!("The next deployment of `{root}` is told what is so now, or a change there would undo it: `bash deploy.sh {root} {}`.", sets.join(" "))
     });
-    each.chain(says).collect()
+    each.collect()
 }
 
 fn set(sheet: &Sheet<'_>, told: &mut Told, root: &Root, name: &str, value: &str) {
@@ -76,25 +76,16 @@ fn has(sheet: &Sheet<'_>, root: &Root, name: &str) -> bool {
     sheet.has_parameter(root, name)
 }
 
-/// Where a record leads is a parameter where there is one record; of several, those of the region that is left are gone.
-fn record(
-    sheet: &Sheet<'_>,
-    told: &mut Told,
-    part: &Part,
-    (from, to): (&Site, &Site),
-    purpose: Purpose,
-) -> Option<String> {
+/// Where a record leads is a parameter where there is one record; of several, those of a region that was lost are gone.
+fn record(sheet: &Sheet<'_>, told: &mut Told, part: &Part, (from, to): (&Site, &Site), purpose: Purpose) {
     if !sheet.renders(part) {
-        return None;
+        return;
     }
     if services::is_one_record(sheet, part) {
-        set(sheet, told, &Root::Edge, &names::logical([part.id.as_str(), "leads to"]), to.id.as_str());
-        return None;
+        let leads = names::logical([part.id.as_str(), "leads to"]);
+        return set(sheet, told, &Root::Edge, &leads, to.id.as_str());
     }
-    (purpose != Purpose::Failback).then(|| {
-        format!(
-            "No deployment of `{}` changes the records of `{}` until the way back has put them there again: it would write them anew, and lead users to it.",
-            from.id, part.id
-        )
-    })
+    if purpose != Purpose::Failback {
+        set(sheet, told, &regional(from), &services::answers_parameter(part), "no");
+    }
 }

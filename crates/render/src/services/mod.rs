@@ -17,7 +17,9 @@ mod role;
 mod traffic;
 
 pub(crate) use traffic::global_accelerator::dial;
-pub(crate) use traffic::route53::{find_zone, identifiers as record_identifiers, is_one as is_one_record};
+pub(crate) use traffic::route53::{
+    answers_parameter, find_zone, identifiers as record_identifiers, is_one as is_one_record,
+};
 pub(crate) use traffic::signal::OBJECT as SIGNAL;
 
 use model::Part;

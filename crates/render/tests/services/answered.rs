@@ -356,3 +356,32 @@ fn a_zone_is_found_by_its_whole_name_or_not_at_all() {
     assert!(how.contains("HostedZones[?Name=='example.com.' && Config.PrivateZone==\\`false\\`].Id | [0]"), "{how}");
     assert!(!how.contains("--max-items"), "{how}");
 }
+
+/// A deployment of a region that was left would put its records back, and lead users there.
+#[test]
+fn records_that_a_recovery_takes_away_stay_away() {
+    let spec = |policy: &str| {
+        format!(
+            "  lb: {{ kind: aws.alb }}\n  www: {{ kind: aws.route53, record: www.example.com, to: lb, {policy} }}\n"
+        )
+    };
+    for policy in ["policy: failover, shift: dns-record", "policy: weighted, shift: manual", "policy: latency"] {
+        let rendering = regions::rendered(&spec(policy));
+        for region in ["us-east-1", "eu-west-1"] {
+            let record = resource(&rendering, region, "WwwRecord");
+            let condition = record.condition.as_ref().map(|condition| format!("{condition:?}"));
+            assert!(
+                condition.as_ref().is_some_and(|condition| condition.contains("WwwAnswers")),
+                "{policy}: {condition:?}"
+            );
+            assert_eq!(at_first(&rendering, region, "WwwAnswers"), "yes");
+        }
+    }
+    for moved in ["policy: failover, shift: health-check, check: { path: / }", "policy: simple, shift: dns-record"] {
+        let rendering = regions::rendered(&spec(moved));
+        let records =
+            rendering.stacks.iter().flat_map(|stack| &stack.templates).flat_map(|template| &template.resources);
+        let mut records = records.filter(|resource| *resource.id == *"WwwRecord").peekable();
+        assert!(records.peek().is_some() && records.all(|record| record.condition.is_none()), "{moved}");
+    }
+}

@@ -7,7 +7,7 @@ use super::{Besides, Made, SOON, Ways, by_hand, calls, words};
 use crate::runbook::names::{self, Named};
 use crate::runbook::{Purpose, Work};
 use crate::services::SIGNAL;
-use crate::sheet::{Sheet, aws_region};
+use crate::sheet::{Sheet, aws_region, regional};
 use crate::{map, runbook};
 
 /// What shows where a name leads.
@@ -184,9 +184,9 @@ pub fn record(sheet: &mut Sheet<'_>, ways: &Ways<'_>) -> Made {
             "{change} --change-batch \"$(jq -c '{{Changes: map({{Action: \"{verb}\", ResourceRecordSet: .}})}}' {file})\""
         )
     };
+    let back = put_back(sheet, ways, &file(ways.to), &batch("UPSERT", &file(ways.to)));
     if ways.purpose == Purpose::Failback {
-        let kept = format!("{}   # what was kept when {} was left", batch("UPSERT", &file(ways.to)), ways.to.id);
-        return by_hand(vec![kept], seen(ways.part), vec![zone]);
+        return by_hand(vec![back], seen(ways.part), vec![zone]);
     }
     let file = file(ways.from);
     let each = crate::services::record_identifiers(sheet, ways.part, ways.from);
@@ -196,7 +196,25 @@ pub fn record(sheet: &mut Sheet<'_>, ways: &Ways<'_>) -> Made {
         zone.shell(),
         each.join(" || ")
     );
-    by_hand(vec![listed, batch("DELETE", &file)], seen(ways.part), vec![zone])
+    by_hand(vec![back, listed, batch("DELETE", &file)], seen(ways.part), vec![zone])
+}
+
+/// The records of the region that is moved to, where they were taken away when it was left: its stack makes them anew if it was
+/// told that they are gone; else they are put there as they were, once.
+fn put_back(sheet: &Sheet<'_>, ways: &Ways<'_>, file: &str, upsert: &str) -> String {
+    let kept = format!(
+        "[ -e {file} ]; then   # what was kept when {} was left\n  {upsert} && mv {file} {file}.done\nfi",
+        ways.to.id
+    );
+    let (root, answers) = (regional(ways.to), crate::services::answers_parameter(ways.part));
+    if !sheet.has_parameter(&root, &answers) {
+        return format!("if {kept}");
+    }
+    let (stack, region) = (crate::delivery::stack_name(sheet, &root), aws_region(ways.to));
+    format!(
+        "answers=$(aws cloudformation describe-stacks --stack-name {stack} --region {region} --query \"Stacks[0].Parameters[?ParameterKey=='{answers}'].ParameterValue\" --output text)\nif [ \"$answers\" = no ]; then\n  bash deploy.sh {} --set {answers}=yes\nelif {kept}",
+        ways.to.id
+    )
 }
 
 /// What a record says of the region that is moved to.

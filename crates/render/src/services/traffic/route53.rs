@@ -9,7 +9,7 @@ use model::design::Site;
 
 use super::leads::{self, Lead};
 use super::{acm, health, signal};
-use crate::resource::{Condition, Given, Resource};
+use crate::resource::{Condition, Given, Resource, Target};
 use crate::root::{Group, Root};
 use crate::sheet::{Sheet, aws_region, parameter, regional};
 use crate::value::{Map, Value};
@@ -189,9 +189,29 @@ fn record(sheet: &mut Sheet<'_>, part: &Part, root: &Root) -> Map {
     map! { "HostedZoneId" => zone_id(sheet, part, root), "Name" => name }
 }
 
-fn add(sheet: &mut Sheet<'_>, part: &Part, root: &Root, what: &str, properties: Map) {
+fn add(sheet: &mut Sheet<'_>, part: &Part, root: &Root, what: &str, properties: Map) -> Target {
     let (id, asked) = (names::logical([part.id.as_str(), what]), sheet.asked(part));
-    sheet.add(root, Resource::new(Group::Traffic, "AWS::Route53::RecordSet", id, asked, properties));
+    sheet.add(root, Resource::new(Group::Traffic, "AWS::Route53::RecordSet", id, asked, properties))
+}
+
+/// The parameter that says whether the records of a region stand, where a recovery takes them away: a deployment would write
+/// them anew, and lead users to a region that was left. What is gone already is deleted without harm: a stack that cannot delete
+/// what it has no more goes on (CloudFormation User Guide, "Stack status codes", UPDATE_COMPLETE_CLEANUP_IN_PROGRESS).
+pub fn answers_parameter(part: &Part) -> String {
+    names::logical([part.id.as_str(), "answers"])
+}
+
+/// Makes a record of several depend on it.
+fn while_it_answers(sheet: &mut Sheet<'_>, part: &Part, record: &Target) {
+    if matches!(part.word("shift"), Some("health-check" | "standby-signal" | "routing-control")) {
+        return;
+    }
+    let about = format!("Whether the records of {} lead here: `no` while a recovery has taken them away.", part.id);
+    let mut state = parameter(&answers_parameter(part), "String", &about, Given::AtFirst("yes".to_owned()));
+    state.allowed = vec!["yes".to_owned(), "no".to_owned()];
+    let state = sheet.parameter(&record.root, state);
+    let answers = Condition::equal(names::logical([part.id.as_str(), "leads here"]), state, "yes");
+    sheet.only_if(record, &answers);
 }
 
 fn ttl(part: &Part) -> u64 {
@@ -241,7 +261,8 @@ fn records(sheet: &mut Sheet<'_>, part: &Part, site: &Site, check: Option<Value>
     }
     let (key, value) = chosen_by(sheet, part, site);
     let properties = common.with("SetIdentifier", site.id.as_str()).with(key, value);
-    add(sheet, part, &root, "record", properties);
+    let record = add(sheet, part, &root, "record", properties);
+    while_it_answers(sheet, part, &record);
 }
 
 /// What the policy chooses this region by.
@@ -335,7 +356,8 @@ fn places(sheet: &mut Sheet<'_>, part: &Part, site: &Site, common: &Map) {
             false => map! { "CountryCode" => code },
         };
         let properties = common.clone().with("SetIdentifier", place_identifier(site, code)).with("GeoLocation", place);
-        add(sheet, part, &regional(site), &format!("record {}", place_word(code)), properties);
+        let record = add(sheet, part, &regional(site), &format!("record {}", place_word(code)), properties);
+        while_it_answers(sheet, part, &record);
     }
 }
 
