@@ -232,6 +232,9 @@ fn a_new_generation_is_made_once_and_never_of_what_is_not_known() {
         )
     );
     assert_eq!(of("arn:aws:rds:eu-west-1:1:db:db-eu-g1", "db-eu-g1"), "it follows db-eu-g1 already\n");
+    // Generations of two regions have one name.
+    let of_another = of("arn:aws:rds:us-west-2:1:db:db-eu-g1", "db-eu-g1");
+    assert!(of_another.contains("--set DbGeneration=2"), "it follows the one that was left: {of_another}");
     for nothing in ["None", "\"\""] {
         assert!(of("None", nothing).starts_with("STOP"), "{nothing}");
     }

@@ -45,7 +45,8 @@ fn output(sheet: &Sheet<'_>, site: &Site, name: &str) -> String {
     said(sheet, site, &format!("Outputs[?OutputKey=='{name}'].OutputValue"))
 }
 
-/// A new one beside the old, which stays with what only it has.
+/// A new one beside the old, which stays with what only it has. Whom one follows is told by its region too: the generations of
+/// two regions have one name.
 fn generation(sheet: &Sheet<'_>, part: &Part, (from, to): (&Site, &Site)) -> (String, String) {
     let [number, region, source] = ["generation", "source region", "source"].map(|what| id(part, what));
     let (there, here) = (aws_region(from), aws_region(to));
@@ -58,7 +59,7 @@ fn generation(sheet: &Sheet<'_>, part: &Part, (from, to): (&Site, &Site)) -> (St
     let stands = output(sheet, to, &id(part, "instance"));
     let plan = has_plan(sheet).then_some("\n  bash deploy.sh edge   # its plan of Region switch names the new one");
     let command = format!(
-        "old=$({old})\nserves=$({serves})\nfollows=$(aws rds describe-db-instances --db-instance-identifier \"$({stands})\" --region {here} --query 'DBInstances[0].ReadReplicaSourceDBInstanceIdentifier' --output text)\nif [ -z \"$old\" ] || [ -z \"$serves\" ] || [ \"$serves\" = None ]; then\n  echo 'STOP: a stack does not say what stands'\nelif [[ $follows == *\":$serves\" ]]; then\n  echo \"it follows $serves already\"\nelse\n  bash deploy.sh {} --set {number}=$((old + 1)) --set {region}={there} --set {source}=\"$serves\"{}\nfi\naws rds describe-db-instances --region {here} --query 'DBInstances[?ReadReplicaSourceDBInstanceIdentifier].[DBInstanceIdentifier,ReadReplicaSourceDBInstanceIdentifier,StatusInfos[0].Status]' --output text   # replicating",
+        "old=$({old})\nserves=$({serves})\nfollows=$(aws rds describe-db-instances --db-instance-identifier \"$({stands})\" --region {here} --query 'DBInstances[0].ReadReplicaSourceDBInstanceIdentifier' --output text)\nif [ -z \"$old\" ] || [ -z \"$serves\" ] || [ \"$serves\" = None ]; then\n  echo 'STOP: a stack does not say what stands'\nelif [[ $follows == *\":{there}:\"*\":$serves\" ]]; then\n  echo \"it follows $serves already\"\nelse\n  bash deploy.sh {} --set {number}=$((old + 1)) --set {region}={there} --set {source}=\"$serves\"{}\nfi\naws rds describe-db-instances --region {here} --query 'DBInstances[?ReadReplicaSourceDBInstanceIdentifier].[DBInstanceIdentifier,ReadReplicaSourceDBInstanceIdentifier,StatusInfos[0].Status]' --output text   # replicating",
         to.id,
         plan.unwrap_or_default()
     );
