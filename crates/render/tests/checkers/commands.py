@@ -170,7 +170,7 @@ STAND_INS = r"""
 aws() {
   printf '%s\0' "$@" >>"$CALLS"
   printf '\n' >>"$CALLS"
-  case "$*" in *ClusterEndpoints*) echo us-west-2,https://value.example.com/v1 ;; *job.jobID*) echo drsjob-0123456789abcdef0 ;; *ParameterValue*) echo 1 ;; *) echo value-0123456789abcdef ;; esac
+  case "$*" in *ClusterEndpoints*) echo us-west-2,https://value.example.com/v1 ;; *DBInstances\[0\].ReadReplicaSourceDBInstanceIdentifier*) echo "arn:aws:rds:$(echo {us-east-1,us-west-2,eu-west-1,eu-central-1,ap-south-1,ap-southeast-1,ap-southeast-3} | tr ' ' :):1:db:value" ;; *job.jobID*) echo drsjob-0123456789abcdef0 ;; *ParameterValue*) echo 1 ;; *) echo value-0123456789abcdef ;; esac
 }
 # What jq would make of an answer, as far as a command wants to have it.
 jq() {

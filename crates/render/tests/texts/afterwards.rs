@@ -84,8 +84,9 @@ fn a_promoted_replica_is_told_of_and_followed_by_a_new_generation() {
             "## Steps",
             // Whoever was left before and followed nobody since has the data of then.
             "follows=$(aws rds describe-db-instances --db-instance-identifier \"$DB_US_EAST_1\" --region us-east-1",
-            "STOP: it follows nobody",
+            "*:eu-west-1:*)",
             "aws rds promote-read-replica --db-instance-identifier \"$DB_US_EAST_1\"",
+            "STOP: it follows",
             "## Afterwards",
             "The region that was left follows again, and a next failover would find it ready: the commands are what `return-from-us-east-1-to-eu-west-1.md` has",
         ],
@@ -240,9 +241,10 @@ fn a_new_generation_is_made_once_and_never_of_what_is_not_known() {
     }
 }
 
-/// A database that follows nobody is not promoted: it has the data of the day on which it was.
+/// A database that follows nobody has the data of the day on which it was promoted, one that follows another region that of the day
+/// on which that was left.
 #[test]
-fn what_follows_nobody_is_not_promoted() {
+fn only_what_follows_the_region_that_is_left_is_promoted() {
     let promote = call("db", ActName::Promote, "rds:PromoteReadReplica", None, Standing::Holds);
     let (_, back) = pages(&SPEC.replace("managed: adopt, id: \"db-{site}\",", ""), &promote);
     let of = |follows: &str| {
@@ -256,5 +258,8 @@ fn what_follows_nobody_is_not_promoted() {
         )
     };
     assert_eq!(of("arn:aws:rds:eu-west-1:1:db:one"), "promoted\n");
-    assert!(of("None").starts_with("STOP: it follows nobody"));
+    for other in ["None", "\"\"", "arn:aws:rds:us-west-2:1:db:one"] {
+        let said = of(other);
+        assert!(said.starts_with("STOP: it follows ") && said.contains("and not eu-west-1"), "{said}");
+    }
 }

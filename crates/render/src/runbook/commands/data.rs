@@ -24,8 +24,26 @@ fn until(
 const REPLICA: &str = "aws rds describe-db-instances --region {region} --query \"DBInstances[?ReadReplicaSourceDBInstanceIdentifier].DBInstanceIdentifier | [0]\" --output text";
 const CLUSTER: &str = "aws rds describe-db-clusters --region {region} --query \"DBClusters[?GlobalWriteForwardingStatus || !ReplicationSourceIdentifier].DBClusterIdentifier | [0]\" --output text";
 
+/// Promotes what follows the region that is left, and nothing else: what was promoted before and followed nobody since has the
+/// data of then, and so has what still follows a region that was left before. For some seconds after the call it is still said
+/// to be available, and follows: `waits` sees the end of that.
+fn only_of(from: &str, db: &str, region: &str, waits: &str) -> String {
+    let waits: Vec<String> = waits.lines().map(|line| format!("  {line}")).collect();
+    [
+        format!("follows=$(aws rds describe-db-instances --db-instance-identifier {db} --region {region} --query 'DBInstances[0].ReadReplicaSourceDBInstanceIdentifier' --output text)"),
+        "case $follows in".to_owned(),
+        format!("*:{from}:*)"),
+        format!("  aws rds promote-read-replica --db-instance-identifier {db} --region {region}"),
+        waits.join("\n"),
+        "  ;;".to_owned(),
+        format!("*) echo \"STOP: it follows ${{follows:-nobody}}, and not {from}. Unless this page has just promoted it, its data is old: see the page of the return, and a backup\" ;;"),
+        "esac".to_owned(),
+    ]
+    .join("\n")
+}
+
 pub fn promote_replica(sheet: &mut Sheet<'_>, ways: &Ways<'_>) -> Made {
-    let (_, region) = ways.regions();
+    let (from, region) = ways.regions();
     let name = own(sheet, ways, REPLICA);
     let parameters = map! { "DBInstanceIdentifier" => name.automated() };
     let db = name.shell();
@@ -33,16 +51,7 @@ pub fn promote_replica(sheet: &mut Sheet<'_>, ways: &Ways<'_>) -> Made {
         "aws rds describe-db-instances --db-instance-identifier {db} --region {region} --query 'DBInstances[0].[DBInstanceStatus,ReadReplicaSourceDBInstanceIdentifier]' --output text"
     );
     Made {
-        // What was promoted before, and followed nobody since, has the data of then. For some seconds after the call it is still
-        // said to be available, and follows.
-        commands: vec![format!(
-            "follows=$(aws rds describe-db-instances --db-instance-identifier {db} --region {region} --query 'DBInstances[0].ReadReplicaSourceDBInstanceIdentifier' --output text)\ncase $follows in\nNone | '')\n  echo 'STOP: it follows nobody. Unless this page has just promoted it, its data is old: see the page of the return, and a backup' ;;\n*)\n  aws rds promote-read-replica --db-instance-identifier {db} --region {region}\n{}\n  ;;\nesac",
-            wait(&state, "\"$(printf 'available\\tNone')\"")
-                .lines()
-                .map(|line| format!("  {line}"))
-                .collect::<Vec<_>>()
-                .join("\n")
-        )],
+        commands: vec![only_of(&from, &db, &region, &wait(&state, "\"$(printf 'available\\tNone')\""))],
         validate: Some(format!(
             "aws rds describe-db-instances --db-instance-identifier {db} --region {region} --query 'DBInstances[0].[DBInstanceStatus,ReadReplicaSourceDBInstanceIdentifier,Endpoint.Address]'"
         )),
