@@ -110,10 +110,24 @@ fn said_by_stack(sheet: &mut Sheet<'_>, part: &Part, target: Target, region: Str
 /// The same of the region that is left, asked beforehand: only that region's stack says it.
 pub fn left(sheet: &mut Sheet<'_>, part: &Part, site: &Site) -> Option<Named> {
     let From::Made { output, stack, region, .. } = of(sheet, part, site, "").from else { return None };
-    let how = format!(
-        "aws cloudformation describe-stacks --stack-name {stack} --region {region} --query \"Stacks[0].Outputs[?OutputKey=='{output}'].OutputValue\" --output text"
-    );
+    let how = output_of(&stack, &region, &output);
     Some(kept(&[part.id.to_string(), site.id.to_string()], &format!("{} in {region}", part.id), &how, &region))
+}
+
+/// What a stack puts out under a name.
+pub fn output_of(stack: &str, region: &str, name: &str) -> String {
+    described(stack, region, &format!("Outputs[?OutputKey=='{name}'].OutputValue"))
+}
+
+/// What a parameter of a stack is now.
+pub fn parameter_of(stack: &str, region: &str, name: &str) -> String {
+    described(stack, region, &format!("Parameters[?ParameterKey=='{name}'].ParameterValue"))
+}
+
+fn described(stack: &str, region: &str, what: &str) -> String {
+    format!(
+        "aws cloudformation describe-stacks --stack-name {stack} --region {region} \\\n  --query \"Stacks[0].{what}\" --output text"
+    )
 }
 
 /// What a parameter of a region's stack says.
@@ -206,14 +220,12 @@ impl Named {
     pub fn line(&self) -> String {
         match &self.from {
             From::Known(value) => format!("{}={}", self.variable, quoted(value)),
-            From::Made { output, stack, region, .. } => format!(
-                "{}=$(aws cloudformation describe-stacks --stack-name {stack} --region {region} \\\n  --query \"Stacks[0].Outputs[?OutputKey=='{output}'].OutputValue\" --output text)",
-                self.variable
-            ),
-            From::State { parameter, stack, region, .. } => format!(
-                "{}=$(aws cloudformation describe-stacks --stack-name {stack} --region {region} \\\n  --query \"Stacks[0].Parameters[?ParameterKey=='{parameter}'].ParameterValue\" --output text)",
-                self.variable
-            ),
+            From::Made { output, stack, region, .. } => {
+                format!("{}=$({})", self.variable, output_of(stack, region, output))
+            }
+            From::State { parameter, stack, region, .. } => {
+                format!("{}=$({})", self.variable, parameter_of(stack, region, parameter))
+            }
             From::Asked(command) => format!("{}=$({command})", self.variable),
             From::Kept { command, region } => {
                 format!(

@@ -47,7 +47,7 @@ pub fn grow_group(sheet: &mut Sheet<'_>, ways: &Ways<'_>) -> Made {
 
 /// Scaling takes a standby down to what its share says, which may be none, as soon as a night is quiet.
 pub fn floor(sheet: &mut Sheet<'_>, ways: &Ways<'_>) -> Option<Made> {
-    let fewest = sheet.renders(ways.part).then(|| floor::serving(sheet, ways.part, ways.to)).flatten()?;
+    let fewest = floor::serving(sheet, ways.part, ways.to)?;
     let (_, region) = ways.regions();
     match ways.part.kind.name.as_str() {
         "aws.asg" | "aws.ec2" => {
@@ -240,7 +240,7 @@ pub fn cluster(sheet: &mut Sheet<'_>, ways: &Ways<'_>) -> Made {
     );
     let nodes = names::found(&words(&ways.part.id, "nodes"), "its group of nodes", &how);
     let which = format!("--cluster-name {} --nodegroup-name {} --region {region}", name.shell(), nodes.shell());
-    let fewest = sheet.renders(ways.part).then(|| floor::serving(sheet, ways.part, ways.to)).flatten();
+    let fewest = floor::serving(sheet, ways.part, ways.to);
     let sizes = map! { "desiredSize" => count }.with_some("minSize", fewest);
     let inputs =
         map! { "clusterName" => name.automated(), "nodegroupName" => nodes.automated(), "scalingConfig" => sizes };

@@ -7,7 +7,7 @@ use model::design::Site;
 use super::data;
 use crate::delivery;
 use crate::root::Root;
-use crate::runbook::Check;
+use crate::runbook::{Check, names};
 use crate::services::{id, peers};
 use crate::sheet::{Sheet, aws_region, regional};
 
@@ -34,15 +34,8 @@ pub fn again(sheet: &Sheet<'_>, part: &Part, (from, to): (&Site, &Site)) -> Vec<
     each.into_iter().map(|(says, command)| Check { says, command: Some(command) }).collect()
 }
 
-fn said(sheet: &Sheet<'_>, site: &Site, what: &str) -> String {
-    let (stack, region) = (delivery::stack_name(sheet, &regional(site)), aws_region(site));
-    format!(
-        "aws cloudformation describe-stacks --stack-name {stack} --region {region} --query \"Stacks[0].{what}\" --output text"
-    )
-}
-
 fn output(sheet: &Sheet<'_>, site: &Site, name: &str) -> String {
-    said(sheet, site, &format!("Outputs[?OutputKey=='{name}'].OutputValue"))
+    names::output_of(&delivery::stack_name(sheet, &regional(site)), aws_region(site), name)
 }
 
 /// A new one beside the old, which stays with what only it has. Whom one follows is told by its region too: the generations of
@@ -54,7 +47,7 @@ fn generation(sheet: &Sheet<'_>, part: &Part, (from, to): (&Site, &Site)) -> (St
         "A new generation of `{}` in {} follows the one that serves in {}: once, after what only the old one has was exported. The old one stays beside it.",
         part.id, to.id, from.id
     );
-    let old = said(sheet, to, &format!("Parameters[?ParameterKey=='{number}'].ParameterValue"));
+    let old = names::parameter_of(&delivery::stack_name(sheet, &regional(to)), here, &number);
     let serves = output(sheet, from, &id(part, "instance"));
     let stands = output(sheet, to, &id(part, "instance"));
     let plan = has_plan(sheet).then_some("\n  bash deploy.sh edge   # its plan of Region switch names the new one");
@@ -119,12 +112,12 @@ pub fn replicated(sheet: &Sheet<'_>, part: &Part, (from, to): (&Site, &Site)) ->
 fn servers(sheet: &Sheet<'_>, part: &Part, (from, to): (&Site, &Site)) -> (String, String) {
     let (region, back) = (aws_region(from), aws_region(to));
     let mark = format!("antipode:workload={},antipode:component={}", sheet.design.workload, part.id);
-    let names = data::marked_servers(sheet, part, region);
+    let marked = data::marked_servers(sheet, part, region);
     let says = format!("The servers of `{}` that run in {} are copied back.", part.id, from.id);
     let command = format!(
         "{}\nfor server in ${}; do\n  for instance in $(aws drs describe-recovery-instances --filters \"sourceServerIDs=$server\" --region {region} --query 'items[].recoveryInstanceID' --output text); do\n    reversed=$(aws drs reverse-replication --recovery-instance-id \"$instance\" --region {region} --query reversedDirectionSourceServerArn --output text)\n    aws drs tag-resource --resource-arn \"$reversed\" --tags {mark} --region {back}\n  done\ndone\naws drs describe-recovery-instances --region {region} --query 'items[].[recoveryInstanceID,failback.state]' --output text   # FAILBACK_READY_FOR_LAUNCH",
-        names.line(),
-        names.variable
+        marked.line(),
+        marked.variable
     );
     (says, command)
 }

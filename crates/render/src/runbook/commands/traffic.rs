@@ -210,9 +210,9 @@ fn put_back(sheet: &Sheet<'_>, ways: &Ways<'_>, file: &str, upsert: &str) -> Str
     if !sheet.has_parameter(&root, &answers) {
         return format!("if {kept}");
     }
-    let (stack, region) = (crate::delivery::stack_name(sheet, &root), aws_region(ways.to));
+    let now = names::parameter_of(&crate::delivery::stack_name(sheet, &root), aws_region(ways.to), &answers);
     format!(
-        "answers=$(aws cloudformation describe-stacks --stack-name {stack} --region {region} --query \"Stacks[0].Parameters[?ParameterKey=='{answers}'].ParameterValue\" --output text)\nif [ \"$answers\" = no ]; then\n  bash deploy.sh {} --set {answers}=yes\nelif {kept}",
+        "answers=$({now})\nif [ \"$answers\" = no ]; then\n  bash deploy.sh {} --set {answers}=yes\nelif {kept}",
         ways.to.id
     )
 }

@@ -12,8 +12,11 @@ use crate::value::Value;
 /// The parameter of a region's stack.
 pub const TOOK_OVER: &str = "TookOver";
 
-/// The fewest of a component in a region that serves, where it is more than in this one when all is well.
+/// The fewest of a component in a region that serves, where it is rendered and that is more than in this one when all is well.
 pub fn serving(sheet: &Sheet<'_>, part: &Part, site: &Site) -> Option<u64> {
+    if !sheet.renders(part) {
+        return None;
+    }
     let (least, most) = asg::sizes(part, site);
     let anywhere = sheet.sites(part).into_iter().map(|site| asg::sizes(part, site).0).max()?;
     Some(anywhere.min(most)).filter(|fewest| *fewest > least)

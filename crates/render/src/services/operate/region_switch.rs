@@ -141,7 +141,7 @@ impl<'d> Plan<'d> {
 
     /// A plan says how many run, and not how few may.
     fn shrinks(&self, sheet: &mut Sheet<'_>, part: &Part) {
-        let least = self.between.iter().any(|site| sheet.renders(part) && floor::serving(sheet, part, site).is_some());
+        let least = self.between.iter().any(|site| floor::serving(sheet, part, site).is_some());
         let says =
             "a plan of Region switch makes it larger, and its scaling may take it down again to what a standby has";
         if least && !sheet.notes.iter().any(|note| note.component == part.id && note.says == says) {
