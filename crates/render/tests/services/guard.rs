@@ -160,3 +160,15 @@ fn rules_are_made_where_something_stands_behind_them() {
     let one = rules.replace("kind: aws.alb", "kind: aws.alb, behind: rules, sites: [eu-west-1]");
     assert_eq!(made(&rendered(&one)), [false, true, false]);
 }
+
+/// Who recovers brings back the values of the workload's secrets, and reads no others.
+#[test]
+fn a_recovery_reads_the_workloads_own_secrets_only() {
+    let rendering = rendered("  roles: { kind: aws.iam }\n  token: { kind: aws.secrets-manager, replicated: true }\n");
+    let role = resource(&rendering, "global", "RolesRecovery");
+    let Value::List(statements) = at(role, "Policies.0.PolicyDocument.Statement") else { panic!() };
+    let reads = statements.iter().map(words::word).filter(|said| said.contains("GetSecretValue"));
+    let reads: Vec<String> = reads.collect();
+    let [only] = reads.as_slice() else { panic!("{reads:?}") };
+    assert!(only.contains("secret:test/token-??????") && !only.contains("Resource=*"), "{only}");
+}

@@ -122,6 +122,8 @@ fn a_plan_that_starts_by_itself_opens_no_gate() {
     let rendering = specs::rendering(&name, &text);
     let plan = format!("{:?}", resource(&rendering, "edge", "SwitchPlan").properties);
     assert!(plan.contains("ARCRoutingControl") && !plan.contains("SwitchGate"), "{plan}");
+    let role = format!("{:?}", resource(&rendering, "edge", "SwitchRole").properties);
+    assert!(role.contains("UpdateRoutingControlStates") && !role.contains("SwitchGate"), "{role}");
 }
 
 /// As many pods as the other region had, in the namespaces that it is for, once each cluster was told who asks.

@@ -10,6 +10,7 @@ use model::Part;
 
 use crate::resource::{Keep, Resource};
 use crate::root::{Group, Root};
+use crate::services::guard::secrets;
 use crate::services::role;
 use crate::services::{SIGNAL, id};
 use crate::sheet::{Sheet, aws_region};
@@ -160,6 +161,20 @@ fn recovery(sheet: &Sheet<'_>) -> Vec<Value> {
     if !objects.is_empty() {
         statements.push(role::allow(&["s3:DeleteObject", "s3:PutObject"], objects));
     }
+    // The value of a copy that was made independent is taken back by a return: of the workload's own secrets, and no others.
+    let secrets: Vec<Value> = sheet
+        .of_kind("aws.secrets-manager")
+        .filter(|part| sheet.renders(part))
+        .flat_map(|part| sheet.sites(part).into_iter().map(move |site| secrets::arn_pattern(sheet, part, site)))
+        .collect();
+    if !secrets.is_empty() {
+        let calls = [
+            "secretsmanager:GetSecretValue",
+            "secretsmanager:PutSecretValue",
+            "secretsmanager:ReplicateSecretToRegions",
+        ];
+        statements.push(role::allow(&calls, secrets));
+    }
     let restores = |part: &Part| part.kind.acts.iter().any(|act| called(&act.call).any(|call| call == RESTORE));
     if sheet.design.components.iter().any(restores) {
         let roles = vec![cat!["arn:", PARTITION, ":iam::", ACCOUNT, ":role/*"]];
@@ -180,7 +195,7 @@ const RESTORE: &str = "backup:StartRestoreJob";
 
 /// What a step calls besides what the catalogue names it by, and a kind whose copies a runbook stops and starts; a test
 /// compares them with the commands of every page.
-const BESIDES: [(&str, &[&str]); 14] = [
+const BESIDES: [(&str, &[&str]); 13] = [
     ("autoscaling:SetDesiredCapacity", &["autoscaling:UpdateAutoScalingGroup"]),
     ("aws.datasync", &["datasync:CancelTaskExecution", "datasync:StartTaskExecution", "datasync:UpdateTask"]),
     ("drs:StartRecovery", &["drs:ReverseReplication", "drs:TagResource"]),
@@ -198,10 +213,6 @@ const BESIDES: [(&str, &[&str]); 14] = [
     (
         "route53-recovery-cluster:UpdateRoutingControlState",
         &["route53-recovery-cluster:GetRoutingControlState", "route53-recovery-cluster:UpdateRoutingControlStates"],
-    ),
-    (
-        "secretsmanager:StopReplicationToReplica",
-        &["secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue", "secretsmanager:ReplicateSecretToRegions"],
     ),
     ("the cluster's API", &["eks:UpdateNodegroupConfig"]),
 ];

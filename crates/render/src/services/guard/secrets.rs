@@ -117,7 +117,7 @@ pub fn readable(sheet: &Sheet<'_>, part: &Part, site: &Site) -> Vec<Value> {
 }
 
 /// What a policy names it by in a region: Secrets Manager adds six characters to its ARN.
-fn arn_pattern(sheet: &Sheet<'_>, part: &Part, site: &Site) -> Value {
+pub fn arn_pattern(sheet: &Sheet<'_>, part: &Part, site: &Site) -> Value {
     let name = match sheet.renders(part) {
         true => name_everywhere(sheet, part),
         false => crate::services::physical(part, site).unwrap_or_else(|| part.id.to_string()),

@@ -235,9 +235,9 @@ impl<'d> Plan<'d> {
             Value::List(each.collect())
         };
         let controls = map! { aws_region(one).to_owned() => states(0), aws_region(other).to_owned() => states(1) };
-        let gate = arc::gate(sheet, part);
         // Somebody closes it in order that nothing moves: only people open it, and a plan that starts by itself fails before it.
-        if let Some(gate) = gate.as_ref().filter(|_| approvals(sheet) > 0) {
+        let gate = arc::gate(sheet, part).filter(|_| approvals(sheet) > 0);
+        if let Some(gate) = &gate {
             self.fences.push((
                 format!("ask about the gate of {}", part.id),
                 format!("The gate of {} is on; or whoever froze the controls by it has said that they may move, and the plan opens it", part.id),
